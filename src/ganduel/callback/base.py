@@ -1,0 +1,32 @@
+"""What the callbacks share: when a row is due, and how it reaches the trackers."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from lightning.pytorch import Trainer
+
+from ganduel.gan import GAN
+from ganduel.tracking.base import Tracker
+
+
+def due(trainer: Trainer, every: int) -> bool:
+    """Whether the iteration just done is the first, one in `every`, or the last."""
+    n = trainer.global_step
+    return n == 1 or n % every == 0 or n == trainer.max_steps
+
+
+def gan_of(trainer: Trainer) -> GAN:
+    """The module in training, which is a GAN."""
+    return cast(GAN, trainer.lightning_module)
+
+
+def trackers(trainer: Trainer) -> list[Tracker]:
+    """Those of the trainer's loggers that take more than rows."""
+    return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
+
+
+def log(trainer: Trainer, values: Mapping[str, Any]) -> None:
+    """Send one row to all trackers; every row says at which iteration and after how many images it was taken."""
+    row = {"iteration": trainer.global_step, "images_seen": gan_of(trainer).images_seen, **values}
+    for logger in trainer.loggers:
+        logger.log_metrics(row, step=trainer.global_step)

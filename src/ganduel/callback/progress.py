@@ -1,0 +1,68 @@
+"""The terminal's view of a run: a bar where there is a terminal, a line now and then where there is none."""
+
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ganduel.callback.base import gan_of
+
+SHOWN = ("loss/d", "loss/g", "d/real", "d/fake")
+
+
+class ProgressBar(Callback):
+    """Shows how far the run is, with the last row of its statistics.
+
+    Args:
+        record: anything with the last row as its mapping `last`.
+        seconds: between two updates of the bar, and ten times that between two lines in a log.
+    """
+
+    def __init__(self, record: Any, seconds: float = 1.0):
+        self.record = record
+        self.seconds = seconds
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.on = trainer.is_global_zero
+        if not self.on:
+            return
+        self.shown = self.started = time.monotonic()
+        self.images = gan_of(trainer).images_seen
+        self.bar = Progress(
+            TextColumn("iteration"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
+        self.bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not self.on:
+            return
+        now, last = time.monotonic(), trainer.global_step == trainer.max_steps
+        if now - self.shown < self.seconds * (1 if self.console.is_terminal else 10) and not last:
+            return
+        self.shown = now
+        rate = (gan_of(trainer).images_seen - self.images) / (now - self.started)
+        values = "  ".join(f"{key} {self.record.last[key]:.3f}" for key in SHOWN if key in self.record.last)
+        text = f"{rate:,.0f} images/s  {values}"
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=trainer.global_step, description=text)
+        else:
+            self.console.print(f"iteration {trainer.global_step:,}/{trainer.max_steps:,}  {text}")
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if getattr(self, "on", False):
+            self.bar.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")

@@ -1,0 +1,80 @@
+"""What G makes of one fixed set of noise, watched as it learns.
+
+    samples/real.png                      a grid of real images, once
+    samples/iteration_00000000.png …      one noise at iteration 0, then at geometrically growing iterations
+    samples/progress.gif                  all of them in a row, at the end
+
+Samples come from the average of G's weights where there is one. The noise is drawn from (seed, "grid") on the CPU.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ganduel import rng
+from ganduel.callback.base import gan_of, trackers
+from ganduel.errors import UserError
+from ganduel.picture import animate, generate, is_image, tile
+
+
+class SampleGrid(Callback):
+    """Draws the grids, for data that are images.
+
+    Args:
+        n: samples in a grid.
+        first: the first iteration after 0 with a grid.
+        growth: each further grid comes after this many times the iterations; the last iteration always has one.
+        gif: whether to write the animation.
+    """
+
+    def __init__(self, n: int = 64, first: int = 100, growth: float = 1.5, gif: bool = True):
+        if n < 1 or first < 1 or not growth > 1:
+            raise UserError("callback.sample_grid needs n ≥ 1, first ≥ 1 and growth > 1.")
+        self.n, self.first, self.growth, self.gif = n, first, growth, gif
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.folder = Path(trainer.default_root_dir) / "samples"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        gan = gan_of(trainer)
+        self.on = trainer.is_global_zero and is_image(gan.data.shape)
+        if not self.on:
+            return
+        self.noise = gan.generator.draw(self.n, rng.generator(gan.seed, "grid"))
+        if trainer.global_step == 0:
+            self.folder.mkdir(exist_ok=True)
+            n = min(self.n, gan.data.size or self.n)
+            self.publish(trainer, "samples/real", "real.png", gan.data.minibatch(gan.seed, 0, n), "real images")
+            self.draw(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.on and (self.is_grid(trainer.global_step) or trainer.global_step == trainer.max_steps):
+            self.draw(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.on and self.gif and trainer.global_step >= trainer.max_steps:
+            animate(sorted(self.folder.glob("iteration_*.png")), self.folder / "progress.gif")
+
+    def is_grid(self, n: int) -> bool:
+        """Whether n is first · growth^i, rounded, for some i."""
+        if n < self.first:
+            return False
+        i = round(math.log(n / self.first) / math.log(self.growth))
+        return any(round(self.first * self.growth**j) == n for j in (i - 1, i, i + 1))
+
+    def draw(self, trainer: Trainer) -> None:
+        gan = gan_of(trainer)
+        which = "G" if gan.ema is None else "average of G"
+        caption = f"iteration {trainer.global_step:,}, {gan.images_seen:,} images, {which}, seed {gan.seed}"
+        images = generate(gan.sampler, self.noise)
+        self.publish(trainer, "samples/fake", f"iteration_{trainer.global_step:08d}.png", images, caption)
+
+    def publish(self, trainer: Trainer, key: str, name: str, images: Any, caption: str) -> None:
+        path = self.folder / name
+        tile(images).save(path)
+        for tracker in trackers(trainer):
+            tracker.log_picture(key, path, caption, step=trainer.global_step)

@@ -1,0 +1,63 @@
+"""Signals end a run between two iterations, after a checkpoint: nothing is torn, nothing lost.
+
+A handler inside Lightning's loop could interrupt between D's update and G's. This one only notes the signal; the end of
+the iteration reads the note, on all ranks together. The program then ends with 128 + the signal's number.
+"""
+
+import signal
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", signal.SIGTERM))
+
+
+class StopOnSignal(Callback):
+    """Stops training after the iteration in which SIGINT, SIGTERM or SIGUSR1 came.
+
+    Args:
+        every: with several ranks, iterations between two comparisons of notes.
+
+    Attributes:
+        signum: the signal that stopped the run, or None.
+    """
+
+    def __init__(self, every: int = 10):
+        self.every = every
+        self.signum: int | None = None
+        self._noted = 0
+        self._previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not earlier: Lightning sets handlers of its own just before.
+        for signum in set(SIGNALS):
+            self._previous[signum] = signal.signal(signum, self._note)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self._noted == signum == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice: at once
+        self._noted = signum
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        noted = self._noted
+        if trainer.world_size > 1:
+            if trainer.global_step % self.every:
+                return
+            note = torch.tensor(noted, device=pl_module.device)
+            noted = int(trainer.strategy.reduce(note, reduce_op="max"))
+        if noted:
+            self.signum = noted
+            trainer.should_stop = True
+            rank_zero_info(f"{signal.Signals(noted).name}: stopping after iteration {trainer.global_step}.")
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")

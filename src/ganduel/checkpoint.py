@@ -1,0 +1,68 @@
+"""Checkpoints: written whole or not at all, read with `weights_only=True`, and saying what they are.
+
+Lightning's checkpoint plus one entry, all of it plain containers and tensors:
+
+    ganduel: {format: 1, config: the resolved config of the run, shape: that of one sample}
+"""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from ganduel.errors import UserError
+
+FORMAT = 1
+INITIAL = "iteration_00000000.ckpt"
+LAST = "last.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, syncs, then renames: a kill at any moment leaves the old file or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The checkpoint in a file, on the CPU, checked to be one of ours that this version understands."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no checkpoint {path}.") from error
+    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} is not a readable checkpoint ({reason}). Is it cut off? Try another.") from error
+    if not isinstance(checkpoint, Mapping) or "ganduel" not in checkpoint:
+        raise UserError(f"{path} is a file of torch, but no checkpoint of ganduel.")
+    if checkpoint["ganduel"]["format"] > FORMAT:
+        raise UserError(
+            f"{path} has format {checkpoint['ganduel']['format']}, and this version of ganduel reads up to {FORMAT}. "
+            "Upgrade ganduel."
+        )
+    return dict(checkpoint)
+
+
+def newest(run: Path) -> Path:
+    """The checkpoint of a run to go on from: last.ckpt, or else that of the highest iteration."""
+    folder = run / "checkpoints"
+    candidates = [folder / LAST, *sorted(folder.glob("iteration_*.ckpt"), reverse=True)]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise UserError(f"{run} has no checkpoint (looked for {folder / LAST}). Give the folder of a run that has begun.")

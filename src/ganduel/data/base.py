@@ -1,0 +1,75 @@
+"""Where real samples come from: minibatches as a pure function of (seed, position).
+
+Position p counts the minibatches that D has been given, k an iteration: iteration t takes p = t·k … t·k + k − 1.
+An epoch is one pass over the data in an order of its own, drawn from (seed, "order", epoch); images that do not fill a
+last minibatch wait for the next epoch's order. Nothing is to be saved for a resume, and a rank cuts its share out of
+the same global minibatch, so that the number of ranks changes no sample.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from ganduel import rng
+from ganduel.errors import UserError
+from ganduel.types import Samples
+
+
+class Data(ABC):
+    """A source of real samples.
+
+    Attributes:
+        shape: the shape of one sample: (channels, height, width) for images, with values in [−1, 1]; (d,) for points.
+        size: how many samples there are, or None if they are drawn from a density and never end.
+    """
+
+    shape: tuple[int, ...]
+    size: int | None = None
+
+    def to(self, device: torch.device) -> None:
+        """Move what is held in memory to the training device; nothing, for data that are drawn there."""
+        return
+
+    @abstractmethod
+    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
+        """The samples of minibatch number `position`, or the given share of its rows, on the training device."""
+
+
+class TensorData(Data):
+    """Samples held in memory as one tensor: uint8 images, or points as they are."""
+
+    def __init__(self, samples: Tensor):
+        self.samples = samples
+        self.shape = tuple(samples.shape[1:])
+        self.size = len(samples)
+        self._order: tuple[tuple[int, int], Tensor] | None = None
+
+    def to(self, device: torch.device) -> None:
+        self.samples = self.samples.to(device)
+
+    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
+        size = len(self.samples)
+        if batch_size > size:
+            raise UserError(f"batch_size={batch_size} is more than the {size} samples of the data. Try {size} or less.")
+        epoch, place = divmod(position, size // batch_size)
+        rows = self.order(seed, epoch)[place * batch_size : (place + 1) * batch_size][share]
+        return normalise(self.samples[rows])
+
+    def order(self, seed: int, epoch: int) -> Tensor:
+        """The order in which an epoch takes the samples; the last one asked for is kept."""
+        if self._order is None or self._order[0] != (seed, epoch):
+            order = torch.randperm(len(self.samples), generator=rng.generator(seed, "order", epoch))
+            self._order = (seed, epoch), order.to(self.samples.device)
+        return self._order[1]
+
+
+def normalise(samples: Tensor) -> Samples:
+    """Bytes 0…255 to floats in [−1, 1]; floats keep their values. The result has torch's default type."""
+    floats = samples.to(torch.get_default_dtype())
+    return floats.div_(127.5).sub_(1) if samples.dtype == torch.uint8 else floats
+
+
+def denormalise(samples: Tensor) -> Tensor:
+    """Floats in [−1, 1] to bytes, by rounding; what lies outside is clamped."""
+    return samples.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

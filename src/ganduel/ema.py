@@ -1,0 +1,56 @@
+"""An exponential moving average of G's weights, which samples better than the last iterate.
+
+    θ_ema ← β θ_ema + (1 − β) θ        after each update of G
+    β = 2^(−m / h)                     m = images an update, h = half-life in images
+    h = min(half_life, ramp · images)  images = those that G has been updated on so far
+
+With the half-life in images a schedule survives a change of batch size. The ramp forgets the first, useless weights:
+a fixed β near 1 would drag them along for thousands of iterations. Buffers (BatchNorm's statistics) are copied.
+Source: Karras et al. 2018, "Progressive growing of GANs", section 4 (arXiv:1710.10196); half-life and ramp-up as in
+Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose ramp is 0.05.
+"""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from ganduel.errors import UserError
+
+
+class EMA(nn.Module):
+    """Holds the averaged copy of a network as `self.net`.
+
+    Args:
+        net: the network whose weights are followed.
+        half_life_kimg: h in thousands of images.
+        ramp: the share of all images so far that the half-life never exceeds; None for no ramp.
+    """
+
+    def __init__(self, net: nn.Module, half_life_kimg: float, ramp: float | None = 0.05):
+        super().__init__()
+        if not half_life_kimg > 0:
+            raise UserError(f"ema.half_life_kimg={half_life_kimg} must be positive. Use ema=null for no average.")
+        if ramp is not None and not ramp > 0:
+            raise UserError(f"ema.ramp={ramp} must be positive. Use ema.ramp=null for no ramp.")
+        self.net = deepcopy(net).requires_grad_(False).eval()
+        self.half_life = 1000 * half_life_kimg
+        self.ramp = ramp
+
+    def train(self, mode: bool = True) -> "EMA":
+        """Always in evaluation mode: the average samples, it does not learn."""
+        return super().train(False)
+
+    def decay(self, images: int, batch_size: int) -> float:
+        """β for an update of `batch_size` images, the last of `images` so far."""
+        half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images)
+        return 0.5 ** (batch_size / half_life)
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, images: int, batch_size: int) -> None:
+        """Follow the network's weights one step."""
+        follow = get_ema_multi_avg_fn(self.decay(images, batch_size))
+        follow(list(self.net.parameters()), list(net.parameters()), None)
+        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
+            mine.copy_(theirs)

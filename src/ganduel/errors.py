@@ -1,0 +1,21 @@
+"""The error that a user's own input causes: one line that says what was found and what to type instead."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """Something that the user typed or supplied cannot work; shown as one line, without a stack trace."""
+
+
+class Diverged(UserError):
+    """A loss or a gradient became NaN or infinite: this combination of settings cannot go on."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Words that help with a mistyped name: the nearest of the choices, or else all of them."""
+    choices = sorted(choices)
+    close = get_close_matches(name, choices, n=3, cutoff=0.6)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"There are: {', '.join(choices)}."

@@ -1,0 +1,217 @@
+"""Algorithm 1 of Goodfellow et al. 2014: k updates of D, then one of G, until the run's iterations are done.
+
+One call of `training_step` is one iteration and one `global_step`. All of it is a pure function of the weights, the
+seed and the iteration's number t: data from (seed, t·k + j), noise from (seed, t), so that a resumed run goes on as if
+it had never stopped.
+Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ganduel import rng
+from ganduel.data.base import Data
+from ganduel.ema import EMA
+from ganduel.errors import UserError
+from ganduel.loss.base import Loss
+from ganduel.model.base import Generator, uses_batch_statistics
+from ganduel.penalty.base import Penalty
+from ganduel.replica import average_gradients
+from ganduel.types import Logits, Noise, Samples, Scalar
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How one network follows its gradient.
+
+    Attributes:
+        optimizer: builds the optimizer from the network's parameters.
+        schedule: builds the learning-rate schedule from the optimizer, stepped once an iteration; None: constant.
+        clip: the largest norm of the network's whole gradient; a longer one is scaled down to it. None: no limit.
+    """
+
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    schedule: Callable[[Optimizer], LRScheduler] | None = None
+    clip: float | None = None
+
+
+class GAN(LightningModule):
+    """The duel of a generator and a discriminator.
+
+    Args:
+        generator: G, which also says what noise it takes.
+        discriminator: D, from samples to logits (batch,).
+        loss: what each of the two minimises.
+        penalty: what D's loss gains.
+        data: the real samples.
+        descent_d: how D follows its gradient.
+        descent_g: how G follows its gradient.
+        ema: the average of G's weights that samples are taken from; None: from G itself.
+        k: updates of D an iteration.
+        batch_size: samples a minibatch, over all ranks together.
+        seed: of the order of the data and of the noise; the networks come with their initial weights.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: nn.Module,
+        loss: Loss,
+        penalty: Penalty,
+        data: Data,
+        descent_d: Descent,
+        descent_g: Descent,
+        ema: EMA | None = None,
+        k: int = 1,
+        batch_size: int = 64,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.discriminator, self.ema = generator, discriminator, ema
+        self.loss, self.penalty, self.data = loss, penalty, data
+        self.descent_d, self.descent_g = descent_d, descent_g
+        self.k, self.batch_size, self.seed = k, batch_size, seed
+        self.share = slice(None)  # of a minibatch's rows, this rank's
+        self.one_pass = not uses_batch_statistics(discriminator)
+
+    def training_step(self, batch: int, batch_idx: int) -> dict[str, Tensor]:
+        """One iteration: k updates of D, each on fresh data and noise, then one of G on fresh noise."""
+        t = self.global_step
+        opt_d, opt_g = cast(list[LightningOptimizer], self.optimizers())
+        noise = self.noise(t)
+        for j in range(self.k):
+            real = self.data.minibatch(self.seed, t * self.k + j, self.batch_size, self.share)
+            with torch.no_grad():  # D's update never reaches G's weights
+                fake = self.generator(noise[j])
+            on_real, on_fake = self.discriminate(real, fake)
+            loss_d = self.loss.discriminator(on_real, on_fake)
+            penalty = self.penalise(real, fake)
+            norm_d = self.descend(self.discriminator, opt_d, loss_d + penalty)
+        with frozen(self.discriminator):
+            on_fake_g = self.logits(self.generator(noise[self.k]))
+            on_real_g = self.logits(real) if self.loss.generator_uses_real else None
+            loss_g = self.loss.generator(on_real_g, on_fake_g)
+            norm_g = self.descend(self.generator, opt_g, loss_g)
+        if self.ema is not None:
+            self.ema.update(self.generator, images=(t + 1) * self.batch_size, batch_size=self.batch_size)
+        for schedule in self.schedules:
+            schedule.step()
+        return {
+            "loss/d": loss_d.detach(),
+            "loss/g": loss_g.detach(),
+            "loss/penalty": penalty.detach(),
+            "grad/norm_d": norm_d,
+            "grad/norm_g": norm_g,
+            "logit/real": on_real.detach(),
+            "logit/fake": on_fake.detach(),
+            "logit/fake_g": on_fake_g.detach(),
+        }
+
+    def noise(self, t: int) -> Noise:
+        """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
+        stream = rng.generator(self.seed, "noise", t, device=self.device)
+        z = self.generator.draw((self.k + 1) * self.batch_size, stream)
+        return z.unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
+
+    def logits(self, x: Samples) -> Logits:
+        """D's logits in float32 at least, whatever autocast makes of the networks: the losses are taken on these."""
+        logits = self.discriminator(x)
+        if logits.ndim != 1:
+            raise UserError(f"D must give one logit a sample, shape (batch,), not {tuple(logits.shape)}. Squeeze it.")
+        return full(logits)
+
+    def discriminate(self, real: Samples, fake: Samples) -> tuple[Logits, Logits]:
+        """D's logits of both minibatches: in one pass, unless a BatchNorm would mix their statistics."""
+        if self.one_pass:
+            on_real, on_fake = self.logits(torch.cat([real, fake])).chunk(2)
+            return on_real, on_fake
+        return self.logits(real), self.logits(fake)
+
+    def penalise(self, real: Samples, fake: Samples) -> Scalar:
+        """The penalty, always in float32: bfloat16 has no digits left for a second derivative."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.penalty(self.discriminator, real, full(fake))
+
+    def descend(self, net: nn.Module, optimizer: LightningOptimizer, loss: Scalar) -> Scalar:
+        """One update of a network down the gradient of its loss; returns the gradient's norm, before any clipping."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        average_gradients(net.parameters())
+        if net is self.generator:
+            optimizer.step()  # Lightning counts it: G's update ends the iteration
+        else:
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)  # the same, uncounted
+        return self.gradient_norm
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Measure the gradient and clip it; only here is it averaged over the ranks and free of an fp16 scale."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        self.gradient_norm = total_norm([p.grad for p in parameters])
+        clip = (self.descent_d if optimizer is self.trainer.optimizers[0] else self.descent_g).clip
+        if clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, clip, self.gradient_norm)
+
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        opt_d = self.descent_d.optimizer(self.discriminator.parameters())
+        opt_g = self.descent_g.optimizer(self.generator.parameters())
+        pairs = ((self.descent_d.schedule, opt_d), (self.descent_g.schedule, opt_g))
+        self.schedules = [schedule(optimizer) for schedule, optimizer in pairs if schedule is not None]
+        return [opt_d, opt_g], self.schedules
+
+    def on_fit_start(self) -> None:
+        self.data.to(self.device)
+        rows = self.batch_size // self.trainer.world_size
+        self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
+
+    def train_dataloader(self) -> Iterable[int]:
+        return Iterations()
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The network to sample from: the average of G where there is one."""
+        return self.generator if self.ema is None else self.ema.net
+
+    @property
+    def images_seen(self) -> int:
+        """Real samples that D has been trained on so far, over all ranks."""
+        return self.global_step * self.k * self.batch_size
+
+
+class Iterations:
+    """An endless loader of nothing: the minibatches follow from the number of the iteration."""
+
+    def __iter__(self) -> Iterator[int]:
+        return count()
+
+
+def full(x: Tensor) -> Tensor:
+    """The tensor in float32, unless it is in float64."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Gradients pass through the network inside, and none is kept for its weights."""
+    flags = [p.requires_grad for p in net.parameters()]
+    net.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, flag in zip(net.parameters(), flags, strict=True):
+            parameter.requires_grad_(flag)
+
+
+def total_norm(tensors: list[Tensor]) -> Scalar:
+    """The norm of all values of the tensors together."""
+    return torch.stack([torch.dot(t.flatten(), t.flatten()) for t in tensors]).sum().sqrt()

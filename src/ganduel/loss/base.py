@@ -1,0 +1,67 @@
+"""What a loss form is: the two losses of the duel, as functions of D's logits.
+
+    a = logit of a real sample, b = logit of a generated one; D(x) = sigmoid(logit)
+
+D and G each minimise their own loss. Values are in nats, averaged over the batch.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ganduel.types import Logits, Scalar
+
+
+class Loss(ABC):
+    """The losses of both players."""
+
+    generator_uses_real: bool = False  # a relativistic form sets it; others are spared a pass of D over real samples
+
+    @abstractmethod
+    def discriminator(self, real: Logits, fake: Logits) -> Scalar:
+        """L_D, which D minimises."""
+
+    @abstractmethod
+    def generator(self, real: Logits | None, fake: Logits) -> Scalar:
+        """L_G, which G minimises; `real` is None unless `generator_uses_real`."""
+
+
+class LogitLoss(Loss):
+    """A loss form in which each logit has its own term: L_D = E[d_real(a)] + E[d_fake(b)], L_G = E[g_fake(b)].
+
+    The three functions work elementwise on tensors of any shape, so that a figure can draw them.
+    """
+
+    @abstractmethod
+    def d_real(self, a: Tensor) -> Tensor:
+        """D's term for a real sample with logit a."""
+
+    @abstractmethod
+    def d_fake(self, b: Tensor) -> Tensor:
+        """D's term for a generated sample with logit b."""
+
+    @abstractmethod
+    def g_fake(self, b: Tensor) -> Tensor:
+        """G's term for a generated sample with logit b."""
+
+    def discriminator(self, real: Logits, fake: Logits) -> Scalar:
+        return self.d_real(real).mean() + self.d_fake(fake).mean()
+
+    def generator(self, real: Logits | None, fake: Logits) -> Scalar:
+        return self.g_fake(fake).mean()
+
+
+class CrossEntropyLoss(LogitLoss):
+    """D as in both forms of Goodfellow et al. 2014: binary cross-entropy, real → 1 and generated → 0.
+
+        L_D = −E[log D(x)] − E[log(1 − D(G(z)))] = E[softplus(−a)] + E[softplus(b)]
+
+    It is 2 log 2 where D answers 1/2 to everything, and 2 log 2 − 2 JSD(p_data, p_g) for the best D (section 4.1).
+    """
+
+    def d_real(self, a: Tensor) -> Tensor:
+        return softplus(-a)
+
+    def d_fake(self, b: Tensor) -> Tensor:
+        return softplus(b)

@@ -1,0 +1,92 @@
+"""Many ranks as equal replicas: broadcast once, then average each network's gradient in each of its updates.
+
+PyTorch's DDP wrapper sees one module and one backward pass an iteration; Algorithm 1 has two networks and k + 1 passes,
+each through a part of them, and the wrapper stops on "unused" parameters or searches for them. So nothing is wrapped:
+rank 0's weights go to all at the start, and `average_gradients` is called where the algorithm says that a gradient is
+complete. It holds for penalties that differentiate twice as well.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from torch import nn
+
+
+def world_size(trainer: Mapping[str, Any]) -> int:
+    """How many ranks the trainer's config asks for."""
+    devices = trainer["devices"]
+    if isinstance(devices, str) and devices.lstrip("-").isdigit():
+        devices = int(devices)
+    if devices in ("auto", -1):
+        on_cpu = trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
+        devices = 1 if on_cpu else torch.accelerator.device_count()
+    elif isinstance(devices, str):
+        devices = len(devices.strip(",").split(","))
+    elif not isinstance(devices, int):
+        devices = len(devices)
+    return devices * trainer["num_nodes"]
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over the ranks, in one flat all-reduce; nothing to do on one rank."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat.split([g.numel() for g in gradients])
+    torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
+
+
+class ReplicaStrategy(DDPStrategy):
+    """Lightning's DDP (launchers, clusters, process groups) without its wrapper.
+
+    Args:
+        command: what Lightning runs to start each further rank of this node, where no launcher such as torchrun or
+            SLURM has started them. By default it repeats this process's command line; a sweep must not.
+    """
+
+    def __init__(self, command: list[str] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.command = command
+
+    def configure_ddp(self) -> None:
+        assert self.model is not None
+        for tensor in [*self.model.parameters(), *self.model.buffers()]:
+            dist.broadcast(tensor.data, 0)
+
+    def _configure_launcher(self) -> None:
+        super()._configure_launcher()
+        if self.command is not None:
+            assert self.cluster_environment is not None
+            self._launcher = CommandLauncher(self.command, self.cluster_environment, self.num_processes, self.num_nodes)
+
+
+class CommandLauncher(_SubprocessScriptLauncher):
+    """Starts the further ranks by a given command instead of by replaying `sys.argv`."""
+
+    def __init__(self, command: list[str], *args):
+        super().__init__(*args)
+        self.command = command
+
+    def _call_children_scripts(self) -> None:
+        self._check_can_spawn_children()
+        environment = self.cluster_environment
+        os.environ["MASTER_ADDR"] = environment.main_address
+        os.environ["MASTER_PORT"] = str(environment.main_port)
+        os.environ["NODE_RANK"] = str(environment.node_rank())
+        os.environ["LOCAL_RANK"] = str(environment.local_rank())
+        os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
+        path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
+        self.procs = [
+            subprocess.Popen(self.command, env={**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": path})
+            for rank in range(1, self.num_processes)
+        ]

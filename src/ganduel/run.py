@@ -1,0 +1,243 @@
+"""A config becomes a run: its folder, its parts, a Trainer, and the summary that is left when it ends."""
+
+import logging
+import math
+import os
+import resource
+import signal
+import sys
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+
+from ganduel import checkpoint as checkpoints
+from ganduel import schema
+from ganduel.build import build, build_gan
+from ganduel.callback.finite import Finite
+from ganduel.callback.progress import ProgressBar
+from ganduel.callback.save import Save
+from ganduel.callback.stop import StopOnSignal
+from ganduel.data.base import Data
+from ganduel.errors import Diverged, UserError, nearest
+from ganduel.explain import explain
+from ganduel.provenance import provenance
+from ganduel.replica import ReplicaStrategy, world_size
+from ganduel.resume import resumed_config
+from ganduel.tracking.base import Tracker, is_first_rank
+from ganduel.tracking.record import Record, create_config, write_config
+
+log = logging.getLogger("ganduel")
+
+
+def train(config: DictConfig) -> float | None:
+    """One job of Hydra's: begin a run, or go on with one. Returns the objective's last value, for a sweeper."""
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    if config.resume is None:
+        folder, checkpoint = Path(hydra.runtime.output_dir), None
+        values = begin(config, folder, dict(hydra.runtime.choices), overrides)
+    else:
+        folder = Path(config.resume)
+        values, checkpoint = go_on(config, folder, overrides)
+    summary = fit(values, folder, checkpoint)
+    objective = values["objective"]
+    if objective is not None and objective not in summary["metrics"]:
+        raise UserError(f"objective={objective} is not a metric of the run. {nearest(objective, summary['metrics'])}")
+    return None if objective is None else summary["metrics"][objective]
+
+
+def begin(config: DictConfig, folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved and checked config of a new run, now on record in its folder."""
+    values = plain(config)
+    schema.check_numbers(values)
+    if values["trainer"]["max_epochs"] is not None:
+        OmegaConf.update(config, "trainer.max_steps", iterations(values))
+        values = plain(config)
+    schema.check(values)
+    groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    values["run"] = {"id": uuid.uuid4().hex[:8], "overrides": list(overrides), "choices": groups, **provenance()}
+    if is_first_rank():
+        create_config(folder, values)
+    return values
+
+
+def go_on(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """The config of the run in the folder, with what the command line may change of it, and its newest checkpoint."""
+    values = resumed_config(folder, config, overrides)
+    if any(override.startswith("trainer.max_epochs=") for override in overrides):
+        values["trainer"]["max_steps"] = iterations(values)
+    schema.check(values)
+    path = checkpoints.newest(folder)
+    checkpoint = checkpoints.read(path)
+    if checkpoint["ganduel"]["config"]["model"] != values["model"]:
+        raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
+    done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
+    if done >= until:
+        raise UserError(f"the run has done its {until} iterations. Give a larger trainer.max_steps to extend it.")
+    values["run"].setdefault("resumed", []).append({"iteration": done, "overrides": list(overrides), **provenance()})
+    if is_first_rank():
+        write_config(folder, values)
+    return values, path
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config in plain containers, interpolations resolved."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+
+def iterations(values: Mapping[str, Any]) -> int:
+    """How many iterations max_epochs passes over the data are, or max_steps where that is fewer."""
+    schema.check_target(values["data"], "data")
+    data: Data = build(values["data"])
+    trainer = values["trainer"]
+    if data.size is None:
+        raise UserError("this data set never ends, so that trainer.max_epochs means nothing. Use trainer.max_steps.")
+    minibatches = trainer["max_epochs"] * max(1, data.size // values["batch_size"])
+    epochs = math.ceil(minibatches / values["k"])
+    return epochs if trainer["max_steps"] is None else min(epochs, trainer["max_steps"])
+
+
+def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) -> dict[str, Any]:
+    """Train until the end, a signal or a failure, and return the summary that is left in the folder.
+
+    Args:
+        values: the run's resolved config.
+        folder: the run's folder.
+        checkpoint: where to go on from; None for a new run.
+
+    Raises:
+        SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
+    """
+    quiet()
+    begun = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
+    record = Record(folder, rewind_to=begun)
+    loggers: list[Logger] = [record]
+    stop, outcome, trainer = StopOnSignal(), {"status": "failed", "reason": "ended from outside"}, None
+    try:
+        gan = build_gan(values, check_batch(values, build(values["data"])))
+        loggers += build_trackers(values, folder)
+        trainer = build_trainer(values, folder, loggers, [stop, *build_callbacks(values, folder, record)], checkpoint)
+        with own_process_group():
+            trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
+        outcome = {"status": "finished", "reason": None}
+        if stop.signum is not None:
+            outcome = {"status": "stopped", "reason": signal.Signals(stop.signum).name}
+    except Exception as error:
+        status = "diverged" if isinstance(error, Diverged) else "failed"
+        outcome = {"status": status, "reason": explain(error) or f"{type(error).__name__}: {error}"}
+        raise
+    finally:
+        iteration = begun if trainer is None else trainer.global_step
+        summary = {**outcome, "iteration": iteration, "peak_memory": peak_memory(), "metrics": record.last}
+        for logger in loggers:
+            if isinstance(logger, Tracker):
+                logger.finish(summary)
+    if stop.signum is not None:
+        sys.exit(128 + stop.signum if is_first_rank() else 0)
+    return summary
+
+
+def check_batch(values: Mapping[str, Any], data: Data) -> Data:
+    """The data, unless they or the ranks cannot fill a batch."""
+    batch_size, ranks = values["batch_size"], world_size(values["trainer"])
+    if data.size is not None and batch_size > data.size:
+        raise UserError(f"batch_size={batch_size} is more than the {data.size} samples of the data.")
+    if batch_size % ranks:
+        raise UserError(f"batch_size={batch_size} cannot be shared by {ranks} ranks. Try a multiple of {ranks}.")
+    return data
+
+
+def build_trackers(values: Mapping[str, Any], folder: Path) -> list[Logger]:
+    """What follows the run besides its record."""
+    if values["tracking"] is None:
+        return []
+    return [build(values["tracking"], folder=folder, config=values)]
+
+
+def build_callbacks(values: dict[str, Any], folder: Path, record: Record) -> list[Callback]:
+    """The callbacks of the config between those that every run has."""
+    log_every, checkpoint_every = values["log_every"], values["checkpoint_every"]
+    gradients = values["trainer"]["precision"] != "16-mixed"
+    return [
+        Finite(log_every, checkpoint_every, gradients),
+        *(build(node) for node in (values["callback"] or {}).values()),
+        ProgressBar(record),
+        Save(folder / "checkpoints", checkpoint_every, values),
+    ]
+
+
+def build_trainer(
+    values: Mapping[str, Any],
+    folder: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    checkpoint: Path | None,
+) -> Trainer:
+    """Lightning's Trainer, with what it does by default and Algorithm 1 does not want switched off."""
+    config = values["trainer"]
+    command = [sys.executable, "-m", "ganduel.rank", str(folder), *([] if checkpoint is None else [str(checkpoint)])]
+    try:
+        return Trainer(
+            accelerator=config["accelerator"],
+            devices=config["devices"],
+            num_nodes=config["num_nodes"],
+            precision=config["precision"],
+            sync_batchnorm=config["sync_batchnorm"],
+            max_steps=config["max_steps"],
+            max_epochs=-1,
+            strategy=ReplicaStrategy(command) if world_size(config) > 1 else "auto",
+            plugins=[checkpoints.AtomicCheckpointIO()],
+            logger=loggers,
+            callbacks=callbacks,
+            default_root_dir=folder,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def own_process_group() -> Iterator[None]:
+    """Leave the process as it was: the next job of a sweep may run in it, with another number of ranks."""
+    names = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+    before = {name: os.environ.get(name) for name in names}
+    launched = dist.is_available() and dist.is_initialized()
+    try:
+        yield
+    finally:
+        if dist.is_available() and dist.is_initialized() and not launched:
+            dist.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def peak_memory() -> dict[str, int]:
+    """The most memory in use so far, in bytes: of this process, and on its GPU if it uses one."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_initialized():
+        peak["gpu"] = torch.cuda.max_memory_allocated()
+    return peak
+
+
+def quiet() -> None:
+    """Silence what Lightning says about settings that are meant."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")

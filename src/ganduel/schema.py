@@ -1,0 +1,187 @@
+"""What a config must look like, so that a mistyped word is caught before anything is built.
+
+The run-wide values and the trainer's are stated here as dataclasses. A part with a `_target_` is checked against the
+signature of that target: its parameters are the keys, their annotations the types, of a user's own classes as of ours.
+"""
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from hydra.core.config_store import ConfigStore
+from hydra.utils import get_object
+from omegaconf import MISSING
+
+from ganduel.errors import UserError, nearest
+
+
+@dataclass
+class EMAConfig:
+    half_life_kimg: float = MISSING
+    ramp: float | None = MISSING
+
+
+@dataclass
+class ClipConfig:
+    discriminator: float | None = None
+    generator: float | None = None
+
+
+@dataclass
+class TrainerConfig:
+    accelerator: str = MISSING
+    devices: Any = MISSING  # a number, "auto", or a list of indices
+    num_nodes: int = MISSING
+    precision: str = MISSING
+    max_steps: int | None = MISSING
+    max_epochs: int | None = MISSING
+    sync_batchnorm: bool = MISSING
+
+
+@dataclass
+class TrainConfig:
+    seed: int = MISSING
+    k: int = MISSING
+    batch_size: int = MISSING
+    log_every: int = MISSING
+    checkpoint_every: int = MISSING
+    resume: str | None = MISSING
+    objective: str | None = MISSING
+    ema: EMAConfig | None = MISSING
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    loss: Any = MISSING
+    penalty: Any = MISSING
+    model: Any = MISSING
+    data: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    callback: Any = MISSING
+    tracking: Any = MISSING
+
+
+def register() -> None:
+    """Make the schema known to Hydra under the name that train.yaml's defaults list."""
+    ConfigStore.instance().store(name="schema", node=TrainConfig)
+
+
+# Parameters that the program fills in, and a config therefore does not have.
+SUPPLIED = {"self", "shape", "params", "optimizer", "folder", "config"}
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuse what can't be run, in one line that names the key. The config is resolved, in plain containers."""
+    check_numbers(config)
+    for key in ("loss", "penalty", "data"):
+        check_target(config[key], key)
+    for group in ("model", "optimizer"):
+        check_networks(config[group], group, required=True)
+    check_networks(config["schedule"], "schedule", required=False)
+    for name, node in (config["callback"] or {}).items():
+        check_target(node, f"callback.{name}")
+    if config["tracking"] is not None:
+        check_target(config["tracking"], "tracking")
+
+
+def check_numbers(config: Mapping[str, Any]) -> None:
+    """Refuse run-wide numbers that make no run."""
+    for key, least in (("k", 1), ("batch_size", 1), ("log_every", 1), ("checkpoint_every", 1)):
+        if config[key] < least:
+            raise UserError(f"{key}={config[key]} must be at least {least}.")
+    trainer = config["trainer"]
+    if trainer["max_steps"] is None and trainer["max_epochs"] is None:
+        raise UserError("the run would never end: give trainer.max_steps or trainer.max_epochs.")
+    for key in ("max_steps", "max_epochs", "num_nodes"):
+        if trainer[key] is not None and trainer[key] < 1:
+            raise UserError(f"trainer.{key}={trainer[key]} must be at least 1.")
+    for network, clip in config["clip"].items():
+        if clip is not None and not clip > 0:
+            raise UserError(f"clip.{network}={clip} must be positive. Use clip.{network}=null for no limit.")
+
+
+def check_networks(node: Any, path: str, required: bool) -> None:
+    """A group that says one thing of each network."""
+    names = {"discriminator", "generator"}
+    for name in node:
+        if name not in names:
+            raise UserError(f"{path}.{name} is not known. {nearest(name, names)}")
+    for name in sorted(names):
+        if node.get(name) is not None:
+            check_target(node[name], f"{path}.{name}")
+        elif required:
+            raise UserError(f"{path}.{name} is missing: both networks need one.")
+
+
+def check_target(node: Any, path: str) -> None:
+    """A part's keys and types against the signature of its target."""
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise UserError(f"{path} must have a _target_, the class to build; found {node!r}.")
+    try:
+        target = get_object(node["_target_"])
+    except Exception as error:
+        raise UserError(f"{path}._target_={node['_target_']} cannot be imported: {error}".splitlines()[0]) from error
+    parameters = inspect.signature(target).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    knobs = {name for name in parameters if name not in SUPPLIED}
+    hints = annotations(target)
+    for name, value in node.items():
+        if name.startswith("_"):
+            continue
+        if name not in knobs:
+            raise UserError(f"{path}.{name} is not known. {nearest(name, knobs) if knobs else 'It takes no options.'}")
+        if name in hints and not fits(value, hints[name]):
+            raise UserError(f"{path}.{name}={value!r} is not {describe(hints[name])}.")
+
+
+def annotations(target: Any) -> dict[str, Any]:
+    """The types of the target's parameters, as far as they can be evaluated."""
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value from a config can stand for a parameter of this type. Unknown types are not judged."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if hint is type(None):
+        return value is None
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is str:
+        return isinstance(value, str)
+    if origin in (list, tuple, Sequence) or hint in (list, tuple):
+        inner = [argument for argument in arguments if argument is not Ellipsis]
+        if not isinstance(value, list):
+            return False
+        if origin is tuple and Ellipsis not in arguments and len(value) != len(inner):
+            return False
+        kinds = inner if len(inner) > 1 else inner * len(value)
+        return all(fits(item, kind) for item, kind in zip(value, kinds, strict=False))
+    return value is not None or not inspect.isclass(hint)
+
+
+def describe(hint: Any) -> str:
+    """A type in words for an error's sake."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(argument) for argument in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (list, tuple, Sequence) and arguments:
+        return f"a list of {describe(arguments[0]).removeprefix('a ').removeprefix('an ')}s, such as [256,512]"
+    if hint is type(None):
+        return "null"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))

@@ -1,0 +1,133 @@
+"""The run's own record: plain files in the run's folder, that need neither an account nor this package to be read.
+
+    config.yaml        the resolved config, and under `run` the command line, versions, device and revision
+    metrics.jsonl      one JSON object a row, appended and flushed as it comes: {"iteration": …, "images_seen": …, …}
+    histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […]}
+    samples/           pictures
+    checkpoints/       see ganduel.checkpoint
+    summary.json       written when the run ends: status, last metrics, seconds, peak memory
+
+A row is on disk before a checkpoint that follows it. On resume the rows after the checkpoint are dropped: the run makes
+them again.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from ganduel.errors import UserError
+from ganduel.tracking.base import Tracker, is_first_rank
+
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+HISTOGRAMS = "histograms.jsonl"
+SUMMARY = "summary.json"
+
+
+class Record(Tracker):
+    """Lightning's view of the record: rows go to `metrics.jsonl`.
+
+    Args:
+        folder: the run's folder.
+        rewind_to: the iteration that a resumed run goes on from: what the record says of later ones is dropped.
+
+    Attributes:
+        last: the last value of each metric.
+    """
+
+    def __init__(self, folder: Path, rewind_to: int = 0):
+        super().__init__()
+        self.folder = folder
+        self.last: dict[str, Any] = {}
+        if is_first_rank():
+            (folder / SUMMARY).unlink(missing_ok=True)
+            for name in (METRICS, HISTOGRAMS):
+                rewind(folder / name, rewind_to)
+            for row in rows(folder / METRICS):
+                self.last.update(row)
+
+    @property
+    def name(self) -> str:
+        return "record"
+
+    @property
+    def version(self) -> str:
+        return self.folder.name
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self.last.update(metrics)
+        append(self.folder / METRICS, metrics)
+
+    @rank_zero_only
+    def log_histograms(self, counts: Mapping[str, list[int]], step: int) -> None:
+        append(self.folder / HISTOGRAMS, {"iteration": step, **counts})
+
+    @rank_zero_only
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write `summary.json`; the run has ended, one way or another."""
+        write(self.folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def create_config(folder: Path, values: Mapping[str, Any]) -> None:
+    """Take a folder for a run by writing its config; two runs never share one."""
+    if (folder / CONFIG).exists():
+        raise UserError(f"{folder} holds a run already. Go on with it by resume={folder}, or choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, values)
+
+
+def write_config(folder: Path, values: Mapping[str, Any]) -> None:
+    """Write the resolved config of a run."""
+    write(folder / CONFIG, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The resolved config of the run in a folder."""
+    try:
+        values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} holds no run: it has no {CONFIG}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{folder / CONFIG} cannot be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict) or "run" not in values:
+        raise UserError(f"{folder / CONFIG} is not the config of a run.")
+    return values
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row; it survives a kill of this process from here on."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """All whole rows of a file; none where it is missing. A last line that a kill cut off is passed over."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def rewind(path: Path, iteration: int) -> None:
+    """Drop the rows after the iteration, and a last line that was cut off."""
+    if path.exists():
+        kept = [row for row in rows(path) if row["iteration"] <= iteration]
+        write(path, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

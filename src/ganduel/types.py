@@ -1,0 +1,13 @@
+"""Names for the tensors that pass between the parts; shapes are checked in the tests, not in training."""
+
+from typing import TypeAlias
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+Samples: TypeAlias = Float[Tensor, "batch *shape"]  # real or generated; images are (batch, channel, height, width)
+Images: TypeAlias = Float[Tensor, "batch channel height width"]  # in [-1, 1]
+Bytes: TypeAlias = UInt8[Tensor, "batch channel height width"]  # in 0..255
+Noise: TypeAlias = Float[Tensor, "batch noise"]  # z, zero mean and unit variance
+Logits: TypeAlias = Float[Tensor, " batch"]  # D's output before the sigmoid
+Scalar: TypeAlias = Float[Tensor, ""]
