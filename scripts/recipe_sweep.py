@@ -1,0 +1,140 @@
+"""Compare recipes on MNIST by a Fréchet distance on a classifier's features: python scripts/recipe_sweep.py --help.
+
+Each recipe is a list of overrides of train.py. After a run 10,000 samples of its EMA generator and of its live one are
+taken, and put beside the 10,000 test images in the 128 penultimate features of a small convolutional classifier that
+this script trains first on the 50,000 training images. Also noted: the classes that the classifier sees in the samples
+(the share of the rarest, 10% at best) and how sure it is of them. One JSON line a run.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import yaml
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ganduel import checkpoint, rng
+from ganduel.build import build
+from ganduel.data.base import denormalise, normalise
+from ganduel.data.mnist import MNIST
+from ganduel.metric.functional.frechet import frechet_distance
+from ganduel.picture import generate, tile
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = 10_000
+
+
+class Classifier(nn.Module):
+    """Two convolutions and a layer of 128 features."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(512, 128), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(128, 10)
+
+
+def train_classifier(data: MNIST, path: Path) -> Classifier:
+    """The classifier, trained on the 50,000 training images for four epochs, or read from the file."""
+    with rng.seeded(0, "classifier"):
+        net = Classifier()
+    if path.exists():
+        net.load_state_dict(torch.load(path, weights_only=True))
+        return net.eval()
+    images, labels = data.images("train"), data.labels("train")
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=4 * (len(images) // 128))
+    for epoch in range(4):
+        order = torch.randperm(len(images), generator=rng.generator(0, "classifier", epoch))
+        for rows in order.split(128)[: len(images) // 128]:
+            loss = cross_entropy(net.head(net.features(normalise(images[rows]))), labels[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    torch.save(net.state_dict(), path)
+    return net.eval()
+
+
+@torch.no_grad()
+def features(net: Classifier, images: torch.Tensor) -> torch.Tensor:
+    return torch.cat([net.features(normalise(part)) for part in images.split(1000)])
+
+
+@torch.no_grad()
+def measure(net: Classifier, real: torch.Tensor, run: Path) -> dict:
+    """Distances and classes of a run's samples."""
+    saved = checkpoint.read(checkpoint.newest(run))
+    values, shape = saved["ganduel"]["config"], saved["ganduel"]["shape"]
+    result = {}
+    for name, prefix in (("ema", "ema.net."), ("live", "generator.")):
+        weights = {k.removeprefix(prefix): v for k, v in saved["state_dict"].items() if k.startswith(prefix)}
+        if not weights:
+            continue
+        generator = build(values["model"]["generator"], shape=shape)
+        generator.load_state_dict(weights)
+        noise = generator.draw(SAMPLES, rng.generator(values["seed"], "recipe"))
+        images = denormalise(generate(generator, noise))
+        found = features(net, images)
+        p = net.head(found).softmax(1)
+        shares = p.argmax(1).bincount(minlength=10) / SAMPLES
+        result[f"fd_{name}"] = frechet_distance(real, found).item()
+        result[f"rarest_{name}"] = shares.min().item()
+        result[f"sure_{name}"] = (p.max(1).values > 0.9).float().mean().item()
+        if name == "ema":
+            tile(normalise(images[:100]), 10).save(run / "grid.png")
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("recipes", type=Path, help="a YAML file: {name: [override, …], …}")
+    parser.add_argument("--out", type=Path, required=True, help="a file for one JSON line a run, appended to")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "recipes", help="of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time")
+    parser.add_argument("--only", nargs="+", help="names of recipes; all without")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    recipes = yaml.safe_load(options.recipes.read_text())
+    data = MNIST()
+    net = train_classifier(data, options.folder / "classifier.pt")
+    test = data.images("test")
+    right = (net.head(features(net, test)).argmax(1) == data.labels("test")).float().mean().item()
+    real = features(net, test)
+    draw = torch.randperm(60_000, generator=rng.generator(0, "floor"))[:SAMPLES]
+    floor = frechet_distance(real, features(net, data.images("train+validation")[draw])).item()
+    print(f"classifier: {right:.2%} of the test set right; distance of {SAMPLES:,} training images: {floor:.2f}")
+
+    def run(job: tuple[str, int]) -> None:
+        name, seed = job
+        folder = options.folder / f"{name}-seed{seed}"
+        command = [sys.executable, str(ROOT / "train.py"), "tracking=none", f"seed={seed}", f"hydra.run.dir={folder}"]
+        started = time.monotonic()
+        done = subprocess.run([*command, *recipes[name]], capture_output=True, text=True)
+        row = {"recipe": name, "seed": seed, "seconds": time.monotonic() - started}
+        if done.returncode:
+            row["error"] = done.stderr.strip().splitlines()[-1]
+        else:
+            row |= measure(net, real, folder) | {"overrides": recipes[name], "floor": floor, "classifier": right}
+        with options.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(" ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()), flush=True)
+
+    names = options.only or list(recipes)
+    with ThreadPoolExecutor(options.side_by_side) as pool:
+        list(pool.map(run, [(name, seed) for name in names for seed in options.seeds]))
+
+
+if __name__ == "__main__":
+    main()
