@@ -58,7 +58,7 @@ def build_gan(config: Mapping[str, Any], data: Data) -> GAN:
 
 def build_descent(config: Mapping[str, Any], network: str) -> Descent:
     """How the network of that name is updated."""
-    optimizer, schedule = dict(config["optimizer"][network]), config["schedule"][network]
+    optimizer, schedule = dict(config["optimizer"][network]), config["schedule"].get(network)
     if config["trainer"]["precision"] == "16-mixed" and optimizer.get("fused"):
         optimizer["fused"] = False  # a fused step would unscale the gradient after it is measured and clipped
     return Descent(

@@ -6,7 +6,6 @@ Lightning's checkpoint plus one entry, all of it plain containers and tensors:
 """
 
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,15 +44,15 @@ def read(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}.") from error
-    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, OSError) as error:
+    except Exception as error:  # of any type: what is wrong with a damaged file shows anywhere in the unpickler
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint ({reason}). Is it cut off? Try another.") from error
-    if not isinstance(checkpoint, Mapping) or "ganduel" not in checkpoint:
+    entry = checkpoint.get("ganduel") if isinstance(checkpoint, Mapping) else None
+    if not isinstance(entry, Mapping) or "format" not in entry:
         raise UserError(f"{path} is a file of torch, but no checkpoint of ganduel.")
-    if checkpoint["ganduel"]["format"] > FORMAT:
+    if entry["format"] > FORMAT:
         raise UserError(
-            f"{path} has format {checkpoint['ganduel']['format']}, and this version of ganduel reads up to {FORMAT}. "
-            "Upgrade ganduel."
+            f"{path} has format {entry['format']}, and this version of ganduel reads up to {FORMAT}. Upgrade ganduel."
         )
     return dict(checkpoint)
 

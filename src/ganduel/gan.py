@@ -27,7 +27,7 @@ from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, uses_batch_statistics
 from ganduel.penalty.base import Penalty
 from ganduel.replica import average_gradients
-from ganduel.types import Logits, Noise, Samples, Scalar
+from ganduel.types import Logits, Samples, Scalar
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ class GAN(LightningModule):
         seed: int = 0,
     ):
         super().__init__()
+        if penalty.active and uses_batch_statistics(discriminator):
+            raise UserError(
+                f"{type(penalty).__name__} needs D's slope at each sample, and a BatchNorm in D mixes the samples. "
+                "Use norm=layer or norm=spectral in D, or penalty=none."
+            )
         self.automatic_optimization = False
         self.generator, self.discriminator, self.ema = generator, discriminator, ema
         self.loss, self.penalty, self.data = loss, penalty, data
@@ -118,7 +123,7 @@ class GAN(LightningModule):
             "logit/fake_g": on_fake_g.detach(),
         }
 
-    def noise(self, t: int) -> Noise:
+    def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
         stream = rng.generator(self.seed, "noise", t, device=self.device)
         z = self.generator.draw((self.k + 1) * self.batch_size, stream)

@@ -32,5 +32,5 @@ def seeded(*key: int | str) -> Iterator[None]:
     For libraries that take no generator, such as the initialisation of torch's layers.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(*key))
+        torch.default_generator.manual_seed(seed_of(*key))  # torch.manual_seed would reseed the GPUs' for good
         yield

@@ -79,7 +79,10 @@ def check(config: Mapping[str, Any]) -> None:
     for group in ("model", "optimizer"):
         check_networks(config[group], group, required=True)
     check_networks(config["schedule"], "schedule", required=False)
-    for name, node in (config["callback"] or {}).items():
+    callbacks = config["callback"] or {}
+    if not isinstance(callbacks, Mapping):
+        raise UserError(f"callback={callbacks} must give each callback a name, as callback.statistics does.")
+    for name, node in callbacks.items():
         check_target(node, f"callback.{name}")
     if config["tracking"] is not None:
         check_target(config["tracking"], "tracking")
@@ -96,6 +99,9 @@ def check_numbers(config: Mapping[str, Any]) -> None:
     for key in ("max_steps", "max_epochs", "num_nodes"):
         if trainer[key] is not None and trainer[key] < 1:
             raise UserError(f"trainer.{key}={trainer[key]} must be at least 1.")
+    devices = trainer["devices"]
+    if isinstance(devices, bool) or not isinstance(devices, int | str | list) or devices in (0, "0", "", []):
+        raise UserError(f"trainer.devices={devices} starts no process. Give a number, auto, or a list such as [0,1].")
     for network, clip in config["clip"].items():
         if clip is not None and not clip > 0:
             raise UserError(f"clip.{network}={clip} must be positive. Use clip.{network}=null for no limit.")
@@ -104,6 +110,10 @@ def check_numbers(config: Mapping[str, Any]) -> None:
 def check_networks(node: Any, path: str, required: bool) -> None:
     """A group that says one thing of each network."""
     names = {"discriminator", "generator"}
+    if not isinstance(node, Mapping):
+        raise UserError(
+            f"{path}={node} says nothing of the two networks: it needs {path}.discriminator and .generator."
+        )
     for name in node:
         if name not in names:
             raise UserError(f"{path}.{name} is not known. {nearest(name, names)}")
@@ -122,6 +132,8 @@ def check_target(node: Any, path: str) -> None:
         target = get_object(node["_target_"])
     except Exception as error:
         raise UserError(f"{path}._target_={node['_target_']} cannot be imported: {error}".splitlines()[0]) from error
+    if not callable(target):
+        raise UserError(f"{path}._target_={node['_target_']} is no class, but {target!r}.")
     parameters = inspect.signature(target).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return

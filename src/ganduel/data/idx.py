@@ -50,4 +50,6 @@ def parse(content: bytes, path: Path) -> Tensor:
     values = content[4 + 4 * content[3] :]
     if len(values) != math.prod(shape):
         raise UserError(f"{path} holds {len(values)} bytes, not the {math.prod(shape)} of {shape}. Is it cut off?")
+    if not values:
+        return torch.empty(shape, dtype=torch.uint8)  # torch makes no tensor from an empty buffer
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).reshape(shape)
