@@ -1,0 +1,148 @@
+"""What the tests share: composed configs, tiny duels and their runs, and the command line inside this process."""
+
+import logging
+import runpy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+import jaxtyping
+import pytest
+import torch
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Checkpoint
+from omegaconf import OmegaConf
+
+from ganduel import app
+
+TRAIN = Path(__file__).parents[1] / "train.py"
+TINY = ["tracking=none", "trainer.max_steps=2", "trainer.accelerator=cpu", "batch_size=8", "callback=[statistics]"]
+
+
+@dataclass
+class Outcome:
+    """How a command ended: its exit code and all that it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> Iterator[Callable[..., Outcome]]:
+    """A function that runs `python train.py …` in an empty folder, and leaves this process as it was."""
+    monkeypatch.chdir(tmp_path)
+    path, root = list(sys.path), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def run(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [str(TRAIN), *words])
+        capsys.readouterr()
+        try:
+            runpy.run_path(str(TRAIN), run_name="__main__")
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        finally:
+            for handler in [h for h in root.handlers if h not in handlers]:
+                root.removeHandler(handler)
+                handler.close()
+            root.setLevel(level)
+            GlobalHydra.instance().clear()
+            HydraConfig.instance().cfg = None
+            app.Sweep.folder = None
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    yield run
+    sys.path[:] = path
+
+
+CONF = TRAIN.parent / "conf"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny tensors gain nothing from threads, and sums come out in one order."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_global_state() -> Iterator[None]:
+    """The global generator is left to torch's layers in tests; each test finds it in the same state."""
+    torch.manual_seed(0)
+    yield
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def untyped() -> Iterator[None]:
+    """Calls are not type-checked, as in a user's process: for errors that beartype would raise first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def compose() -> Callable[..., dict[str, Any]]:
+    """A function from the command line's words to the resolved config, in plain containers."""
+    app.prepare()
+
+    def compose(*words: str) -> dict[str, Any]:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = hydra.compose("train", list(words))
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+    return compose
+
+
+@pytest.fixture
+def tiny(compose: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """As `compose`, for a duel of networks so small that an iteration takes a millisecond or two."""
+    small = ["model.generator.hidden=[8]", "model.discriminator.hidden=[8]", "model.generator.noise_dim=3"]
+    return lambda *words: compose(*small, "batch_size=4", "trainer.accelerator=cpu", "trainer.max_steps=6", *words)
+
+
+@pytest.fixture
+def images() -> Any:
+    """Twelve images of 2 by 3 pixels, all different, as a data set."""
+    from ganduel.data.base import TensorData
+
+    return TensorData(torch.arange(72, dtype=torch.uint8).mul(3).reshape(12, 1, 2, 3))
+
+
+@pytest.fixture
+def fit(tiny: Callable[..., dict[str, Any]], images: Any, tmp_path: Path) -> Callable[..., Any]:
+    """A function that trains a tiny duel with the given callbacks and loggers, and returns the Trainer."""
+    from lightning.pytorch import Trainer
+
+    from ganduel.build import build_gan
+    from ganduel.checkpoint import AtomicCheckpointIO
+    from ganduel.run import quiet
+
+    def fit(*words: str, callbacks: Sequence[Any] = (), loggers: Sequence[Any] = (), gan: Any = None) -> Trainer:
+        config = tiny(*words)
+        quiet()
+        trainer = Trainer(
+            accelerator="cpu",
+            max_steps=config["trainer"]["max_steps"],
+            max_epochs=-1,
+            plugins=[AtomicCheckpointIO()],
+            logger=list(loggers),
+            callbacks=list(callbacks),
+            default_root_dir=tmp_path,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(build_gan(config, images) if gan is None else gan)
+        return trainer
+
+    return fit
