@@ -1,0 +1,116 @@
+"""The benchmark's contenders do the work that they are timed for, and its file has what it promises."""
+
+import importlib.util
+import json
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from ganduel.data.mnist import MNIST
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark.py"
+NAMES = ["ours", "ours_bf16", "hand_tuned", "pytorch_gan", "lightning_tutorial"]
+WARMUP, ITERATIONS = 1, 2
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the tutorial's Trainer is left as it comes, and warns
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> Iterator[types.ModuleType]:
+    spec = importlib.util.spec_from_file_location("benchmark", SCRIPT)
+    module = sys.modules["benchmark"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["benchmark"]
+
+
+@pytest.fixture(scope="module")
+def work(benchmark):
+    benchmark.run.quiet()
+    return benchmark.Work(MNIST(), batch_size=8, warmup=WARMUP, iterations=ITERATIONS)
+
+
+@pytest.fixture
+def updates() -> Iterator[list[list[nn.Parameter]]]:
+    """The parameters of every optimizer step taken, in order."""
+    taken: list[list[nn.Parameter]] = []
+
+    def note(optimizer: Optimizer, *_) -> None:
+        taken.append([p for group in optimizer.param_groups for p in group["params"]])
+
+    handle = register_optimizer_step_post_hook(note)
+    yield taken
+    handle.remove()
+
+
+def same(a: list[nn.Parameter], b: list[nn.Parameter]) -> bool:
+    return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))
+
+
+def test_contenders_are_those_that_are_announced(benchmark):
+    assert list(benchmark.CONTENDERS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contender_trains_the_common_networks(benchmark, work, updates, name):
+    """The widths of G and D are the announced ones, all weights move, and each network is updated once an iteration.
+
+    A Trainer does one iteration more than is timed.
+    """
+    generator, discriminator = work.networks()
+    with benchmark.silence():
+        block = benchmark.CONTENDERS[name](work)
+    assert block.seconds > 0
+    widths = [[m.in_features, m.out_features] for m in block.generator.modules() if isinstance(m, nn.Linear)]
+    assert widths == [[100, 128], [128, 256], [256, 512], [512, 1024], [1024, 784]]
+    assert sum(isinstance(m, nn.BatchNorm1d) for m in block.generator.modules()) == 4
+    widths = [[m.in_features, m.out_features] for m in block.discriminator.modules() if isinstance(m, nn.Linear)]
+    assert widths == [[784, 512], [512, 256], [256, 1]]
+    for before, after in ((generator, block.generator), (discriminator, block.discriminator)):
+        states = zip(before.state_dict().values(), after.state_dict().values(), strict=True)
+        assert all(not torch.equal(a, b) and b.isfinite().all() for a, b in states)
+        assert before.state_dict().keys() == after.state_dict().keys()
+
+    of_d, of_g = list(block.discriminator.parameters()), list(block.generator.parameters())
+    order = ["d" if same(taken, of_d) else "g" if same(taken, of_g) else "?" for taken in updates]
+    first = "gd" if name in ("pytorch_gan", "lightning_tutorial") else "dg"
+    assert "".join(order) == first * (len(order) // 2)
+    assert len(order) // 2 - WARMUP - ITERATIONS == (name in ("ours", "ours_bf16", "lightning_tutorial"))
+
+
+def test_clock_times_what_follows_the_warmup(benchmark, work, monkeypatch):
+    """Of readings 10 and 16, at the begin and at the end of the timed iterations, 6 seconds remain."""
+    readings = iter([10.0, 16.0])
+    monkeypatch.setattr(benchmark, "perf_counter", lambda: next(readings))
+    clock = benchmark.Clock(work)
+    assert [clock.done() for _ in range(WARMUP + ITERATIONS + 1)] == [False] * (WARMUP + ITERATIONS) + [True]
+    assert clock.seconds == 6
+
+
+def test_file_holds_every_contender_at_every_batch_size(benchmark, tmp_path, capsys):
+    path = tmp_path / "deep" / "speed.json"
+    benchmark.main(["--tiny", "--batch", "4", "8", "--out", str(path)])
+    results = json.loads(path.read_text(encoding="utf-8"))
+    assert list(results["step"]) == ["4", "8"]
+    for batch_size, step in results["step"].items():
+        assert list(step) == NAMES
+        assert all(milliseconds > 0 for milliseconds in step.values())
+        assert results["rounds"][batch_size]["ours"] == [step["ours"]]
+        assert results["ratio"][batch_size]["ours"]["pytorch_gan"] == step["ours"] / step["pytorch_gan"]
+    assert results["machine"]["threads"] >= 1
+    assert results["versions"]["torch"]
+    assert "3 iterations" in results["method"]
+    assert "batch 8" in capsys.readouterr().out
+
+
+def test_ratio_is_the_median_of_the_ratios_within_a_round(benchmark):
+    """A machine that is four times as slow in one round changes no ratio: 2, 2 and 3 have the median 2."""
+    times = {"ours": [2.0, 8.0, 3.0], "hand_tuned": [1.0, 4.0, 1.0]}
+    assert benchmark.ratio(times, "ours", "hand_tuned") == 2
