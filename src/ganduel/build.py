@@ -18,9 +18,10 @@ from ganduel.model.base import Generator
 def build(node: Mapping[str, Any], **supplied: Any) -> Any:
     """The object that a config describes, with what the program itself supplies."""
     try:
-        return instantiate({"_convert_": "all", **node}, **supplied)
-    except InstantiationException as error:
-        cause = error.__cause__
+        # What is supplied does not go through Hydra, which would build whatever else has a `_target_` in it.
+        return instantiate({"_convert_": "all", "_partial_": True, **node})(**supplied)
+    except (InstantiationException, ValueError, TypeError) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) else error
         if isinstance(cause, UserError):
             raise cause from None
         if isinstance(cause, ValueError | TypeError):  # the target refuses its arguments, as torch's optimizers do
