@@ -58,7 +58,7 @@ class TrainConfig:
     data: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
-    callback: Any = MISSING
+    callback: dict[str, Any] = field(default_factory=dict)
     tracking: Any = MISSING
 
 

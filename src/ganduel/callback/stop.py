@@ -31,10 +31,12 @@ class StopOnSignal(Callback):
         self._noted = 0
         self._previous: dict[int, Any] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._previous = {signum: signal.getsignal(signum) for signum in SIGNALS}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Not earlier: Lightning sets handlers of its own just before.
-        for signum in set(SIGNALS):
-            self._previous[signum] = signal.signal(signum, self._note)
+        for signum in SIGNALS:  # not in setup: Lightning sets handlers of its own in between
+            signal.signal(signum, self._note)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self._noted == signum == signal.SIGINT:
