@@ -1,0 +1,37 @@
+"""What `--help` needs to know of the config, so that it cannot go stale: resolvers for conf/help.yaml."""
+
+import textwrap
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+WIDTH = 38  # of the column that options stand in
+
+
+def option(key: str, example: Any = None, *, _root_: DictConfig) -> str:
+    """An option with the value it has, or an example where the parts that are chosen do not have it."""
+    value = OmegaConf.select(_root_, key, default=example)
+    return f"{key}={shown(value)}".ljust(WIDTH)
+
+
+def shown(value: Any) -> str:
+    """A value as the command line takes it."""
+    if OmegaConf.is_list(value):
+        return f"[{','.join(map(shown, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def choices(*, _root_: DictConfig) -> str:
+    """All groups, what is chosen of each, and what else there is."""
+    loader = GlobalHydra.instance().config_loader()
+    chosen = _root_.hydra.runtime.choices
+    lines = []
+    for group in loader.list_groups(""):
+        names = loader.get_group_options(group)
+        if group == "hydra" or not names:
+            continue
+        choice = chosen.get(group) or shown(OmegaConf.create(list(_root_.get(group) or [])) or None)  # several: by key
+        entry = f"  {group + '=' + choice:<{WIDTH}}{', '.join(names)}"
+        lines += textwrap.wrap(entry, 110, subsequent_indent=" " * (WIDTH + 2))
+    return "\n".join(lines)
