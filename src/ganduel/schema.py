@@ -7,7 +7,7 @@ signature of that target: its parameters are the keys, their annotations the typ
 import inspect
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
@@ -67,12 +67,18 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=TrainConfig)
 
 
+NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig}
+
+# What the record of a run says beside its config.
+RECORDED = {"run"}
+
 # Parameters that the program fills in, and a config therefore does not have.
 SUPPLIED = {"self", "shape", "params", "optimizer", "folder", "config"}
 
 
 def check(config: Mapping[str, Any]) -> None:
     """Refuse what can't be run, in one line that names the key. The config is resolved, in plain containers."""
+    check_names(config)
     check_numbers(config)
     for key in ("loss", "penalty", "data"):
         check_target(config[key], key)
@@ -86,6 +92,16 @@ def check(config: Mapping[str, Any]) -> None:
         check_target(node, f"callback.{name}")
     if config["tracking"] is not None:
         check_target(config["tracking"], "tracking")
+
+
+def check_names(config: Mapping[str, Any]) -> None:
+    """Refuse run-wide keys that nothing reads: `+name=value` on a command line adds any."""
+    stated = {"": (config, TrainConfig), **{f"{key}.": (config[key], node) for key, node in NODES.items()}}
+    for path, (values, node) in stated.items():
+        known = {knob.name for knob in fields(node)}
+        for name in values or ():
+            if name not in known and path + name not in RECORDED:
+                raise UserError(f"{path}{name} is not an option. {nearest(name, known)}")
 
 
 def check_numbers(config: Mapping[str, Any]) -> None:
@@ -111,9 +127,7 @@ def check_networks(node: Any, path: str, required: bool) -> None:
     """A group that says one thing of each network."""
     names = {"discriminator", "generator"}
     if not isinstance(node, Mapping):
-        raise UserError(
-            f"{path}={node} says nothing of the two networks: it needs {path}.discriminator and .generator."
-        )
+        raise UserError(f"{path}={node} must have {path}.discriminator and {path}.generator.")
     for name in node:
         if name not in names:
             raise UserError(f"{path}.{name} is not known. {nearest(name, names)}")
@@ -161,7 +175,8 @@ def fits(value: Any, hint: Any) -> bool:
     """Whether a value from a config can stand for a parameter of this type. Unknown types are not judged."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return any(fits(value, argument) for argument in arguments)
+        members = arguments if isinstance(value, Mapping) else alternatives(arguments)
+        return any(fits(value, member) for member in members)
     if origin is Literal:
         return value in arguments
     if hint is type(None):
@@ -185,11 +200,17 @@ def fits(value: Any, hint: Any) -> bool:
     return value is not None or not inspect.isclass(hint)
 
 
+def alternatives(members: tuple[Any, ...]) -> Sequence[Any]:
+    """The members of a union that a plain value can mean: `float | Tensor` is a number, the rest is for callers."""
+    plain = [hint for hint in members if not inspect.isclass(hint) or hint in (bool, int, float, str, list, tuple)]
+    return [hint for hint in members if hint in plain or hint is type(None)] if plain else members
+
+
 def describe(hint: Any) -> str:
     """A type in words for an error's sake."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(argument) for argument in arguments)
+        return " or ".join(describe(member) for member in alternatives(arguments))
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (list, tuple, Sequence) and arguments:
