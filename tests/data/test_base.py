@@ -1,0 +1,129 @@
+"""Minibatches as a pure function of (seed, position), and bytes to floats and back."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganduel.data.base import TensorData, denormalise, normalise
+from ganduel.errors import UserError
+
+
+def points(n):
+    """The points 0, 1, …, n − 1, so that a minibatch says which rows it took."""
+    return TensorData(torch.arange(n, dtype=torch.float32).unsqueeze(1))
+
+
+def rows(data, seed, position, batch_size, share=slice(None)):
+    return data.minibatch(seed, position, batch_size, share).squeeze(1).int().tolist()
+
+
+sizes = st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
+
+
+@given(size_and_batch=sizes, seed=st.integers(0, 2**40), epoch=st.integers(0, 5))
+def test_an_epoch_takes_no_sample_twice(size_and_batch, seed, epoch):
+    """All it takes are there and distinct, and none is left over but what fills no minibatch."""
+    n, batch = size_and_batch
+    data, minibatches = points(n), n // batch
+    taken = [row for place in range(minibatches) for row in rows(data, seed, epoch * minibatches + place, batch)]
+    assert len(taken) == minibatches * batch > n - batch
+    assert len(set(taken)) == len(taken)
+    assert set(taken) <= set(range(n))
+
+
+@given(size_and_batch=sizes, seed=st.integers(0, 99), positions=st.lists(st.integers(0, 300), min_size=1, max_size=5))
+def test_minibatch_is_a_pure_function_of_seed_and_position(size_and_batch, seed, positions):
+    """Whatever was asked before, of this object or of another: a resumed run asks first in the middle."""
+    n, batch = size_and_batch
+    used = points(n)
+    in_turn = [rows(used, seed, position, batch) for position in positions]
+    torch.manual_seed(positions[0])
+    assert in_turn == [rows(points(n), seed, position, batch) for position in positions]
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 30))
+def test_shares_put_together_are_the_whole_minibatch(ranks, each, position):
+    """So the number of ranks changes no sample."""
+    data, batch = points(35), ranks * each
+    shares = [rows(data, 1, position, batch, slice(rank * each, (rank + 1) * each)) for rank in range(ranks)]
+    assert [row for share in shares for row in share] == rows(data, 1, position, batch)
+
+
+def test_orders_differ_between_epochs_and_seeds():
+    data = points(50)
+    orders = [tuple(rows(data, seed, epoch, 50)) for seed in range(5) for epoch in range(5)]
+    assert len(set(orders)) == 25
+    assert tuple(range(50)) not in orders
+
+
+def test_left_over_samples_get_their_turn():
+    """10 samples in minibatches of 4 leave 2 an epoch, others each time."""
+    data = points(10)
+    assert {row for position in range(20) for row in rows(data, 0, position, 4)} == set(range(10))
+
+
+def test_places_of_an_order_are_unbiased():
+    """Each sample comes first about equally often: 600 epochs of 6, a deviation of 5 sigma fails."""
+    data = points(6)
+    first = torch.tensor([rows(data, 0, 6 * epoch, 1)[0] for epoch in range(600)]).bincount(minlength=6)
+    assert (first - 100).abs().max() < 5 * (600 * 1 / 6 * 5 / 6) ** 0.5
+
+
+def test_global_generator_is_not_used():
+    before = torch.get_rng_state()
+    points(9).minibatch(0, 3, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_shape_and_size():
+    data = TensorData(torch.zeros(7, 1, 2, 3, dtype=torch.uint8))
+    assert data.shape == (1, 2, 3)
+    assert data.size == 7
+    assert data.minibatch(0, 0, 4).shape == (4, 1, 2, 3)
+
+
+def test_samples_are_not_changed_by_use():
+    for samples in (torch.arange(8, dtype=torch.uint8).reshape(4, 2), torch.rand(4, 2)):
+        data = TensorData(samples.clone())
+        data.minibatch(0, 0, 4).add_(100)
+        assert torch.equal(data.samples, samples)
+
+
+def test_a_batch_beyond_the_data_is_refused():
+    with pytest.raises(UserError, match=r"batch_size=6 is more than the 5 samples.*Try 5 or less"):
+        points(5).minibatch(0, 0, 6)
+
+
+def test_bytes_and_floats_are_inverse_on_all_256():
+    every = torch.arange(256, dtype=torch.uint8)
+    floats = normalise(every)
+    assert floats[0] == -1
+    assert floats[255] == 1
+    assert floats.dtype == torch.float32
+    assert torch.equal(denormalise(floats), every)
+
+
+@given(st.floats(-1, 1), st.sampled_from([torch.float64, torch.float32]))
+def test_denormalise_takes_the_nearest_byte(value, dtype):
+    """At most half a step off, where truncation would be off by nearly one."""
+    byte = denormalise(torch.tensor([value], dtype=dtype)).item()
+    assert abs(byte - (value + 1) * 127.5) <= 0.5 + 1e-4
+
+
+def test_denormalise_clamps():
+    """No byte wraps around."""
+    assert denormalise(torch.tensor([-1.01, -9.0, 1.01, 9.0, 1e30])).tolist() == [0, 0, 255, 255, 255]
+
+
+def test_denormalise_leaves_its_argument():
+    x = torch.tensor([0.5])
+    denormalise(x)
+    assert x.item() == 0.5
+
+
+def test_points_keep_their_values():
+    """In torch's default type."""
+    x = torch.tensor([[3.5, -200.0]], dtype=torch.float64)
+    assert normalise(x).tolist() == [[3.5, -200.0]]
+    assert normalise(x).dtype == torch.get_default_dtype()

@@ -1,0 +1,157 @@
+"""Fully connected networks: shapes, initial weights, norms, activations, ranges."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from ganduel.errors import UserError
+from ganduel.model import mlp
+from ganduel.model.mlp import ACTIVATIONS, OUTPUTS, MLPDiscriminator, MLPGenerator
+
+NORMS = ["none", "batch", "layer", "spectral"]
+
+
+def linears(net):
+    return [module for module in net.modules() if isinstance(module, nn.Linear)]
+
+
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    hidden=st.lists(st.integers(1, 6), max_size=3),
+    noise_dim=st.integers(1, 5),
+    norm=st.sampled_from(NORMS),
+    batch=st.integers(2, 5),
+)
+def test_shapes(shape, hidden, noise_dim, norm, batch):
+    """Any shape of sample, any number of hidden layers, none included."""
+    g = MLPGenerator(shape, noise_dim=noise_dim, hidden=hidden, norm=norm)
+    d = MLPDiscriminator(shape, hidden=hidden, norm=norm)
+    x = g(torch.randn(batch, noise_dim))
+    assert x.shape == (batch, *shape)
+    assert d(x).shape == (batch,)
+
+
+def test_batch_of_one_gives_one_logit():
+    assert MLPDiscriminator((1, 4, 4), hidden=[3])(torch.zeros(1, 1, 4, 4)).shape == (1,)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_layers_come_in_order(norm):
+    """Linear, norm, activation of each hidden width, and a bare Linear at the end."""
+    kinds = [type(module) for module in mlp.stack([4, 5, 6], "relu", norm)]
+    between = {"batch": [nn.BatchNorm1d], "layer": [nn.LayerNorm]}.get(norm, [])
+    linear = nn.Linear if norm != "spectral" else type(mlp.linear(1, 1, "spectral"))
+    assert [kind.__name__ for kind in kinds] == [kind.__name__ for kind in [linear, *between, nn.ReLU] * 2]
+    d = MLPDiscriminator((4,), hidden=[5, 6], norm=norm)
+    assert [(layer.in_features, layer.out_features) for layer in linears(d)] == [(4, 5), (5, 6), (6, 1)]
+    assert all(layer.bias is not None for layer in linears(d))
+
+
+def test_initial_weights_are_torchs_uniform():
+    """U(−1/√fan_in, 1/√fan_in): within the bounds, up to them, and of the right variance."""
+    for layer in linears(MLPDiscriminator((100,), hidden=[300, 200])):
+        bound = 1 / math.sqrt(layer.in_features)
+        assert layer.weight.abs().max() <= bound
+        if layer.weight.numel() > 1000:
+            assert layer.weight.abs().max() > 0.99 * bound
+            assert layer.weight.var().item() == pytest.approx(bound**2 / 3, rel=0.05)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_spectral_norm_is_on_every_layer_or_none(norm):
+    nets = MLPGenerator((3,), hidden=[4], norm=norm), MLPDiscriminator((3,), hidden=[4], norm=norm)
+    for layer in [layer for net in nets for layer in linears(net)]:
+        assert is_parametrized(layer) == (norm == "spectral")
+
+
+def test_spectral_norm_holds_the_largest_singular_value_at_one():
+    d, x = MLPDiscriminator((6,), hidden=[5], norm="spectral"), torch.randn(3, 6)
+    for _ in range(200):
+        d(x)
+    for layer in linears(d):
+        assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_batch_norm_normalises_the_batch_and_layer_norm_the_sample():
+    x = 3 * torch.randn(64, 5) + 2
+    batch = nn.Sequential(*mlp.stack([5, 7], "relu", "batch")[:2])(x)
+    torch.testing.assert_close(batch.mean(0), torch.zeros(7), atol=1e-5, rtol=0)
+    layer = nn.Sequential(*mlp.stack([5, 7], "relu", "layer")[:2])(x)
+    torch.testing.assert_close(layer.mean(1), torch.zeros(64), atol=1e-5, rtol=0)
+    assert not torch.allclose(layer.mean(0), torch.zeros(7), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_minus_one"),
+    [
+        ("leaky_relu", -0.2),
+        ("relu", 0.0),
+        ("elu", math.exp(-1) - 1),
+        ("silu", -1 / (1 + math.e)),
+        ("gelu", -0.158655),
+        ("tanh", math.tanh(-1)),
+    ],
+)
+def test_activations(name, at_minus_one):
+    assert ACTIVATIONS[name]()(torch.tensor(-1.0)).item() == pytest.approx(at_minus_one, abs=1e-5)
+
+
+def test_every_activation_is_tested_and_usable():
+    for name in ACTIVATIONS:
+        d = MLPDiscriminator((2,), hidden=[3], activation=name)
+        d(torch.randn(4, 2)).sum().backward()
+        assert all(p.grad is not None for p in d.parameters())
+
+
+@pytest.mark.parametrize(("name", "at_one"), [("tanh", math.tanh(1)), ("sigmoid", math.tanh(0.5)), ("identity", 1.0)])
+def test_outputs(name, at_one):
+    """2σ(x) − 1 = tanh(x/2)."""
+    assert OUTPUTS[name]()(torch.tensor(1.0)).item() == pytest.approx(at_one)
+
+
+@pytest.mark.parametrize("output", ["tanh", "sigmoid"])
+def test_images_stay_in_the_range_of_the_data(output):
+    g = MLPGenerator((1, 2, 2), noise_dim=2, hidden=[4], output=output)
+    x = g(1e3 * torch.randn(200, 2))
+    assert x.abs().max() <= 1
+    assert x.min() < -0.5
+    assert x.max() > 0.5
+
+
+def test_identity_output_is_unbounded():
+    assert MLPGenerator((2,), noise_dim=2, hidden=[4], output="identity")(1e3 * torch.randn(99, 2)).abs().max() > 1
+
+
+def test_samples_do_not_depend_on_their_batch():
+    """Without BatchNorm; gan.py puts real and generated samples through D in one pass for it."""
+    for norm in ("none", "layer"):
+        d, x = MLPDiscriminator((3,), hidden=[4], norm=norm).double(), torch.randn(6, 3).double()
+        torch.testing.assert_close(d(x), torch.cat([d(x[:2]), d(x[2:])]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hidden": [4, 0]}, r"model.discriminator.hidden=\[4, 0\]: a width of 0"),
+        ({"hidden": [-1]}, "a width of -1"),
+        ({"activation": "leakyrelu"}, "model.discriminator.activation=leakyrelu is not known. Did you mean leaky_relu"),
+        ({"norm": "bacth"}, "model.discriminator.norm=bacth is not known. Did you mean batch"),
+    ],
+)
+@pytest.mark.usefixtures("untyped")
+def test_refuses_what_no_network_can_be_built_from(arguments, message):
+    with pytest.raises(UserError, match=message):
+        MLPDiscriminator((2,), **arguments)
+    with pytest.raises(UserError, match=message.replace("discriminator", "generator")):
+        MLPGenerator((2,), **arguments)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_refuses_an_unknown_output():
+    with pytest.raises(UserError, match=r"model.generator.output=tan is not known. Did you mean tanh"):
+        MLPGenerator((2,), output="tan")
