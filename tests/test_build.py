@@ -1,0 +1,162 @@
+"""Parts from configs: every file of every group makes its part, and the seed alone makes the initial weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganduel import schema
+from ganduel.build import build, build_descent, build_gan, build_networks
+from ganduel.data.base import Data
+from ganduel.errors import UserError
+from ganduel.loss.base import Loss
+from ganduel.penalty.base import Penalty
+
+CONF = Path(__file__).parents[1] / "conf"
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+
+
+def words(file):
+    """What chooses this config file on the command line."""
+    group, name = file.parts
+    return [f"{group}=[{name}]" if group in ("callback", "metric") else f"{group}={name}"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_config_file_composes_checks_and_builds(compose, images, file):
+    """Trackers are checked only: building one begins to write."""
+    config = compose(*words(file))
+    schema.check(config)
+    gan = build_gan(config, images)
+    (optimizers, _) = gan.configure_optimizers()
+    assert [len(optimizer.param_groups[0]["params"]) for optimizer in optimizers] == [
+        len(list(network.parameters())) for network in (gan.discriminator, gan.generator)
+    ]
+    for node in config["callback"].values():
+        build(node)
+    if file.parts[0] == "data":
+        assert isinstance(build(config["data"]), Data)
+
+
+def test_choices_say_what_they_are(compose):
+    """A loss is a Loss, a penalty a Penalty, and each is another class than its neighbours."""
+    for group, base in (("loss", Loss), ("penalty", Penalty)):
+        parts = [build(compose(f"{group}={file.name}")[group]) for file in FILES if file.parts[0] == group]
+        assert all(isinstance(part, base) for part in parts)
+        assert len({type(part) for part in parts}) == len(parts)
+
+
+def weights(config, seed=0):
+    config["seed"] = seed
+    return [p for network in build_networks(config, (1, 2, 3)) for p in network.state_dict().values()]
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_initial_weights_follow_from_the_seed_alone(tiny):
+    """Whatever the global generator's state, which is left as it was."""
+    torch.manual_seed(1)
+    one = weights(tiny(), seed=0)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    other = weights(tiny(), seed=0)
+    assert equal(one, other)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not equal(one, weights(tiny(), seed=1))
+
+
+def test_networks_have_streams_of_their_own(tiny):
+    """Another D leaves G's initial weights as they are."""
+    one, _ = build_networks(tiny(), (3,))
+    other, _ = build_networks(tiny("model.discriminator.hidden=[5,5]"), (3,))
+    assert equal(list(one.parameters()), list(other.parameters()))
+
+
+def test_generator_and_discriminator_do_not_share_their_draws(tiny):
+    g, d = build_networks(tiny("model.generator.noise_dim=6", "model.discriminator.hidden=[8]"), (1, 2, 3))
+    assert g.net[0].weight.shape == d.net[1].weight.shape
+    assert not torch.equal(g.net[0].weight, d.net[1].weight)
+
+
+def test_knobs_reach_their_parts(tiny, images):
+    gan = build_gan(
+        tiny(
+            "penalty=r1", "penalty.gamma=3.5", "k=2", "seed=7", "ema.half_life_kimg=2.0", "ema.ramp=null",
+            "clip.generator=0.5", "optimizer.discriminator.lr=0.25", "model.generator.noise=uniform",
+        ),
+        images,
+    )  # fmt: skip
+    assert gan.penalty.gamma == 3.5
+    assert (gan.k, gan.batch_size, gan.seed) == (2, 4, 7)
+    assert (gan.ema.half_life, gan.ema.ramp) == (2000, None)
+    assert (gan.descent_g.clip, gan.descent_d.clip) == (0.5, None)
+    assert gan.generator.noise == "uniform"
+    opt_d, opt_g = gan.configure_optimizers()[0]
+    assert opt_d.param_groups[0]["lr"] == 0.25
+    assert opt_g.param_groups[0]["lr"] == 1e-3
+    assert opt_d.param_groups[0]["betas"] == (0.5, 0.999)
+
+
+def test_no_average_on_request(tiny, images):
+    gan = build_gan(tiny("ema=null"), images)
+    assert gan.ema is None
+    assert gan.sampler is gan.generator
+
+
+@pytest.mark.parametrize(
+    ("choice", "at_the_end"), [("constant", 1.0), ("linear", 0.0), ("cosine", 0.0), ("exponential", 0.999996**6)]
+)
+def test_schedules_span_the_run(tiny, images, choice, at_the_end):
+    """Six iterations from the full rate to that of the end, of both networks."""
+    gan = build_gan(tiny(f"schedule={choice}"), images)
+    optimizers, schedules = gan.configure_optimizers()
+    assert len(schedules) == (0 if choice == "constant" else 2)
+    for _ in range(6):
+        for optimizer in optimizers:
+            optimizer.step()
+        for schedule in schedules:
+            schedule.step()
+    assert [o.param_groups[0]["lr"] for o in optimizers] == pytest.approx([1e-3 * at_the_end] * 2, abs=1e-9)
+
+
+def test_a_schedule_may_leave_a_network_out(tiny, images):
+    config = tiny("schedule=cosine")
+    del config["schedule"]["generator"]
+    schema.check(config)
+    gan = build_gan(config, images)
+    assert gan.descent_g.schedule is None
+    assert gan.descent_d.schedule is not None
+
+
+def test_fused_steps_are_off_under_an_fp16_scaler(tiny):
+    """A fused step unscales the gradient itself, after it was measured and clipped."""
+    parameters = [torch.nn.Parameter(torch.zeros(2))]
+    for precision, fused in (("32-true", True), ("bf16-mixed", True), ("16-mixed", False)):
+        config = tiny(f"trainer.precision={precision}")
+        assert build_descent(config, "generator").optimizer(parameters).param_groups[0]["fused"] is fused
+        assert config["optimizer"]["generator"]["fused"] is True
+
+
+def test_configs_are_not_changed_by_building(tiny, images):
+    config = tiny("penalty=r1")
+    build_gan(config, images).configure_optimizers()
+    assert config == tiny("penalty=r1")
+
+
+def test_a_part_that_refuses_is_a_users_error():
+    """With what the part says, and no trace of Hydra's."""
+    with pytest.raises(UserError, match=r"^penalty.gamma=-1.0 would reward"):
+        build({"_target_": "ganduel.penalty.r1.R1", "gamma": -1.0})
+    with pytest.raises(UserError, match=r"^Adam: Invalid learning rate: -1"):
+        build({"_target_": "torch.optim.Adam", "lr": -1.0}, params=[torch.zeros(1)])
+    with pytest.raises(UserError, match=r"^StepLR: .*step_size"):
+        build({"_target_": "torch.optim.lr_scheduler.StepLR"}, optimizer=None)
+
+
+def test_lists_arrive_as_lists():
+    """Not as OmegaConf's, which no checkpoint may hold."""
+    part = build({"_target_": "builtins.dict", "a": [1, {"b": 2}]})
+    assert type(part["a"]) is list
+    assert type(part["a"][1]) is dict

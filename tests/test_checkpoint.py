@@ -1,0 +1,161 @@
+"""A checkpoint is whole or absent, and each file that is none is told apart in one line."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ganduel import checkpoint
+from ganduel.checkpoint import FORMAT, INITIAL, LAST, AtomicCheckpointIO, newest, read
+from ganduel.errors import UserError
+
+OURS = {"ganduel": {"format": FORMAT, "config": {"seed": 0}, "shape": [1]}, "state_dict": {"w": torch.arange(20.0)}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture
+def sound(path):
+    """A sound checkpoint in its place."""
+    AtomicCheckpointIO().save_checkpoint(OURS, path)
+    return path
+
+
+def test_round_trip(sound):
+    """The folder is made where it is missing; nothing else is left beside the file."""
+    found = read(sound)
+    assert found["ganduel"] == OURS["ganduel"]
+    assert torch.equal(found["state_dict"]["w"], OURS["state_dict"]["w"])
+    assert [file.name for file in sound.parent.iterdir()] == ["last.ckpt"]
+
+
+class Unsaveable:
+    def __reduce__(self):
+        raise KeyboardInterrupt
+
+
+def test_a_write_that_fails_leaves_the_old_file(sound):
+    """Interrupted in the middle of pickling, with half the file written."""
+    before = sound.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({**OURS, "more": [torch.zeros(1000), Unsaveable()]}, sound)
+    assert sound.read_bytes() == before
+    assert [file.name for file in sound.parent.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file(sound, monkeypatch, call):
+    before = sound.read_bytes()
+
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, call, refuse)
+    with pytest.raises(OSError, match="No space left"):
+        AtomicCheckpointIO().save_checkpoint({**OURS, "more": 1}, sound)
+    assert sound.read_bytes() == before
+    assert [file.name for file in sound.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_the_file_is_synced_before_it_takes_its_name(path, monkeypatch):
+    """In the target's own folder, so that the rename is atomic."""
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda file: calls.append("fsync") or fsync(file))
+    monkeypatch.setattr(
+        checkpoint.os, "replace", lambda a, b: calls.append(("replace", a.parent == b.parent)) or replace(a, b)
+    )
+    AtomicCheckpointIO().save_checkpoint(OURS, path)
+    assert calls == ["fsync", ("replace", True)]
+
+
+def test_missing(path):
+    with pytest.raises(UserError, match=r"there is no checkpoint .*last\.ckpt"):
+        read(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.data())
+def test_damage_of_any_kind_is_one_line(sound, data):
+    """Cut off anywhere, or any few bytes changed: read as it was, or refused; never another error."""
+    content = bytearray(sound.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=20)):
+            content[place] = data.draw(st.integers(0, 255))
+    damaged = sound.with_name("damaged.ckpt")
+    damaged.write_bytes(content)
+    try:
+        read(damaged)
+    except UserError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - most damage is noticed, not all
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.sampled_from([b"", b"\x80\x02", b"PK\x03\x04", b"\x1f\x8b"]), st.binary(max_size=40))
+def test_garbage_is_refused(tmp_path, head, tail):
+    path = tmp_path / "garbage.ckpt"
+    path.write_bytes(head + tail)
+    with pytest.raises(UserError, match=r"garbage\.ckpt is (not a readable checkpoint|a file of torch, but no)"):
+        read(path)
+
+
+@pytest.mark.parametrize("cut", [1, 100, 1000])
+def test_cut_off(sound, cut):
+    sound.write_bytes(sound.read_bytes()[:-cut])
+    with pytest.raises(UserError, match=r"last\.ckpt is not a readable checkpoint .*Is it cut off"):
+        read(sound)
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(3), {"ganduel": 1}, {"ganduel": {}}])
+def test_foreign(path, content):
+    path.parent.mkdir()
+    torch.save(content, path)
+    with pytest.raises(UserError, match="is a file of torch, but no checkpoint of ganduel"):
+        read(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_code_in_a_file_is_not_run(path):
+    """`weights_only=True`: a checkpoint from elsewhere cannot do anything."""
+    path.parent.mkdir()
+    torch.save({"ganduel": {"format": 1, "config": os.getcwd}}, path)
+    with pytest.raises(UserError, match="is not a readable checkpoint"):
+        read(path)
+    path.write_bytes(pickle.dumps(os.getcwd))
+    with pytest.raises(UserError, match="is not a readable checkpoint"):
+        read(path)
+
+
+def test_of_a_newer_version(path):
+    AtomicCheckpointIO().save_checkpoint({"ganduel": {"format": FORMAT + 1}}, path)
+    with pytest.raises(UserError, match=f"has format {FORMAT + 1}, .* reads up to {FORMAT}. Upgrade ganduel"):
+        read(path)
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+    with pytest.raises(UserError, match="is not a readable checkpoint"):
+        read(tmp_path)
+
+
+def test_newest_is_last_or_else_of_the_highest_iteration(tmp_path):
+    folder = tmp_path / "checkpoints"
+    with pytest.raises(UserError, match=r"has no checkpoint .*last\.ckpt.*a run that has begun"):
+        newest(tmp_path)
+    folder.mkdir()
+    (folder / ".last.ckpt.part").touch()
+    with pytest.raises(UserError, match="has no checkpoint"):
+        newest(tmp_path)
+    for name in (INITIAL, "iteration_00000900.ckpt", "iteration_00001000.ckpt"):
+        (folder / name).touch()
+        assert newest(tmp_path) == folder / name
+    (folder / LAST).touch()
+    assert newest(tmp_path) == folder / LAST

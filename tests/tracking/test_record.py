@@ -1,0 +1,176 @@
+"""The run's own record: rows are on disk as they come, and a resume drops what it will make again."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ganduel.errors import UserError
+from ganduel.tracking.record import (
+    CONFIG,
+    HISTOGRAMS,
+    METRICS,
+    SUMMARY,
+    Record,
+    append,
+    create_config,
+    read_config,
+    rewind,
+    rows,
+    write,
+    write_config,
+)
+
+ROWS = [{"iteration": n, "loss/d": 1.5 * n, "d/real": [n, 2]} for n in (1, 50, 100)]
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    path = tmp_path / METRICS
+    for row in ROWS:
+        append(path, row)
+    return path
+
+
+def test_rows_come_back(metrics):
+    assert rows(metrics) == ROWS
+    assert metrics.read_text().count("\n") == 3
+
+
+def test_no_file_has_no_rows(tmp_path):
+    assert rows(tmp_path / "none") == []
+    rewind(tmp_path / "none", 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_keep_their_digits_and_nan_its_name(tmp_path):
+    append(tmp_path / "x", {"a": 0.1 + 0.2, "b": float("nan"), "c": float("inf")})
+    (row,) = rows(tmp_path / "x")
+    assert row["a"] == 0.1 + 0.2
+    assert row["b"] != row["b"]
+    assert row["c"] == float("inf")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 200))
+def test_a_file_cut_off_anywhere_loses_only_rows_at_its_end(tmp_path, cut):
+    """A kill in the middle of a write; what a resume then appends is a row of its own."""
+    path = tmp_path / METRICS
+    path.unlink(missing_ok=True)
+    for row in ROWS:
+        append(path, row)
+    content = path.read_bytes()
+    path.write_bytes(content[: max(0, len(content) - cut)])
+    left = rows(path)
+    assert left == ROWS[: len(left)]
+    assert len(left) >= 3 - 1 - cut // 20
+    rewind(path, 1000)
+    append(path, {"iteration": 150})
+    assert rows(path) == [*left, {"iteration": 150}]
+
+
+@pytest.mark.parametrize(("iteration", "left"), [(0, 0), (1, 1), (49, 1), (50, 2), (99, 2), (100, 3), (1000, 3)])
+def test_rewind_drops_the_rows_after_an_iteration(metrics, iteration, left):
+    rewind(metrics, iteration)
+    assert rows(metrics) == ROWS[:left]
+    assert [file.name for file in metrics.parent.iterdir()] == [METRICS]
+
+
+def test_record_takes_rows_and_knows_the_last_values(tmp_path):
+    record = Record(tmp_path)
+    record.log_metrics({"iteration": 1, "loss/d": 1.4, "fd": 90.0}, step=1)
+    record.log_metrics({"iteration": 2, "loss/d": 1.3}, step=2)
+    assert record.last == {"iteration": 2, "loss/d": 1.3, "fd": 90.0}
+    assert [row["iteration"] for row in rows(tmp_path / METRICS)] == [1, 2]
+    record.log_histograms({"d/real": [1, 2]}, step=2)
+    assert rows(tmp_path / HISTOGRAMS) == [{"iteration": 2, "d/real": [1, 2]}]
+
+
+def test_a_row_is_on_disk_when_the_call_returns(tmp_path):
+    """Read through another handle, with the record still open: a kill comes without notice."""
+    record = Record(tmp_path)
+    record.log_metrics({"iteration": 1}, step=1)
+    assert json.loads((tmp_path / METRICS).read_bytes()) == {"iteration": 1}
+
+
+def test_a_resumed_record_goes_on_where_its_checkpoint_is(tmp_path):
+    first = Record(tmp_path)
+    for n in (1, 2, 3):
+        first.log_metrics({"iteration": n, "loss/d": float(n)}, step=n)
+        first.log_histograms({"d/real": [n]}, step=n)
+    first.finish({"status": "stopped"})
+    again = Record(tmp_path, rewind_to=2)
+    assert again.last == {"iteration": 2, "loss/d": 2.0}
+    assert [row["iteration"] for name in (METRICS, HISTOGRAMS) for row in rows(tmp_path / name)] == [1, 2, 1, 2]
+    assert not (tmp_path / SUMMARY).exists(), "a run that goes on has no summary yet"
+
+
+def test_a_record_of_another_rank_touches_nothing(metrics, monkeypatch):
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    before = metrics.read_bytes()
+    (metrics.parent / SUMMARY).write_text("{}")
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    record = Record(metrics.parent, rewind_to=0)
+    record.log_metrics({"iteration": 9}, step=9)
+    record.log_histograms({"d/real": [1]}, step=9)
+    record.finish({"status": "finished"})
+    assert metrics.read_bytes() == before
+    assert (metrics.parent / SUMMARY).read_text() == "{}"
+    assert not (metrics.parent / HISTOGRAMS).exists()
+
+
+def test_summary(tmp_path):
+    record = Record(tmp_path)
+    record.finish({"status": "finished", "metrics": {"loss/d": 1.5}})
+    assert json.loads((tmp_path / SUMMARY).read_text()) == {"status": "finished", "metrics": {"loss/d": 1.5}}
+
+
+def test_config_round_trip_keeps_order_types_and_letters(tmp_path):
+    values = {"seed": 0, "k": 1, "clip": {"generator": None}, "lr": 1e-4, "note": "β₁ = 0.5", "run": {"id": "a"}}
+    write_config(tmp_path, values)
+    found = read_config(tmp_path)
+    assert found == values
+    assert list(found) == list(values)
+    assert "β₁" in (tmp_path / CONFIG).read_text(encoding="utf-8")
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    folder = tmp_path / "a" / "b"
+    create_config(folder, {"run": {}})
+    with pytest.raises(UserError, match=r"b holds a run already. Go on with it by resume="):
+        create_config(folder, {"run": {"id": "other"}})
+    assert read_config(folder) == {"run": {}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"holds no run: it has no config\.yaml"),
+        (b"a: [1", r"config\.yaml cannot be read: "),
+        (b"\xff\xfe\xff", r"config\.yaml cannot be read: "),
+        (b"", r"config\.yaml is not the config of a run"),
+        (b"- 1", r"config\.yaml is not the config of a run"),
+        (b"seed: 3", r"config\.yaml is not the config of a run"),
+    ],
+)
+def test_configs_that_are_none(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / CONFIG).write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        read_config(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    """The text goes to a file beside it first."""
+    write(tmp_path / "x", "old")
+
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ganduel.tracking.record.os.replace", refuse)
+    with pytest.raises(OSError, match="No space"):
+        write(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "old"
