@@ -1,0 +1,96 @@
+"""The command `ganduel`: what is done with runs that are there. Training is train.py, whose options are Hydra's.
+
+A further command is one more entry of COMMANDS: its arguments, and a function that imports what it needs when it is
+called, so that --help need not wait for torch.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from ganduel.errors import nearest
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, with errors on one line that begins as all others do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}. See {self.prog} --help.\n")
+
+
+class Command(NamedTuple):
+    """One subcommand: what --help says of it, its arguments, and what it does."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command; what the user got wrong becomes one line and exit code 1."""
+    arguments = parse(sys.argv[1:] if words is None else words)
+    try:
+        arguments.run(arguments)
+    except KeyboardInterrupt:
+        fail("interrupted.", code=130)
+    except Exception as error:
+        from ganduel.explain import explain
+
+        message = explain(error)
+        if message is None:
+            traceback.print_exception(error)
+        fail(message or "this is a fault of the program; please report it with the lines above.")
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print the one line and leave."""
+    from ganduel import app
+
+    app.fail(message, code)
+    raise AssertionError  # app.fail has left
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line, with the function to run under `run`."""
+    parser = Parser(prog="ganduel", description="Work with the runs that train.py has left.")
+    parser.add_argument("--version", action="version", version=f"ganduel {version('ganduel')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(name, help=command.help, description=command.help)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        parser.exit(2, f"error: {words[0]} is not a command. {nearest(words[0], COMMANDS)}\n")
+    return parser.parse_args(words)
+
+
+def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
+    trust = "only of those you trust, since a checkpoint names the class that is built"
+    kinds = ".png, a grid; .npz, one array `samples`, uint8 N×C×H×W for images and else float32; .gif, a walk"
+    count = "how many samples, 64 by default; with --interpolate how many walks, 9"
+    seed = "of the noise, 0 by default; the first samples of a seed are the same for every N"
+    walks = "walk from one z to another: in a .png each row is a walk, in a .gif each tile"
+    devices = ("auto", "cpu", "cuda")
+    parser.add_argument("path", metavar="PATH", type=Path, help=f"the folder of a run, or a checkpoint; {trust}")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
+    parser.add_argument("--n", metavar="N", type=int, help=count)
+    parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
+    parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
+    parser.add_argument("--interpolate", action="store_true", help=walks)
+    parser.add_argument("--device", choices=devices, default="auto", help="where G runs; z is the same everywhere")
+
+
+def sample(arguments: argparse.Namespace) -> None:
+    sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
+    from ganduel.sample import sample
+
+    options = {key: value for key, value in vars(arguments).items() if key != "run"}
+    print(sample(**options))
+
+
+COMMANDS = {"sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample)}
