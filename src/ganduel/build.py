@@ -15,8 +15,8 @@ from ganduel.gan import GAN, Descent
 from ganduel.model.base import Generator
 
 
-def build(node: Mapping[str, Any], **supplied: Any) -> Any:
-    """The object that a config describes, with what the program itself supplies."""
+def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) -> Any:
+    """The object that a config describes, with what the program itself supplies; `path` is where it stands there."""
     try:
         # What is supplied does not go through Hydra, which would build whatever else has a `_target_` in it.
         return instantiate({"_convert_": "all", "_partial_": True, **node})(**supplied)
@@ -25,7 +25,8 @@ def build(node: Mapping[str, Any], **supplied: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         if isinstance(cause, ValueError | TypeError):  # the target refuses its arguments, as torch's optimizers do
-            raise UserError(f"{node['_target_'].rpartition('.')[2]}: {cause}") from error
+            reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+            raise UserError(f"{path or node['_target_'].rpartition('.')[2]}: {reason}.") from error
         raise
 
 
@@ -63,7 +64,9 @@ def build_descent(config: Mapping[str, Any], network: str) -> Descent:
     if config["trainer"]["precision"] == "16-mixed" and optimizer.get("fused"):
         optimizer["fused"] = False  # a fused step would unscale the gradient after it is measured and clipped
     return Descent(
-        optimizer=lambda parameters: build(optimizer, params=list(parameters)),
-        schedule=None if schedule is None else lambda optimizer: build(schedule, optimizer=optimizer),
+        optimizer=lambda parameters: build(optimizer, f"optimizer.{network}", params=list(parameters)),
+        schedule=None
+        if schedule is None
+        else lambda optimizer: build(schedule, f"schedule.{network}", optimizer=optimizer),
         clip=config["clip"][network],
     )

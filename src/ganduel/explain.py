@@ -41,7 +41,10 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return bad_value(error)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be a string or a list"):
-        return "a group cannot be null: " + (" ".join(w for w in sys.argv[1:] if w.endswith("=null")) or str(error))
+        words = [
+            word for word in sys.argv[1:] if re.fullmatch(r"[\w/]+=(null|[-+.\d]+|true|false)", word, re.IGNORECASE)
+        ]
+        return f"a group takes the name of a choice: one of {', '.join(words) or 'the words'} names none. See --help."
     return None
 
 
@@ -111,6 +114,8 @@ def bad_value(error: BaseException) -> str:
             line = first_line(cause)
             if found := re.fullmatch(r"Value '(.*)' of type '.*' could not be converted to (\w+)", line):
                 return f"{key}={found[1]} is not {WORDS.get(found[2], found[2])}."
+            if found := re.fullmatch(r"Value '(.*)' is not a valid bool.*", line):
+                return f"{key}={found[1]} is not true or false."
             if found := re.fullmatch(r"Invalid type assigned: .* value: (.*)", line):
                 return f"{key}={found[1]} cannot be: {key} has options of its own, such as {key}.…=. See --cfg job."
             if line.endswith("is not Optional"):
@@ -118,8 +123,8 @@ def bad_value(error: BaseException) -> str:
             return f"{key}: {line}."
     line = first_line(error)
     if found := re.match(r"Ambiguous value for argument '(.*)'", line):
-        key, _, values = found[1].partition("=")
-        return f"{found[1]} gives several values: add -m for a run with each, or write {key}=[{values}] for a list."
+        values = found[1].partition("=")[2]
+        return f"{found[1]} gives several values: add -m for a run with each, or write [{values}] for a list."
     if found := re.match(r"Could not override '(.*)'\.", line):
         return f"{found[1] or 'a word without a name'} is not an option or a group. See --help."
     return line

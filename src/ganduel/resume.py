@@ -35,7 +35,7 @@ def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> d
             if override.value() != saved.run.choices.get("experiment"):
                 contradictions.append(str(override.input_line))
         elif plain(config, key) != plain(saved, key):
-            contradictions.append(f"{override.input_line} (the run has {shown(plain(saved, key))})")
+            contradictions.append(f"{override.input_line} (the run has {shown(saved, key)})")
     if contradictions:
         raise UserError(f"resume={run} keeps the run's own config, which contradicts {', '.join(contradictions)}.")
     return cast(dict[str, Any], OmegaConf.to_container(saved, resolve=True))
@@ -47,6 +47,9 @@ def plain(config: DictConfig, key: str) -> Any:
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
-def shown(value: Any) -> Any:
-    """A value for an error's sake: of a part, its class."""
-    return value["_target_"].rpartition(".")[2] if isinstance(value, dict) and "_target_" in value else value
+def shown(saved: DictConfig, key: str) -> Any:
+    """A value of the run's for an error's sake: of a group, the choice; of a part, its class."""
+    value = plain(saved, key)
+    if isinstance(value, dict):
+        return saved.run.choices.get(key) or value.get("_target_", ", ".join(value)).rpartition(".")[2]
+    return value

@@ -59,6 +59,9 @@ def train(config: DictConfig) -> float | None:
 
 def begin(config: DictConfig, folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """The resolved and checked config of a new run, now on record in its folder."""
+    for group in ("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"):
+        if choices.get(group) is None:
+            raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
     values = plain(config)
     schema.check_numbers(values)
     if values["trainer"]["max_epochs"] is not None:
@@ -125,10 +128,11 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
     loggers: list[Logger] = [record]
     stop, outcome, trainer = StopOnSignal(), {"status": "failed", "reason": "ended from outside"}, None
     try:
+        check_accelerator(values["trainer"]["accelerator"])
         gan = build_gan(values, check_batch(values, build(values["data"])))
         loggers += build_trackers(values, folder)
         trainer = build_trainer(values, folder, loggers, [stop, *build_callbacks(values, folder, record)], checkpoint)
-        with own_process_group():
+        with own_process_group(trainer):
             trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
         outcome = {"status": "finished", "reason": None}
         if stop.signum is not None:
@@ -152,10 +156,18 @@ def check_batch(values: Mapping[str, Any], data: Data) -> Data:
     """The data, unless they or the ranks cannot fill a batch."""
     batch_size, ranks = values["batch_size"], world_size(values["trainer"])
     if data.size is not None and batch_size > data.size:
-        raise UserError(f"batch_size={batch_size} is more than the {data.size} samples of the data.")
+        raise UserError(
+            f"batch_size={batch_size} is more than the {data.size} samples of the data. Try {data.size} or less."
+        )
     if batch_size % ranks:
         raise UserError(f"batch_size={batch_size} cannot be shared by {ranks} ranks. Try a multiple of {ranks}.")
     return data
+
+
+def check_accelerator(name: str) -> None:
+    """Refuse a device that this machine lacks, before anything of the run is seen elsewhere."""
+    if name in ("gpu", "cuda", "mps") and not torch.accelerator.is_available():
+        raise UserError(f"trainer.accelerator={name}: torch finds none here. Try trainer.accelerator=cpu or auto.")
 
 
 def build_trackers(values: Mapping[str, Any], folder: Path) -> list[Logger]:
@@ -205,18 +217,24 @@ def build_trainer(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-    except (MisconfigurationException, ValueError) as error:
-        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        key = next((key for key in ("precision", "devices", "accelerator") if key in reason), "accelerator")
+        raise UserError(f"trainer.{key}={config[key]}: {reason}") from error
 
 
 @contextmanager
-def own_process_group() -> Iterator[None]:
+def own_process_group(trainer: Trainer) -> Iterator[None]:
     """Leave the process as it was: the next job of a sweep may run in it, with another number of ranks."""
     names = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
     before = {name: os.environ.get(name) for name in names}
     launched = dist.is_available() and dist.is_initialized()
     try:
         yield
+    except BaseException:
+        if isinstance(trainer.strategy, ReplicaStrategy):
+            trainer.strategy.end_other_ranks()
+        raise
     finally:
         if dist.is_available() and dist.is_initialized() and not launched:
             dist.destroy_process_group()

@@ -5,6 +5,7 @@ signature of that target: its parameters are the keys, their annotations the typ
 """
 
 import inspect
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -72,6 +73,9 @@ NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig}
 # What the record of a run says beside its config.
 RECORDED = {"run"}
 
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
+
 # Parameters that the program fills in, and a config therefore does not have.
 SUPPLIED = {"self", "shape", "params", "optimizer", "folder", "config"}
 
@@ -115,12 +119,22 @@ def check_numbers(config: Mapping[str, Any]) -> None:
     for key in ("max_steps", "max_epochs", "num_nodes"):
         if trainer[key] is not None and trainer[key] < 1:
             raise UserError(f"trainer.{key}={trainer[key]} must be at least 1.")
-    devices = trainer["devices"]
-    if isinstance(devices, bool) or not isinstance(devices, int | str | list) or devices in (0, "0", "", []):
-        raise UserError(f"trainer.devices={devices} starts no process. Give a number, auto, or a list such as [0,1].")
+    check_trainer(trainer)
     for network, clip in config["clip"].items():
         if clip is not None and not clip > 0:
             raise UserError(f"clip.{network}={clip} must be positive. Use clip.{network}=null for no limit.")
+
+
+def check_trainer(trainer: Mapping[str, Any]) -> None:
+    """Refuse devices that no machine has, and precisions that are none."""
+    devices = trainer["devices"]
+    counts = re.fullmatch(r"auto|-1|\d*[1-9]\d*|\d+(,\d+)*,?", str(devices)) and str(devices) != "0"
+    indices = isinstance(devices, list) and devices and all(fits(i, int) and i >= 0 for i in devices)
+    if not indices and (not isinstance(devices, int | str) or not counts):
+        raise UserError(f"trainer.devices={devices} starts no process. Give a number, auto, or a list such as [0,1].")
+    for key, known in (("accelerator", ACCELERATORS), ("precision", PRECISIONS)):
+        if trainer[key] not in known:
+            raise UserError(f"trainer.{key}={trainer[key]} is not known. {nearest(trainer[key], known)}")
 
 
 def check_networks(node: Any, path: str, required: bool) -> None:
@@ -145,7 +159,8 @@ def check_target(node: Any, path: str) -> None:
     try:
         target = get_object(node["_target_"])
     except Exception as error:
-        raise UserError(f"{path}._target_={node['_target_']} cannot be imported: {error}".splitlines()[0]) from error
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}._target_={node['_target_']} cannot be imported: {reason}.") from error
     if not callable(target):
         raise UserError(f"{path}._target_={node['_target_']} is no class, but {target!r}.")
     parameters = inspect.signature(target).parameters

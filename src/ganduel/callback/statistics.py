@@ -21,6 +21,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ganduel.callback.base import due, gan_of, log, trackers
+from ganduel.errors import UserError
 from ganduel.gan import total_norm
 
 BINS = 32
@@ -30,6 +31,8 @@ class Statistics(Callback):
     """Logs a row of statistics at iteration 1, every `every` iterations, and at the last."""
 
     def __init__(self, every: int):
+        if every < 1:
+            raise UserError(f"callback.statistics.every={every} must be at least 1.")
         self.every = every
         self.seconds = 0.0  # of training before this process took over
 
