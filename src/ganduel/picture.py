@@ -49,9 +49,9 @@ def animate(frames: Sequence[Path | Image.Image], path: Path, milliseconds: int 
 @torch.no_grad()
 def generate(generator: nn.Module, noise: Tensor, batch: int = 500) -> Tensor:
     """G's samples for the noise, on the CPU, in bounded memory on the device; G's mode is left as it was."""
-    device = next(generator.parameters(), noise).device
+    like = next(generator.parameters(), noise)  # its device and type
     with evaluating(generator):
-        return torch.cat([generator(z.to(device)).float().cpu() for z in noise.split(batch)])
+        return torch.cat([generator(z.to(like)).float().cpu() for z in noise.split(batch)])
 
 
 @contextmanager

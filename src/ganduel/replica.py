@@ -63,6 +63,11 @@ class ReplicaStrategy(DDPStrategy):
         for tensor in [*self.model.parameters(), *self.model.buffers()]:
             dist.broadcast(tensor.data, 0)
 
+    def end_other_ranks(self) -> None:
+        """End the ranks that this process has started: it has failed, and they would wait for it for ever."""
+        if isinstance(self.launcher, CommandLauncher):
+            self.launcher.end()
+
     def _configure_launcher(self) -> None:
         super()._configure_launcher()
         if self.command is not None:
@@ -90,3 +95,11 @@ class CommandLauncher(_SubprocessScriptLauncher):
             subprocess.Popen(self.command, env={**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": path})
             for rank in range(1, self.num_processes)
         ]
+
+    def end(self) -> None:
+        """End what was started; Lightning's observer, which would end this process too, is left nothing to observe."""
+        started = self.procs.copy()
+        self.procs.clear()
+        for process in started:
+            process.kill()
+            process.wait()

@@ -1,0 +1,111 @@
+"""Many ranks compute what one rank computes: that they agree with each other would prove nothing.
+
+In float64, where rounding stays far below what a wrong average would do: a GAN's dynamics amplify differences by orders
+of magnitude in a few dozen iterations, in float32 up to 0.1.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganduel.tracking.record import rows
+
+TRAIN = Path(__file__).parents[1] / "train.py"
+SMALL = (
+    "batch_size=8",
+    "model.generator.noise_dim=4",
+    "model.generator.hidden=[16]",
+    "model.discriminator.hidden=[16]",
+    "trainer.accelerator=cpu",
+    "trainer.precision=64-true",
+    "trainer.max_steps=30",
+    "log_every=10",
+    "tracking=none",
+)
+
+
+def train(folder: Path, *words: str, ranks: int = 1) -> dict[str, torch.Tensor]:
+    """Run the program in a process of its own; returns the last checkpoint's weights."""
+    command = [sys.executable, str(TRAIN), *SMALL, f"trainer.devices={ranks}", f"hydra.run.dir={folder}", *words]
+    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def distance(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
+    assert first.keys() == second.keys()
+    return max((first[key] - second[key]).abs().max().item() for key in first)
+
+
+SETTINGS = {
+    "clipped, scheduled, k=2": ("k=2", "clip.generator=0.3", "clip.discriminator=0.5", "schedule=linear"),
+    "plain": (),
+    "penalised": ("penalty=r1", "penalty.gamma=1.0"),
+    "saturating, sgd, spectral": ("loss=saturating", "optimizer=sgd", "model.discriminator.norm=spectral"),
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, id=name, marks=() if "k=2" in words else pytest.mark.slow)
+        for name, words in SETTINGS.items()
+    ],
+)
+def test_two_ranks_equal_one(tmp_path: Path, words: tuple[str, ...]):
+    """Weights, average and rows agree to float64's rounding, with half the minibatch on each rank."""
+    alone, together = train(tmp_path / "one", *words), train(tmp_path / "two", *words, ranks=2)
+    assert distance(alone, together) < 1e-9
+    first, second = (rows(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
+    assert [row["iteration"] for row in second] == [1, 10, 20, 30]
+    for one, two in zip(first, second, strict=True):
+        for key in one.keys() - {"seconds", "speed/images_per_second"}:
+            assert two[key] == pytest.approx(one[key], rel=1e-5, abs=1e-7), key
+
+
+def test_a_wrong_average_would_be_seen(tmp_path: Path):
+    """The bound above is no formality: another batch size, as if one rank were alone, is off by far more."""
+    whole, half = train(tmp_path / "whole"), train(tmp_path / "half", "batch_size=4")
+    assert distance(whole, half) > 1e-3
+
+
+@pytest.mark.slow
+def test_two_ranks_in_a_sweep_make_one_folder_a_run(tmp_path: Path):
+    """Further ranks must not replay the sweep, and a run after one on two ranks may be on one."""
+    sweep = tmp_path / "sweep"
+    command = [sys.executable, str(TRAIN), "-m", *SMALL, "trainer.devices=2,1", "seed=0,1", f"hydra.sweep.dir={sweep}",
+               "hydra.sweep.subdir=${trainer.devices}-${seed}"]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 runs finished" in done.stderr
+    weights = {
+        path.name: torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for path in sweep.iterdir()
+        if path.is_dir()
+    }
+    assert weights.keys() == {"1-0", "1-1", "2-0", "2-1"}
+    assert distance(weights["1-0"], weights["2-0"]) < 1e-9
+    assert distance(weights["1-1"], weights["2-1"]) < 1e-9
+    assert distance(weights["1-0"], weights["1-1"]) > 1e-3
+
+
+@pytest.mark.slow
+def test_torchrun_may_start_the_ranks(tmp_path: Path):
+    """Every rank then runs train.py; only the first leaves a folder."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29617"]
+    command = [*torchrun, str(TRAIN), *SMALL, "trainer.devices=2", "hydra.run.dir=run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert distance(together, train(tmp_path / "alone")) < 1e-9
+
+
+def test_a_batch_that_the_ranks_cannot_share_is_refused(command: Callable):
+    refused = command("batch_size=9", "trainer.devices=2", "trainer.accelerator=cpu", "tracking=none")
+    assert refused.code == 1
+    assert refused.err == "error: batch_size=9 cannot be shared by 2 ranks. Try a multiple of 2.\n"
