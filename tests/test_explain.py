@@ -39,7 +39,7 @@ def answer(compose):
         ("k=1.5", ["k=1.5 is not a whole number"]),
         ("trainer.max_steps=many", ["trainer.max_steps=many is not a whole number"]),
         ("ema.half_life_kimg=long", ["ema.half_life_kimg=long is not a number"]),
-        ("trainer.sync_batchnorm=perhaps", ["trainer.sync_batchnorm: ", "'perhaps'", "bool"]),
+        ("trainer.sync_batchnorm=perhaps", ["trainer.sync_batchnorm", "perhaps", "true or false"]),
         ("model.generator.hidden=[", ["model.generator.hidden=[ cannot be parsed", "Quote values"]),
         ("seed", ["seed cannot be parsed", "name=value"]),
         ("=", ["a word without a name is not an option"]),

@@ -1,0 +1,27 @@
+"""When a row is due, and what every row says."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from ganduel.callback.base import due, log, trackers
+from ganduel.tracking.base import Tracker
+
+pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer will do
+
+
+def test_due_at_the_first_each_nth_and_the_last():
+    due_at = [n for n in range(1, 24) if due(SimpleNamespace(global_step=n, max_steps=23), 10)]
+    assert due_at == [1, 10, 20, 23]
+
+
+def test_every_logger_gets_the_row_and_only_trackers_get_more():
+    heard = []
+    plain = SimpleNamespace(log_metrics=lambda row, step: heard.append((step, row)))
+    module = SimpleNamespace(images_seen=640)
+    trainer = SimpleNamespace(loggers=[plain, plain], global_step=10, lightning_module=module)
+    log(trainer, {"loss/d": 1.4})
+    assert heard == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2
+    assert trackers(trainer) == []
+    tracker = Tracker.__new__(type("Silent", (Tracker,), {"name": "", "version": "", "log_metrics": print}))
+    assert trackers(SimpleNamespace(loggers=[plain, tracker])) == [tracker]

@@ -1,0 +1,68 @@
+"""Checkpoints at iteration 0, every n-th, and at the end; each says what it is."""
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from ganduel.callback.save import Save
+from ganduel.checkpoint import INITIAL, LAST, read
+
+
+class Watch(Callback):
+    """Notes after which iterations last.ckpt was written anew."""
+
+    def __init__(self, folder):
+        self.path, self.seen, self.at = folder / LAST, None, []
+
+    def on_train_batch_start(self, trainer, *arguments):
+        self.look(trainer)
+
+    def on_train_end(self, trainer, pl_module):
+        self.look(trainer)
+
+    def look(self, trainer):
+        if self.path.is_file() and self.path.stat().st_ino != self.seen:
+            self.seen = self.path.stat().st_ino
+            self.at.append(read(self.path)["global_step"])
+
+
+class StopAt(Callback):
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def on_train_batch_end(self, trainer, *arguments):
+        trainer.should_stop = trainer.global_step == self.iteration
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [1, 2, 3, 4, 5, 6]), (2, [2, 4, 6]), (4, [4, 6]), (100, [6])])
+def test_every_nth_and_the_last(fit, tmp_path, every, expected):
+    watch = Watch(tmp_path)
+    fit(callbacks=[watch, Save(tmp_path, every, {})])
+    assert watch.at == expected
+
+
+def test_where_it_is_stopped(fit, tmp_path):
+    """A run that another callback stops is saved as it is then."""
+    trainer = fit(callbacks=[StopAt(3), Save(tmp_path, 100, {})])
+    assert trainer.global_step == 3
+    assert read(tmp_path / LAST)["global_step"] == 3
+
+
+def test_initial_weights_are_kept(fit, tiny, images, tmp_path):
+    from ganduel.build import build_gan
+
+    fit("seed=3", callbacks=[Save(tmp_path, 2, {})])
+    initial = read(tmp_path / INITIAL)
+    assert initial["global_step"] == 0
+    fresh = build_gan(tiny("seed=3"), images).state_dict()
+    assert fresh.keys() == initial["state_dict"].keys()
+    assert all(torch.equal(value, fresh[key]) for key, value in initial["state_dict"].items())
+    last = read(tmp_path / LAST)["state_dict"]
+    assert not any(torch.equal(value, fresh[key]) for key, value in last.items() if key.endswith("weight"))
+
+
+def test_a_checkpoint_says_what_it_is(fit, tmp_path):
+    """And loads with `weights_only=True`, which `read` asks for."""
+    fit(callbacks=[Save(tmp_path, 2, {"seed": 0, "hidden": [8], "ema": None})])
+    entry = read(tmp_path / LAST)["ganduel"]
+    assert entry == {"format": 1, "config": {"seed": 0, "hidden": [8], "ema": None}, "shape": [1, 2, 3]}

@@ -1,0 +1,72 @@
+"""Signals are noted and obeyed between two iterations; handlers are given back."""
+
+import os
+import signal
+
+import pytest
+from lightning.pytorch import Callback
+
+from ganduel.callback.save import Save
+from ganduel.callback.stop import SIGNALS, StopOnSignal
+from ganduel.checkpoint import LAST, read
+
+
+class Send(Callback):
+    """Sends this process a signal in the middle of an iteration's work, some number of times."""
+
+    def __init__(self, signum, iteration, times=1):
+        self.signum, self.iteration, self.times = signum, iteration, times
+
+    def on_train_batch_start(self, trainer, *arguments):
+        if trainer.global_step == self.iteration - 1:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.signum)
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Whatever a test leaves behind; and the handlers must be the old ones after it."""
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    yield
+    after = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+    assert after == before
+
+
+@pytest.mark.parametrize("signum", SIGNALS, ids=lambda signum: signum.name)
+def test_the_iteration_is_finished_and_saved(fit, tmp_path, signum):
+    stop = StopOnSignal()
+    trainer = fit(callbacks=[Send(signum, 3), stop, Save(tmp_path, 100, {})])
+    assert trainer.global_step == 3
+    assert stop.signum == signum
+    assert read(tmp_path / LAST)["global_step"] == 3
+
+
+def test_a_run_without_signals_ends_by_itself(fit):
+    stop = StopOnSignal()
+    assert fit(callbacks=[stop]).global_step == 6
+    assert stop.signum is None
+
+
+def test_repeated_signals_of_a_scheduler_change_nothing(fit):
+    """SLURM sends SIGTERM more than once."""
+    stop = StopOnSignal()
+    assert fit(callbacks=[Send(signal.SIGTERM, 2, times=3), stop]).global_step == 2
+    assert stop.signum == signal.SIGTERM
+
+
+def test_a_second_control_c_interrupts_at_once():
+    stop = StopOnSignal()
+    stop._note(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        stop._note(signal.SIGINT, None)
+
+
+def test_handlers_are_given_back_after_a_failure(fit):
+    class Fail(Callback):
+        def on_train_batch_start(self, *arguments):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit(callbacks=[StopOnSignal(), Fail()])
