@@ -17,6 +17,7 @@ import torch
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hypothesis import settings
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import OmegaConf
 
@@ -69,6 +70,10 @@ def command(
 
 
 CONF = TRAIN.parent / "conf"
+
+# No deadline: on a busy machine the first example of a test may take a second.
+settings.register_profile("ganduel", deadline=None, max_examples=50)
+settings.load_profile("ganduel")
 
 
 @pytest.fixture(scope="session", autouse=True)
