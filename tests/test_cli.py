@@ -61,6 +61,16 @@ def edited(run: Path, path: Path, change: Callable[[dict[str, Any]], Any]) -> Pa
     return path
 
 
+def size(name: str) -> tuple[int, int]:
+    with Image.open(name) as picture:
+        return picture.size
+
+
+def array(name: str) -> np.ndarray:
+    with np.load(name) as archive:
+        return archive["samples"]
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["sample", "--help"], ["smaple"]])
 def test_help_and_typos_wait_for_nothing_heavy(words: list[str]) -> None:
     program = (
@@ -82,7 +92,7 @@ def test_version_and_help(ganduel: Callable[..., Ended]) -> None:
 def test_a_run_becomes_a_grid(ganduel: Callable[..., Ended], run: Path) -> None:
     ended = ganduel("sample", run, "--n", 64, "--out", "grid.png", "--device", "cpu")
     assert ended == (0, "grid.png: 64 images from the average of G at iteration 3, seed 0\n", "")
-    assert Image.open("grid.png").size == (8 * 30 - 2, 8 * 30 - 2)
+    assert size("grid.png") == (8 * 30 - 2, 8 * 30 - 2)
 
 
 def test_a_checkpoint_becomes_an_array(ganduel: Callable[..., Ended], run: Path) -> None:
@@ -92,7 +102,7 @@ def test_a_checkpoint_becomes_an_array(ganduel: Callable[..., Ended], run: Path)
     assert ended == (0, "x.NPZ: 3 images from G itself at iteration 0, seed 7\n", "")
     ganduel("sample", first, "--n", 3, "--out", "y.npz", "--seed", 7)
     ganduel("sample", run, "--n", 3, "--out", "z.npz", "--seed", 7)
-    x, y, z = (np.load(name)["samples"] for name in ("x.NPZ", "y.npz", "z.npz"))
+    x, y, z = (array(name) for name in ("x.NPZ", "y.npz", "z.npz"))
     assert (x.shape, x.dtype) == ((3, 1, 28, 28), np.uint8)
     assert (x == y).all()
     assert (x != z).any()
@@ -102,7 +112,7 @@ def test_walks(ganduel: Callable[..., Ended], run: Path) -> None:
     ended = ganduel("sample", run, "--interpolate", "--out", "w.gif")
     assert ended.out == "w.gif: 9 walks from the average of G at iteration 3, seed 0\n"
     ganduel("sample", run, "--interpolate", "--n", 1, "--out", "w.png")
-    assert Image.open("w.png").size == (10 * 30 - 2, 28)
+    assert size("w.png") == (10 * 30 - 2, 28)
 
 
 def test_a_generator_of_the_users_own_is_found_from_here(
@@ -201,7 +211,7 @@ def to_points(checkpoint: dict[str, Any]) -> None:
 def test_points_go_into_an_npz(ganduel: Callable[..., Ended], run: Path, tmp_path: Path) -> None:
     path = edited(run, tmp_path / "points.ckpt", to_points)
     assert ganduel("sample", path, "--n", 5, "--out", "x.npz").out.startswith("x.npz: 5 samples from")
-    points = np.load("x.npz")["samples"]
+    points = array("x.npz")
     assert (points.shape, points.dtype) == ((5, 2), np.float32)
 
 
