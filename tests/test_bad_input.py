@@ -1,0 +1,229 @@
+"""Whatever is wrong with a command: exit code 1, one line that names the option, and nothing left behind."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from ganduel.tracking import record
+
+DIGITS = Path(record.__file__).parents[1] / "data" / "assets" / "mnist"
+TINY = {
+    "tracking": "none",
+    "trainer.max_steps": "2",
+    "trainer.accelerator": "cpu",
+    "batch_size": "8",
+    "callback": "[statistics]",
+    "model.generator.hidden": "[8]",
+    "model.discriminator.hidden": "[8]",
+}
+
+
+def tiny(*words):
+    """The words of a command, and what makes its run short unless they say otherwise."""
+    return [*words, *(f"{key}={value}" for key, value in TINY.items() if not any(key in word for word in words))]
+
+
+def entries(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def one_line(outcome):
+    """The line that answers a command which was refused."""
+    assert outcome.code == 1, outcome
+    assert outcome.err.startswith("error: "), outcome.err
+    assert outcome.err.count("\n") == 1, outcome.err
+    return outcome.err
+
+
+CASES = [
+    # unknown options
+    ("losss=saturating", "losss is not an option. Did you mean loss?"),
+    ("trainer.max_step=3", "trainer.max_step is not an option. Did you mean max_steps"),
+    ("ema.foo=3", "ema.foo is not an option. There are: half_life_kimg, ramp."),
+    ("x=1", "x is not an option. There are: batch_size, "),
+    ("+foo=3", "foo is not an option. There are: batch_size, "),
+    ("+model.generator.foo=3", "model.generator.foo is not known. There are: activation, hidden, "),
+    ("hydra.foo=3", "hydra.foo is not an option"),
+    # wrong types
+    ("seed=abc", "seed=abc is not a whole number."),
+    ("seed=", "seed= is not a whole number."),
+    ("seed=null", "seed=null cannot be: seed needs a value."),
+    ("k=1.5", "k=1.5 is not a whole number."),
+    ("clip.generator=abc", "clip.generator=abc is not a number."),
+    ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm=maybe is not true or false."),
+    ("ema=3", "ema=3 cannot be: ema has options of its own"),
+    ("model.generator.hidden=7", "model.generator.hidden=7 is not a list of whole numbers, such as [256,512]."),
+    ("model.generator.activation=foo", "model.generator.activation='foo' is not one of leaky_relu, "),
+    ("penalty=r1 penalty.gamma=abc", "penalty.gamma='abc' is not a number."),
+    ("optimizer.generator.lr=abc", "optimizer.generator.lr='abc' is not a number."),
+    ("optimizer.generator.lr=-1", "optimizer.generator: Invalid learning rate: -1."),
+    # unknown choices
+    ("loss=foo", "loss=foo is not a choice. There are: "),
+    ("callback=[foo]", "callback=foo is not a choice. There are: sample_grid, statistics."),
+    ("callback=[statistics,sample_gird]", "callback=sample_gird is not a choice. Did you mean sample_grid?"),
+    ("experiment=foo", "experiment=foo is not a choice. "),
+    ("tracking=foo", "tracking=foo is not a choice. There are: none, wandb."),
+    ("hydra/launcher=foo", "hydra/launcher=foo is not a choice. There are: basic"),
+    ("loss=null", "a group takes the name of a choice: one of loss=null names none."),
+    ("loss=[saturating,nonsaturating]", "loss takes one choice, as loss=NAME does."),
+    ("~loss", "loss takes one choice, as loss=NAME does."),
+    ("loss._target_=my.Loss", "loss._target_=my.Loss cannot be imported: Error loading 'my.Loss'"),
+    # numbers that make no run
+    ("k=-1", "k=-1 must be at least 1."),
+    ("batch_size=0", "batch_size=0 must be at least 1."),
+    ("log_every=0", "log_every=0 must be at least 1."),
+    ("checkpoint_every=-1", "checkpoint_every=-1 must be at least 1."),
+    ("trainer.max_steps=0", "trainer.max_steps=0 must be at least 1."),
+    ("trainer.max_steps=null", "the run would never end: give trainer.max_steps or trainer.max_epochs."),
+    ("model.generator.hidden=[8,0]", "model.generator.hidden=[8, 0]: a width of 0 leaves no layer."),
+    ("model.discriminator.hidden=[-4]", "model.discriminator.hidden=[-4]: a width of -4 leaves no layer."),
+    ("model.generator.noise_dim=0", "model.generator.noise_dim=0: noise needs at least one dimension."),
+    ("ema.half_life_kimg=-1", "ema.half_life_kimg=-1.0 must be positive. Use ema=null for no average."),
+    ("clip.generator=0", "clip.generator=0.0 must be positive. Use clip.generator=null for no limit."),
+    ("callback.statistics.every=0", "callback.statistics.every=0 must be at least 1."),
+    ("batch_size=100000", "batch_size=100000 is more than the 60000 samples of the data. Try 60000 or less."),
+    ("batch_size=9 trainer.devices=2", "batch_size=9 cannot be shared by 2 ranks. Try a multiple of 2."),
+    # devices
+    ("trainer.accelerator=foo", "trainer.accelerator=foo is not known. There are: auto, cpu, "),
+    ("trainer.precision=foo", "trainer.precision=foo is not known. There are: 16-mixed, "),
+    ("trainer.devices=0", "trainer.devices=0 starts no process. Give a number, auto, or a list such as [0,1]."),
+    ("trainer.devices=-5", "trainer.devices=-5 starts no process."),
+    ("trainer.devices=foo", "trainer.devices=foo starts no process."),
+    ("trainer.devices=[0,7]", "trainer.devices=[0, 7]: "),
+    # files and folders; `file` is a file
+    ("data.dir=nowhere", "data.dir=nowhere is not a folder. Leave it out to use the MNIST that is shipped."),
+    ("resume=nowhere", "resume=nowhere is not a folder. Give that of a run, such as runs/"),
+    ("resume=.", "resume=. holds no run: it has no config.yaml. Give the folder of a run."),
+    ("hydra.run.dir=file", "cannot be made: File exists: file. Choose another folder."),
+    ("hydra.run.dir=file/x", "cannot be made: Not a directory: file/x. Choose another folder."),
+    ("hydra.run.dir=/proc/x", "hydra.run.dir=/proc/x cannot be made: "),
+    ("-m seed=1,2 hydra.sweep.dir=/proc/x", "hydra.sweep.dir=/proc/x cannot be made: "),
+    ("--config-dir nowhere", "nowhere' not found"),
+    # words that are no overrides
+    ("model.generator.hidden=[", "model.generator.hidden=[ cannot be parsed: "),
+    ("x", "x cannot be parsed: options are given as name=value. See --help."),
+    ("~seed", "the config needs a value of seed, which it does not have."),
+    ("seed=1,2", "seed=1,2 gives several values: add -m for a run with each, or write [1,2] for a list."),
+    # sweeps of which not even the configs can be composed
+    ("-m seed=1,a", "seed=a is not a whole number."),
+    ("-m loss=saturating,foo", "loss=foo is not a choice."),
+]
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(("words", "message"), CASES, ids=[words for words, _ in CASES])
+def test_a_command_that_is_refused(command, tmp_path, words, message):
+    (tmp_path / "file").touch()
+    outcome = command(*tiny(*words.split()))
+    assert message in one_line(outcome)
+    assert entries(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is one")
+def test_a_gpu_that_is_not_there(command, tmp_path):
+    outcome = command(*tiny("trainer.accelerator=gpu"))
+    assert "trainer.accelerator=gpu: torch finds none here. Try trainer.accelerator=cpu or auto." in one_line(outcome)
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "train-images"), (b"", "train-images"), (b"no gzip", "train-images"), (100_000, "train-images")],
+    ids=["missing", "empty", "corrupt", "truncated"],
+)
+@pytest.mark.usefixtures("untyped")
+def test_data_files(command, tmp_path, content, message):
+    digits = tmp_path / "digits"
+    shutil.copytree(DIGITS, digits)
+    images = next(digits.glob("train-images*"))
+    whole = images.read_bytes()
+    images.unlink()
+    if content is not None:
+        images.write_bytes(whole[:content] if isinstance(content, int) else content)
+    before = entries(tmp_path)
+    assert message in one_line(command(*tiny(f"data.dir={digits}")))
+    assert entries(tmp_path) == before
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_full_disk(command, tmp_path, monkeypatch):
+    """While the run is set up; a disk that fills up later ends it with the same line, and what is there stays."""
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "config.yaml"))
+
+    monkeypatch.setattr(record, "write", full)
+    assert "No space left on device" in one_line(command(*tiny()))
+    assert entries(tmp_path) == []
+
+
+def without_checkpoints(run):
+    shutil.rmtree(run / "checkpoints")
+
+
+def cut_off(run):
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        path.write_bytes(path.read_bytes()[:500])
+
+
+def of_another_model(run):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"]["generator"]["hidden"] = [9]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def newer(run):
+    path = run / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["ganduel"]["format"] = 99
+    torch.save(checkpoint, path)
+
+
+def of_another_program(run):
+    torch.save({"weights": 3}, run / "checkpoints" / "last.ckpt")
+
+
+def no_config(run):
+    (run / "config.yaml").write_text("seed: [")
+
+
+RESUME = [
+    (without_checkpoints, "trainer.max_steps=4", "has no checkpoint"),
+    (cut_off, "trainer.max_steps=4", "is not a readable checkpoint"),
+    (of_another_model, "trainer.max_steps=4", "holds another model than"),
+    (newer, "trainer.max_steps=4", "has format 99, and this version of ganduel reads up to"),
+    (of_another_program, "trainer.max_steps=4", "is a file of torch, but no checkpoint of ganduel"),
+    (no_config, "trainer.max_steps=4", "config.yaml cannot be read"),
+    (None, "trainer.max_steps=2", "has done its 2 iterations. Give a larger trainer.max_steps"),
+    (None, "loss=saturating", "contradicts loss=saturating (the run has nonsaturating)"),
+    (None, "seed=3", "contradicts seed=3 (the run has 0)"),
+    (None, "k=2 batch_size=16", "contradicts k=2 (the run has 1), batch_size=16 (the run has 8)"),
+]
+
+
+@pytest.mark.usefixtures("untyped")
+def test_runs_that_cannot_be_resumed(command, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert command(*tiny(f"hydra.run.dir={whole}")).code == 0
+    for damage, words, message in RESUME:
+        shutil.copytree(whole, run)
+        if damage is not None:
+            damage(run)
+        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "train.log"}
+        line = one_line(command(f"resume={run}", *words.split()))
+        assert message in line
+        assert {path: path.read_bytes() for path in before} == before, "a refused resume changes nothing"
+        shutil.rmtree(run)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_two_runs_of_the_same_second(command, tmp_path):
+    """They share a name but for a number, also where both looked before either had made its folder."""
+    for _ in range(3):
+        assert command(*tiny("trainer.max_steps=1", "hydra.run.dir=${run_dir:null,runs/now}")).code == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["now", "now-2", "now-3"]
