@@ -1,0 +1,117 @@
+"""Many runs from one command: docs/sweeps.md."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TRAIN = Path(__file__).parents[1] / "train.py"
+TINY = [
+    "tracking=none",
+    "trainer.accelerator=cpu",
+    "callback=[statistics]",
+    "batch_size=8",
+    "model.generator.hidden=[8]",
+    "model.discriminator.hidden=[8]",
+    "hydra.sweep.dir=sweep",
+    "hydra.sweep.subdir=${hydra:job.num}",
+]
+SHORT = [*TINY, "trainer.max_steps=2"]
+
+
+def launch(folder: Path, *words: str) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(TRAIN), "-m", *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    return {path.parent.name: json.loads(path.read_text())["status"] for path in folder.glob("*/summary.json")}
+
+
+def says_which_failed(text: str) -> None:
+    assert "sweep sweep: 2 of 3 runs finished" in text
+    assert "  1: failed: k=0 must be at least 1." in text
+    assert text.rstrip().endswith("error: 1 of the sweep's runs did not finish; the lines above say why.")
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_failing_run_does_not_stop_the_others(command, tmp_path):
+    outcome = command("-m", "k=1,0,2", *SHORT)
+    assert outcome.code == 1
+    says_which_failed(outcome.err)
+    assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "failed", "2": "finished"}
+
+
+def installed(plugin: str) -> bool:
+    try:
+        return importlib.util.find_spec(f"hydra_plugins.{plugin}") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "plugin"),
+    [("joblib", "hydra_joblib_launcher"), ("submitit_local", "hydra_submitit_launcher")],
+)
+def test_a_failing_run_does_not_stop_the_others_side_by_side(tmp_path, launcher, plugin):
+    if not installed(plugin):
+        pytest.skip(f"{plugin} is not installed")
+    process = launch(tmp_path, f"hydra/launcher={launcher}", "k=1,0,2", *SHORT)
+    text = process.communicate()[0]
+    assert process.returncode == 1
+    says_which_failed(text)
+    assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "failed", "2": "finished"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not installed("hydra_optuna_sweeper"), reason="the extra optuna is not installed")
+def test_a_search(tmp_path):
+    process = launch(
+        tmp_path,
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=2",
+        "objective=loss/d",
+        "optimizer.generator.lr=tag(log,interval(1e-4,1e-2))",
+        *SHORT,
+    )
+    text = process.communicate()[0]
+    assert process.returncode == 0, text
+    assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "finished"}
+    assert "optimizer.generator.lr" in (tmp_path / "sweep" / "optimization_results.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_a_sweep_of_runs_with_two_ranks(tmp_path):
+    """One folder a run, and no second sweep begun by a rank."""
+    process = launch(tmp_path, "seed=0,1", "trainer.devices=2", *SHORT)
+    text = process.communicate()[0]
+    assert process.returncode == 0, text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep"]
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == ["0", "1", "multirun.yaml"]
+    assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "finished"}
+    assert text.count("runs finished") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_whole_sweep(tmp_path, signum):
+    process = launch(tmp_path, "seed=0,1", "trainer.max_steps=1000000", "log_every=1", *TINY)
+    rows = tmp_path / "sweep" / "0" / "metrics.jsonl"
+    while not rows.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signum)
+    text = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + signum, text
+    assert statuses(tmp_path / "sweep") == {"0": "stopped"}
+    assert (tmp_path / "sweep" / "0" / "checkpoints" / "last.ckpt").exists()
