@@ -1,5 +1,6 @@
 """The command line of `ganduel`: a run of the real program is sampled, and each mistake gets its one line."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -170,7 +171,9 @@ def test_what_argparse_refuses_ends_with_2(ganduel: Callable[..., Ended], words:
         (["newer.ckpt"], "newer.ckpt has format 2, and this version of ganduel reads up to 1. Upgrade ganduel."),
         (["bare.ckpt"], "bare.ckpt is no whole checkpoint: 'state_dict' is missing or not what it should be."),
         (["points.ckpt"], "--out x.png: samples of shape (2,) are no pictures. Use x.npz."),
-        (["foreign.ckpt"], "model.generator._target_=nowhere.G cannot be imported: "),
+        (["foreign.ckpt"],
+         "foreign.ckpt has a generator nowhere.G: there is no module nowhere here. Start from its folder."),
+        (["renamed.ckpt"], "model.generator._target_=ganduel.model.mlp.Gone cannot be imported: "),
         (["wider.ckpt"], "wider.ckpt: its weights are not those of ganduel.model.mlp.MLPGenerator (size mismatch "),
     ],
 )  # fmt: skip
@@ -186,6 +189,7 @@ def test_every_mistake_gets_one_line(
     edited(run, tmp_path / "newer.ckpt", lambda c: c["ganduel"].update(format=2))
     edited(run, tmp_path / "bare.ckpt", lambda c: c.pop("state_dict"))
     edited(run, tmp_path / "foreign.ckpt", lambda c: node(c).update(_target_="nowhere.G"))
+    edited(run, tmp_path / "renamed.ckpt", lambda c: node(c).update(_target_="ganduel.model.mlp.Gone"))
     edited(run, tmp_path / "wider.ckpt", lambda c: node(c).update(hidden=[17]))
     if words[0] == "points.ckpt":
         edited(run, tmp_path / "points.ckpt", to_points)
@@ -194,6 +198,7 @@ def test_every_mistake_gets_one_line(
     ended = ganduel("sample", *words, *([] if "--out" in words else ["--out", "x.png"]))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.count("\n") == 1
+    assert logging.getLogger("hydra").handlers  # or else Python prints what Hydra logs, beside the one line
     assert ended.err.startswith(f"error: {line}")
     assert ended.err.endswith("\n" if line.endswith("(") or line.endswith(" ") else f"{line}\n")
     assert sorted(tmp_path.iterdir()) == before

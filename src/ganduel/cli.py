@@ -5,6 +5,7 @@ called, so that --help need not wait for torch.
 """
 
 import argparse
+import logging
 import os
 import sys
 import traceback
@@ -87,6 +88,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sample(arguments: argparse.Namespace) -> None:
     sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
+    logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs of an error, the error says too
     from ganduel.sample import sample
 
     options = {key: value for key, value in vars(arguments).items() if key != "run"}

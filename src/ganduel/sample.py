@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, cast
@@ -147,6 +148,7 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
+    check_importable(node["_target_"], path)
     schema.check_target(node, "model.generator")
     with rng.seeded(0):  # the initial weights are overwritten; they should not move the global generator either
         generator = build(node, shape=shape)
@@ -160,6 +162,13 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
     name = "the average of G" if prefix == "ema.net." else "G itself"
     name += "" if averages or live else " (the run keeps no average)"
     return Source(generator.to(device).eval(), shape, iteration, name)
+
+
+def check_importable(target: str, path: Path) -> None:
+    """Refuse a generator of a module that is not there: a user's own is found from one folder only."""
+    module = target.partition(".")[0]
+    if find_spec(module) is None:
+        raise UserError(f"{path} has a generator {target}: there is no module {module} here. Start from its folder.")
 
 
 def draw(generator: Generator, block: int, seed: int) -> Noise:
