@@ -303,3 +303,15 @@ def test_a_large_grid_is_pointed_to_npz(tmp_path: Path) -> None:
         sample(path, tmp_path / "x.png", n=1_000_000, device="cpu")
     with pytest.raises(UserError, match=r"in 64 frames is more .* smaller --n"):
         sample(path, tmp_path / "x.gif", n=10_000, interpolate=True, device="cpu")
+
+
+def test_a_checkpoint_that_names_no_network_builds_nothing(tmp_path: Path):
+    """A stranger's checkpoint could name any function; it is not called."""
+    path = save(tmp_path / "w.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    made = tmp_path / "made"
+    checkpoint["ganduel"]["config"]["model"]["generator"] = {"_target_": "os.mkdir", "path": str(made)}
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match="os.mkdir as its generator, which is no network"):
+        load(path, live=False, device=CPU)
+    assert not made.exists()

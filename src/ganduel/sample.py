@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from inspect import isclass
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, cast
@@ -20,7 +21,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
+from hydra.utils import get_object
+from torch import Tensor, nn
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng, schema
@@ -150,6 +152,8 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
     check_importable(node["_target_"], path)
     schema.check_target(node, "model.generator")
+    if not is_network(node["_target_"]):  # a stranger's checkpoint may name anything
+        raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
     with rng.seeded(0):  # the initial weights are overwritten; they should not move the global generator either
         generator = build(node, shape=shape)
     averages = any(key.startswith("ema.net.") for key in weights)
@@ -162,6 +166,12 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
     name = "the average of G" if prefix == "ema.net." else "G itself"
     name += "" if averages or live else " (the run keeps no average)"
     return Source(generator.to(device).eval(), shape, iteration, name)
+
+
+def is_network(target: str) -> bool:
+    """Whether the name is that of a class of networks."""
+    named = get_object(target)
+    return isclass(named) and issubclass(named, nn.Module)
 
 
 def check_importable(target: str, path: Path) -> None:

@@ -43,8 +43,8 @@ class SampleGrid(Callback):
         if not self.on:
             return
         self.noise = gan.generator.draw(self.n, rng.generator(gan.seed, "grid"))
+        self.folder.mkdir(exist_ok=True)
         if trainer.global_step == 0:
-            self.folder.mkdir(exist_ok=True)
             n = min(self.n, gan.data.size or self.n)
             self.publish(trainer, "samples/real", "real.png", gan.data.minibatch(gan.seed, 0, n), "real images")
             self.draw(trainer)
