@@ -312,6 +312,6 @@ def test_a_checkpoint_that_names_no_network_builds_nothing(tmp_path: Path):
     made = tmp_path / "made"
     checkpoint["ganduel"]["config"]["model"]["generator"] = {"_target_": "os.mkdir", "path": str(made)}
     torch.save(checkpoint, path)
-    with pytest.raises(UserError, match="os.mkdir as its generator, which is no network"):
+    with pytest.raises(UserError, match=r"os\.mkdir as its generator, which is no network"):
         load(path, live=False, device=CPU)
     assert not made.exists()

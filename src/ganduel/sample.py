@@ -19,9 +19,9 @@ from typing import IO, Any, cast
 
 import numpy as np
 import torch
+from hydra.utils import get_object
 from rich.console import Console
 from rich.progress import Progress
-from hydra.utils import get_object
 from torch import Tensor, nn
 
 from ganduel import checkpoint as checkpoints
