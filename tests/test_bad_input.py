@@ -9,6 +9,8 @@ import pytest
 import torch
 import yaml
 
+from ganduel import app
+from ganduel.folder import Folder
 from ganduel.tracking import record
 
 DIGITS = Path(record.__file__).parents[1] / "data" / "assets" / "mnist"
@@ -97,7 +99,7 @@ CASES = [
     ("trainer.devices=[0,7]", "trainer.devices=[0, 7]: "),
     # files and folders; `file` is a file
     ("data.dir=nowhere", "data.dir=nowhere is not a folder. Leave it out to use the MNIST that is shipped."),
-    ("resume=nowhere", "resume=nowhere is not a folder. Give that of a run, such as runs/"),
+    ("resume=nowhere", "resume=nowhere is not a folder. Give the folder of a run, such as runs/"),
     ("resume=.", "resume=. holds no run: it has no config.yaml. Give the folder of a run."),
     ("hydra.run.dir=file", "cannot be made: File exists: file. Choose another folder."),
     ("hydra.run.dir=file/x", "cannot be made: Not a directory: file/x. Choose another folder."),
@@ -223,7 +225,32 @@ def test_runs_that_cannot_be_resumed(command, tmp_path):
 
 @pytest.mark.usefixtures("untyped")
 def test_two_runs_of_the_same_second(command, tmp_path):
-    """They share a name but for a number, also where both looked before either had made its folder."""
+    """They share a name but for a number."""
     for _ in range(3):
         assert command(*tiny("trainer.max_steps=1", "hydra.run.dir=${run_dir:null,runs/now}")).code == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["now", "now-2", "now-3"]
+
+
+def test_a_folder_is_claimed_by_one_run_only(tmp_path):
+    """Also where two have looked before either made it: making it decides, and only its maker may remove it."""
+    folder = tmp_path / "runs" / "now"
+    Folder.note("hydra.run.dir", folder)
+    assert Folder.claim(folder)
+    assert Folder.made[:2] == (folder, folder.parent)
+    assert not Folder.claim(folder)
+    assert folder not in Folder.made
+
+
+def test_flags_may_stand_anywhere():
+    words = ["seed=1", "-m", "k=1,2", "--config-dir", "conf", "~ema", "+foo=2", "--cfg=job", "x"]
+    assert app.flags_first(words) == [
+        "-m",
+        "--config-dir",
+        "conf",
+        "--cfg=job",
+        "x",
+        "seed=1",
+        "k=1,2",
+        "~ema",
+        "+foo=2",
+    ]

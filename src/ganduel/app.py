@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -30,11 +30,18 @@ def prepare() -> None:
     """Make schema and resolvers known, let errors reach `run` as they are, and find a user's modules from here."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.path.append(os.getcwd())
+    sys.argv[1:] = flags_first(sys.argv[1:])
     schema.register()
     OmegaConf.register_new_resolver("run_dir", run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)
     OmegaConf.register_new_resolver("option", option, replace=True)
     OmegaConf.register_new_resolver("choices", choices, replace=True)
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The words of a command with its overrides last: argparse takes them only if no flag is between them."""
+    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word.startswith("~"))]
+    return [word for word in words if word not in overrides] + overrides
 
 
 def run(main: Callable[[], Any]) -> None:

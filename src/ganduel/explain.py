@@ -22,6 +22,7 @@ from ganduel.errors import UserError, nearest
 
 # What these say of a file is said of the folder that the user chose for the run.
 FOLDER = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
+GROUPS = ("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer", "callback", "tracking", "experiment")
 WORDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -41,9 +42,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return bad_value(error)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be a string or a list"):
-        words = [
-            word for word in sys.argv[1:] if re.fullmatch(r"[\w/]+=(null|[-+.\d]+|true|false)", word, re.IGNORECASE)
-        ]
+        words = [word for word in sys.argv[1:] if word.partition("=")[0] in GROUPS]
+        words = [word for word in words if word.endswith("=null")] or words
         return f"a group takes the name of a choice: one of {', '.join(words) or 'the words'} names none. See --help."
     return None
 
@@ -133,7 +133,11 @@ def bad_value(error: BaseException) -> str:
 def unknown_key(error: OmegaConfBaseException) -> str:
     """A config has no such key: name the nearest on the same level, or where one of that name is."""
     full_key, key = str(error.full_key), str(error.key)
-    known = [str(k) for k in error.parent_node] if isinstance(error.parent_node, DictConfig) else []
+    known = (
+        [str(k) for k in error.parent_node if not str(k).startswith("_")]
+        if isinstance(error.parent_node, DictConfig)
+        else []
+    )
     return f"{full_key} is not an option. " + (nearest(key, known) if known else "See --help.")
 
 

@@ -1,0 +1,99 @@
+"""Parts of a user's own, outside the package: the examples of docs/extending.md, written out and trained with."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["--config-dir", "my_conf", "tracking=none", "trainer.accelerator=cpu", "trainer.max_steps=2"]
+SMALL = ["model.generator.hidden=[8]", "model.discriminator.hidden=[8]"]
+TINY = [*SHORT, "batch_size=8"]
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """The page's files in an empty folder; the blocks of one file follow each other."""
+    monkeypatch.delitem(sys.modules, "my_gan", raising=False)
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"```\w+\n# (\S+)\n(.*?)```", page, re.DOTALL):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    yield tmp_path
+    sys.modules.pop("my_gan", None)
+
+
+def summary(folder):
+    (path,) = folder.glob("runs/*/*/summary.json")
+    return json.loads(path.read_text())
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["loss=least_squares", *SMALL],
+        ["penalty=flat_on_fakes", *SMALL],
+        ["data=ring", "model=quadratic"],
+        ["data=ring", "model.generator.output=identity", *SMALL],
+        ["data=spiral", "penalty=r1", *SMALL],
+        ["experiment=ring", *SMALL],
+    ],
+    ids=" ".join,
+)
+def test_own_parts_train(command, example, words):
+    outcome = command(*words, *TINY)
+    assert outcome.code == 0, outcome.err
+    assert summary(example)["status"] == "finished"
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("loss=least_squares +loss.targt=2", "loss.targt is not known. Did you mean target?"),
+        ("loss=least_squares loss.targt=2", "loss.targt is not an option. Did you mean target?"),
+        ("loss=least_squares loss.target=high", "loss.target='high' is not a number."),
+        ("loss=mistyped", "loss.targt is not known. Did you mean target?"),
+        ("loss=broken", "loss/broken.yaml, line 3, is not YAML: "),
+        ("experiment=mistyped", "batchsize is not an option. Did you mean batch_size?"),
+        ("loss=least_square", "loss=least_square is not a choice. Did you mean least_squares?"),
+        ("experiment=rings", "experiment=rings is not a choice. Did you mean ring?"),
+        ("loss=nowhere", "loss._target_=my_gan.Nowhere cannot be imported: "),
+        ("data=ring trainer.max_epochs=1", "this data set never ends"),
+    ],
+)
+def test_what_is_wrong_with_them_is_said_as_of_ours(command, example, words, message):
+    conf = example / "my_conf"
+    (conf / "loss" / "mistyped.yaml").write_text("_target_: my_gan.LeastSquares\ntargt: 2.0\n")
+    (conf / "loss" / "broken.yaml").write_text("_target_: my_gan.LeastSquares\ntarget: [\n")
+    (conf / "loss" / "nowhere.yaml").write_text("_target_: my_gan.Nowhere\n")
+    (conf / "experiment" / "mistyped.yaml").write_text("# @package _global_\nbatchsize: 3\n")
+    outcome = command(*words.split(), *TINY)
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: ")
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (example / "runs").exists()
+
+
+@pytest.mark.usefixtures("untyped")
+def test_help_lists_them(command, example):
+    text = command("--config-dir", "my_conf", "--help").out
+    assert re.search(r"loss=nonsaturating .*least_squares", text)
+    assert re.search(r"experiment=null .*ring", text)
+
+
+@pytest.mark.slow
+def test_own_parts_on_two_ranks(example):
+    command = [sys.executable, str(ROOT / "train.py"), "experiment=ring", "trainer.devices=2", *SMALL, *TINY]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert summary(example)["status"] == "finished"
