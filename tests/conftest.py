@@ -2,6 +2,7 @@
 
 import logging
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -59,6 +60,7 @@ def command(
                 root.removeHandler(handler)
                 handler.close()
             root.setLevel(level)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             GlobalHydra.instance().clear()
             HydraConfig.instance().cfg = None
             Folder.option, Folder.path, Folder.made = "hydra.run.dir", None, ()

@@ -103,6 +103,32 @@ def test_a_sweep_of_runs_with_two_ranks(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not installed("hydra_joblib_launcher"), reason="the extra joblib is not installed")
+def test_a_signal_ends_runs_side_by_side_too(tmp_path):
+    """SIGTERM to the sweep reaches its workers; none of them is left training."""
+    process = launch(
+        tmp_path,
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "seed=0,1,2",
+        "trainer.max_steps=1000000",
+        "log_every=1",
+        *TINY,
+    )
+    rows = [tmp_path / "sweep" / run / "metrics.jsonl" for run in ("0", "1")]
+    while not all(path.exists() for path in rows):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    text = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, text
+    sizes = [path.stat().st_size for path in rows]
+    time.sleep(1)
+    assert [path.stat().st_size for path in rows] == sizes
+    assert "stopped" in statuses(tmp_path / "sweep").values()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_whole_sweep(tmp_path, signum):
     process = launch(tmp_path, "seed=0,1", "trainer.max_steps=1000000", "log_every=1", *TINY)

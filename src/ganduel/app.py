@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -46,6 +47,7 @@ def flags_first(words: Sequence[str]) -> list[str]:
 
 def run(main: Callable[[], Any]) -> None:
     """Run Hydra's main function; what the user got wrong becomes one line and exit code 1."""
+    signal.signal(signal.SIGTERM, pass_on)
     try:
         main()
         report_sweep()
@@ -59,6 +61,8 @@ def run(main: Callable[[], Any]) -> None:
     except Exception as error:
         message = explain(error) or folder_trouble(error, Folder.option, Folder.path)
         failed = report_sweep()
+        if Terminated.signum is not None:
+            sys.exit(128 + Terminated.signum)
         if failed:
             fail(f"{failed} of the sweep's runs did not finish; the lines above say why.")
         if message is None:
@@ -86,8 +90,30 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
         fail(message)
 
 
+class Terminated:
+    """The signal that this process has passed on to the processes of its sweep, if it has."""
+
+    signum: int | None = None
+
+
+def pass_on(signum: int, frame: FrameType | None) -> None:
+    """End; but where a sweep runs side by side let its runs end first, each with a checkpoint."""
+    workers = children() if Folder.sweep() is not None and Terminated.signum is None else []
+    Terminated.signum = signum
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signum)
+    if not workers:
+        terminated(signum, frame)
+
+
+def children() -> list[int]:
+    """The processes that this one has started, as far as the system tells."""
+    return [int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+
+
 def terminated(signum: int, frame: FrameType | None) -> None:
-    """End the whole sweep, from wherever it is between two iterations' handlers."""
+    """End the whole sweep, from wherever it is outside of training."""
     sys.exit(128 + signum)
 
 
