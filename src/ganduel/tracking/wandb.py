@@ -4,39 +4,31 @@
     there is a key           online
     no key, no server        offline: into FOLDER/wandb, for `wandb sync` to upload
 
-One line says which it is, why, and how to upload later. W&B is never let to ask, and whatever becomes of it, training
-goes on: its calls are made one after another in a thread of their own, which a run waits for, a bounded time, when it
-begins and when it ends. W&B's step is the iteration; its x axis is `images_seen`, which every row carries.
+One line says which it is, why, and how to upload later. W&B never gets to ask a question, and whatever becomes
+of it, training goes on: its calls are made one after another in a thread of their own, which a run waits for when it
+begins and when it ends, a bounded time. W&B's step is the iteration; its x axis is `images_seen`, which every row has.
 """
 
 import logging
 import os
-import re
 import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from hashlib import sha256
-from inspect import signature
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import Any
 
 import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.tracking.base import Tracker, is_first_rank
+from ganduel.tracking.courier import Courier
+from ganduel.tracking.labels import LENGTH, all_tags, group_name, without_secrets
+from ganduel.tracking.session import brief, enter, has_key, leave
 
 log = logging.getLogger("ganduel")
 
 ROOM = 10_000  # rows that may wait
-GRACE = 15.0  # seconds that W&B may take beyond its own limits before it is given up
-LENGTH, TAG_LENGTH = 128, 64  # of W&B's names and tags
-NAMED = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that a group's name and tags state by themselves
-UNNAMED = {"trainer", "callback", "tracking", "hydra", "log_every", "checkpoint_every", "resume", "objective"}
-HIDDEN = "(hidden)"
-SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
+GRACE = 20.0  # seconds that W&B may take beyond its own limits before it is given up
 
 
 class Wandb(Tracker):
@@ -79,7 +71,7 @@ class Wandb(Tracker):
         self.courier: Courier | None = None
         if is_first_rank():
             self.courier = Courier()
-            log.info("W&B: %s.", self.begin(self.courier))
+            log.info("W&B: %s", self.begin(self.courier))
 
     @property
     def name(self) -> str:
@@ -107,31 +99,32 @@ class Wandb(Tracker):
         courier, self.courier = self.courier, None
         if courier is None:
             return
-        plain = {**summary["metrics"], **{key: value for key, value in summary.items() if key != "metrics"}}
+        rest = {key: value for key, value in summary.items() if key != "metrics"}
+        plain = {**summary["metrics"], **rest, **self.when(summary["iteration"])}
         code = 0 if summary["status"] in ("finished", "stopped") else 1
+        courier.take(lambda: self.run.log({}, commit=True))  # or else the last row would overwrite the summary
         courier.take(lambda: self.run.summary.update(plain)).add_done_callback(self.look)
         done = courier.take(lambda: self.run.finish(exit_code=code))
         courier.dismiss()
         try:
             done.result(self.finish_timeout + GRACE)
         except TimeoutError:
-            folder = shown(Path(self.run.dir).parent)
-            self.warn(f"has not taken everything; the rest: wandb sync --include-online {folder}")
+            log.warning("W&B has not taken everything. To upload the rest: %s", upload(self.run))
         except Exception as error:
-            self.warn(f"fails at the end: {brief(error)}")
-        if not done.done():
-            abandon()
+            self.warn(f"W&B fails at the end: {brief(error)}")
+        if not done.done() or done.exception() is not None:
+            leave()
 
-    def begin(self, courier: "Courier") -> str:
+    def begin(self, courier: Courier) -> str:
         """Begin W&B's run, and say in one line how that went."""
         started = courier.take(self.start)
         try:
             self.run, line = started.result(self.init_timeout + GRACE)
         except TimeoutError:
-            line = f"off, for it does not answer within {self.init_timeout + GRACE:g} s"
-            abandon()
+            line = f"off (it does not answer within {self.init_timeout + GRACE:g} s)"
+            leave()
         except Exception as error:
-            line = f"off, for it fails: {brief(error)}"
+            line = f"off ({brief(error)})"
         if self.run is None:
             courier.dismiss()
             self.courier = None
@@ -139,25 +132,24 @@ class Wandb(Tracker):
 
     def start(self) -> tuple[Any, str]:
         """W&B's run, or None where it is disabled; and which of these it is and why."""
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its reports on itself fail loudly without a network
         import wandb  # here, since it takes its time
 
-        mode = wandb.setup(wandb.Settings(silent=True)).settings.mode
-        chosen = f"WANDB_MODE={mode}" if os.environ.get("WANDB_MODE") else f"W&B's settings say {mode}"
+        mode, why = enter(wandb)
         if mode == "disabled":
-            return None, f"off, for {chosen}"
-        if mode == "offline":
-            why = chosen
-        else:
+            return None, f"off ({why})"
+        if mode != "offline":
             try:
                 if has_key(wandb):
                     run = self.init(wandb, "online")
-                    return run, f"online at {run.url}"
-                why = "there is no API key (wandb login takes one)"
+                    return run, f"online (there is an API key): {run.url}"
+                why = "no API key; wandb login takes one"
             except Exception as error:
                 why = brief(error)
+                wandb.teardown()  # or else the attempt holds the id
+                enter(wandb)
         run = self.init(wandb, "offline")
-        folders = sorted(Path(run.dir).parent.parent.glob("offline-run-*"))  # more than one of a resumed run
-        return run, f"offline, for {why}; to upload it later: wandb sync {' '.join(map(shown, folders))}"
+        return run, f"offline ({why}). To upload it later: {upload(run)}"
 
     def init(self, wandb: Any, mode: str) -> Any:
         """W&B's run, all of its noise off and none of its questions left."""
@@ -192,101 +184,32 @@ class Wandb(Tracker):
         if self.courier is None:
             return
         if self.courier.waiting() > ROOM:
-            self.warn("does not keep up; rows are left out")
+            self.warn("W&B does not keep up and misses rows")
             return
-        when = {"iteration": iteration, "images_seen": iteration * self.config["k"] * self.config["batch_size"]}
-        self.courier.take(lambda: self.run.log({**when, **values()}, step=iteration)).add_done_callback(self.look)
+        row = self.when(iteration)
+        self.courier.take(lambda: self.run.log({**row, **values()}, step=iteration)).add_done_callback(self.look)
+
+    def when(self, iteration: int) -> dict[str, int]:
+        """The columns that every row has."""
+        return {"iteration": iteration, "images_seen": iteration * self.config["k"] * self.config["batch_size"]}
 
     def look(self, done: Future) -> None:
         if (error := done.exception()) is not None:
-            self.warn(f"fails: {brief(error)}")
+            self.warn(f"W&B fails: {brief(error)}")
 
     def warn(self, what: str) -> None:
         """Say once that something is wrong; the run's own record has it all."""
         if not self.warned:
             self.warned = True
-            log.warning("W&B %s. Training goes on, on record in %s.", what, shown(self.folder))
+            log.warning("%s. The record in %s is complete without it.", what, shown(self.folder))
 
 
-class Courier:
-    """Does what it is given, in order, in a thread that holds up neither training nor the program's end."""
-
-    def __init__(self) -> None:
-        self.errands: Queue[tuple[Callable[[], Any], Future] | None] = Queue()
-        Thread(target=self.work, name="ganduel-wandb", daemon=True).start()
-
-    def take(self, call: Callable[[], Any]) -> Future:
-        """Queue a call; the future has what becomes of it."""
-        future: Future = Future()
-        self.errands.put((call, future))
-        return future
-
-    def waiting(self) -> int:
-        return self.errands.qsize()
-
-    def dismiss(self) -> None:
-        """End the thread once all is done."""
-        self.errands.put(None)
-
-    def work(self) -> None:
-        while (errand := self.errands.get()) is not None:
-            call, future = errand
-            try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
-
-
-def abandon() -> None:
-    """Let the program end without W&B, which otherwise waits for its own process then."""
-    if "wandb" in sys.modules:
-        leaving = Thread(target=sys.modules["wandb"].teardown, name="ganduel-wandb-teardown", daemon=True)
-        leaving.start()
-        leaving.join(1.0)
-
-
-def has_key(wandb: Any) -> bool:
-    """Whether W&B finds a key without asking for one; raises if it finds one that cannot be.
-
-    That is, in the environment, its settings or ~/.netrc.
-    """
-    if "prompt" in signature(wandb.login).parameters:
-        return wandb.login(prompt=False, verify=False)
-    return bool(wandb.api.api_key)  # before 0.31
-
-
-def group_name(config: Mapping[str, Any]) -> str:
-    """Everything that names the run but its seed, such as "nonsaturating-r1-dcgan-mnist-batch_size=64".
-
-    What only says where and how long it is computed, and how it is watched, does not name it.
-    """
-    overrides = (override.lstrip("+~") for override in config["run"]["overrides"])
-    rest = [o for o in overrides if o.split("=")[0] not in NAMED and o.split("=")[0].split(".")[0] not in UNNAMED]
-    name = "-".join([*names(config), *sorted(rest)]).replace("/", "_")
-    return name if len(name) <= LENGTH else f"{name[: LENGTH - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
-
-
-def names(config: Mapping[str, Any]) -> list[str]:
-    """The choices that name a run."""
-    chosen = [config["run"]["choices"].get(group) for group in ("loss", "penalty", "model", "data")]
-    k = config["k"]
-    return [str(choice) for choice in chosen if choice not in (None, "none")] + ([] if k == 1 else [f"k{k}"])
-
-
-def all_tags(config: Mapping[str, Any], more: Sequence[str]) -> list[str]:
-    tags = [*names(config), f"seed{config['seed']}", *more]
-    return list(dict.fromkeys(tag[:TAG_LENGTH] for tag in tags if tag))
-
-
-def without_secrets(value: Any) -> Any:
-    """The config with nothing in it that its key calls a secret."""
-    if isinstance(value, Mapping):
-        return {key: HIDDEN if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_secrets(item) for item in value]
-    if isinstance(value, str) and "=" in value and SECRET.search(value.split("=")[0]):
-        return f"{value.split('=')[0]}={HIDDEN}"  # an override
-    return value
+def upload(run: Any) -> str:
+    """The command that uploads what is on disk of the run; a resumed run is in more than one folder."""
+    folder = Path(run.dir).parent
+    if not folder.name.startswith("offline"):
+        return f"wandb sync --include-online {shown(folder)}"
+    return f"wandb sync {' '.join(map(shown, sorted(folder.parent.glob('offline-run-*'))))}"
 
 
 def histograms(counts: Mapping[str, list[int]]) -> dict[str, Any]:
@@ -303,12 +226,6 @@ def picture(path: Path, caption: str) -> Any:
     from wandb import Image
 
     return Image(str(path), caption=caption)
-
-
-def brief(error: BaseException) -> str:
-    """What an error says, in one line of bounded length."""
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def shown(path: Path) -> str:
