@@ -176,6 +176,8 @@ class GAN(LightningModule):
 
     def on_fit_start(self) -> None:
         self.data.to(self.device)
+        if self.ema is not None:
+            self.ema.follow(self.generator)  # both networks are on the device now
         rows = self.batch_size // self.trainer.world_size
         self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
 
@@ -208,13 +210,14 @@ def full(x: Tensor) -> Tensor:
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:
     """Gradients pass through the network inside, and none is kept for its weights."""
-    flags = [p.requires_grad for p in net.parameters()]
-    net.requires_grad_(False)
+    trained = [p for p in net.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter, flag in zip(net.parameters(), flags, strict=True):
-            parameter.requires_grad_(flag)
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def total_norm(tensors: list[Tensor]) -> Scalar:

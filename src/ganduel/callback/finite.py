@@ -34,12 +34,12 @@ class Finite(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.kept.append(torch.stack([outputs[key] for key in self.keys]))
+        self.kept.extend(outputs[key] for key in self.keys)
         if due(trainer, self.every) or due(trainer, self.checkpoint_every) or trainer.should_stop:
             self.look(trainer)
 
     def look(self, trainer: Trainer) -> None:
-        values = torch.stack(self.kept)  # (iterations, quantities)
+        values = torch.stack(self.kept).unflatten(0, (-1, len(self.keys)))  # (iterations, quantities)
         self.kept = []
         bad = trainer.strategy.reduce((~values.isfinite()).float(), reduce_op="sum") > 0
         if not bad.any():

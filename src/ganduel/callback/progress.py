@@ -40,6 +40,7 @@ class ProgressBar(Callback):
             console=self.console,
             disable=not self.console.is_terminal,
         )
+        self.period = self.seconds * (1 if self.console.is_terminal else 10)
         self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
         self.bar.start()
 
@@ -48,8 +49,8 @@ class ProgressBar(Callback):
     ) -> None:
         if not self.on:
             return
-        now, last = time.monotonic(), trainer.global_step == trainer.max_steps
-        if now - self.shown < self.seconds * (1 if self.console.is_terminal else 10) and not last:
+        now = time.monotonic()
+        if now - self.shown < self.period and trainer.global_step != trainer.max_steps:
             return
         self.shown = now
         rate = (gan_of(trainer).images_seen - self.images) / (now - self.started)
