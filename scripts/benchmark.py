@@ -58,12 +58,16 @@ SETTINGS = [
     "model.generator.norm=batch",
     "model.discriminator.hidden=[512,256]",
     "loss=nonsaturating",
+    "penalty=none",
     "data=mnist",
     "optimizer=adam",
     "optimizer.discriminator.lr=2e-4",
     "optimizer.generator.lr=2e-4",
+    "schedule=constant",
+    "trainer=default",
     "tracking=none",
 ]
+CHOICES = dict(setting.split("=") for setting in SETTINGS if "." not in setting)
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 NOISE_DIM = 100
 
@@ -84,12 +88,14 @@ class Work:
         overrides = [
             *SETTINGS,
             f"batch_size={self.batch_size}",
+            f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid a block
+            "callback.sample_grid.growth=2.0",
             f"trainer.max_steps={self.warmup + self.iterations + 1}",
             f"trainer.accelerator={'cpu' if self.device == 'cpu' else 'gpu'}",
             f"trainer.precision={precision}",
         ]
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return run.begin(hydra.compose("train", overrides), folder, {}, overrides)
+            return run.begin(hydra.compose("train", overrides), folder, CHOICES, overrides)
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """G and D with the initial weights of ours."""
@@ -361,7 +367,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description="Time ganduel's training loop against others.")
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256], help="batch sizes")
     parser.add_argument("--rounds", type=int, default=7, help="blocks of every contender")
-    # 500 iterations hold one checkpoint, ten rows of statistics and four grids: the share that a run has.
+    # 500 iterations hold one checkpoint, ten rows of statistics and one grid: about the share that a run has.
     parser.add_argument("--iterations", type=int, default=500, help="timed iterations a block")
     parser.add_argument("--warmup", type=int, default=20, help="iterations before them")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
