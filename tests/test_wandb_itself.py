@@ -196,7 +196,7 @@ base = Path(sys.argv[1])
 choices = {"loss": "nonsaturating", "penalty": "none", "model": "mlp", "data": "mnist"}
 for name, id, iterations in ("first", "aaaaaaaa", (1, 2)), ("second", "bbbbbbbb", (1,)), ("first", "aaaaaaaa", (2, 3)):
     (base / name).mkdir(exist_ok=True)
-    run = {"id": id, "choices": choices, "overrides": []}
+    run = {"id": id, "choices": choices, "overrides": sys.argv[2:]}
     tracker = Wandb(base / name, {"seed": 0, "k": 1, "batch_size": 8, "run": run})
     for iteration in iterations:
         tracker.log_metrics({"iteration": iteration}, step=iteration)
@@ -205,8 +205,8 @@ for name, id, iterations in ("first", "aaaaaaaa", (1, 2)), ("second", "bbbbbbbb"
 
 
 def test_runs_of_one_process_and_a_resumed_one(tmp_path):
-    """Two ids, and the resumed run has its own again; all of it with a key that cannot be one."""
-    command = [sys.executable, "-c", DRIVER, str(tmp_path)]
+    """Two ids, and the resumed run has its own again; all with a key that cannot be one, and a secret that is kept."""
+    command = [sys.executable, "-c", DRIVER, str(tmp_path), "data.token=hush"]
     given = environment(tmp_path, WANDB_API_KEY="mistyped")
     done = subprocess.run(command, env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -45,13 +45,20 @@ def test_tags_are_the_words_of_the_run_and_the_users():
 
 def test_secrets_are_hidden_wherever_they_are():
     told = {
-        "data": {"api_key": "abc", "dir": "/data", "parts": [{"Password": "abc"}, 3]},
-        "run": {"overrides": ["data.token=abc", "data.dir=/data", "k=2"]},
+        "data": {"api_key": "abc", "dir": "/data", "parts": [{"Password": "abc"}, 3], "credentials": {"user": "abc"}},
+        "run": {"overrides": ["data.token=abc=abc", "data.dir=/data", "k=2"]},
+        "folder": "seed=1,data.token=abc",
     }
     hidden = without_secrets(told)
-    assert "abc" not in str(hidden)
     assert hidden == {
-        "data": {"api_key": HIDDEN, "dir": "/data", "parts": [{"Password": HIDDEN}, 3]},
+        "data": {"api_key": HIDDEN, "dir": "/data", "parts": [{"Password": HIDDEN}, 3], "credentials": HIDDEN},
         "run": {"overrides": [f"data.token={HIDDEN}", "data.dir=/data", "k=2"]},
+        "folder": f"seed=1,data.token={HIDDEN}",
     }
     assert told["data"]["api_key"] == "abc"  # the run's own config is as it was
+    assert group_name(config("data.token=abc")) == f"nonsaturating-mlp-mnist-data.token={HIDDEN}"
+
+
+def test_a_number_is_no_secret():
+    plain = {"model": {"token_dim": 64, "tokens": None}, "run": {"overrides": ["model.token_dim=64"]}}
+    assert without_secrets(plain) == plain

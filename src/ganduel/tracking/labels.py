@@ -9,6 +9,7 @@ LENGTH, TAG_LENGTH = 128, 64  # that W&B takes
 NAMED = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that a label states in a word of its own
 UNNAMED = {"trainer", "callback", "tracking", "hydra", "log_every", "checkpoint_every", "resume", "objective"}
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
+SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so
 HIDDEN = "(hidden)"
 
 
@@ -17,7 +18,7 @@ def group_name(config: Mapping[str, Any]) -> str:
 
     What only says where and how long it is computed, and how it is watched, does not name it.
     """
-    overrides = (override.lstrip("+~") for override in config["run"]["overrides"])
+    overrides = (override.lstrip("+~") for override in without_secrets(config["run"]["overrides"]))
     rest = [o for o in overrides if o.split("=")[0] not in NAMED and o.split("=")[0].split(".")[0] not in UNNAMED]
     name = "-".join([*names(config), *sorted(rest)]).replace("/", "_")
     return name if len(name) <= LENGTH else f"{name[: LENGTH - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
@@ -36,11 +37,13 @@ def all_tags(config: Mapping[str, Any], more: Sequence[str]) -> list[str]:
 
 
 def without_secrets(value: Any) -> Any:
-    """The config with nothing in it that its key calls a secret."""
+    """The config without what its key calls a secret, unless that is a number."""
     if isinstance(value, Mapping):
-        return {key: HIDDEN if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
+        return {key: hide(item) if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [without_secrets(item) for item in value]
-    if isinstance(value, str) and "=" in value and SECRET.search(value.split("=")[0]):
-        return f"{value.split('=')[0]}={HIDDEN}"  # an override
-    return value
+    return SECRET_VALUE.sub(rf"\1{HIDDEN}", value) if isinstance(value, str) else value
+
+
+def hide(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | float) else HIDDEN

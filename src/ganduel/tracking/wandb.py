@@ -12,6 +12,7 @@ begins and when it ends, a bounded time. W&B's step is the iteration; its x axis
 import logging
 import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -159,6 +160,7 @@ class Wandb(Tracker):
             "save_code": False,
             "disable_code": True,
             "disable_git": True,  # the config has the commit
+            "x_disable_meta": without_secrets(sys.argv) != sys.argv,  # the command line is in there
             "init_timeout": self.init_timeout,
             "finish_timeout": self.finish_timeout,
             "finish_timeout_raises": True,
@@ -168,7 +170,7 @@ class Wandb(Tracker):
         run = wandb.init(
             **self.arguments,
             id=self.version,
-            name=self.folder.name[:LENGTH],
+            name=without_secrets(self.folder.name)[:LENGTH],
             dir=str(self.folder),
             config=without_secrets(self.config),
             mode=mode,
