@@ -159,7 +159,7 @@ def test_its_name_group_and_tags_tell_the_experiment(folders, records):
 def test_its_end_is_told(folders):
     (folder,) = (folders[0] / "wandb").glob("offline-run-*")
     told = inspect(folder, "--summary")
-    assert (told["state"], told["exit_code"]) == ("finished", 0)
+    assert (told["state"], told["exit_code"], told["console_lines"]) == ("finished", 0, 0)
     assert told["summary"]["status"] == "finished"
     assert told["summary"]["iteration"] == 5
     assert told["summary"]["loss/d"] == json.loads((folders[0] / "summary.json").read_text())["metrics"]["loss/d"]
