@@ -91,18 +91,6 @@ def test_buffers_are_copied_not_averaged():
     assert ema.net.num_batches_tracked.item() == 1
 
 
-def test_follows_a_network_that_has_moved_once_told_so():
-    """A move to another device or type gives a module new buffers, and `follow` finds them."""
-    net = nn.BatchNorm1d(2)
-    ema = EMA(net, half_life_kimg=1.0)
-    for moved in (net, ema):
-        moved.double()
-    ema.follow(net)
-    net(torch.randn(50, 2, dtype=torch.float64) + 9)
-    ema.update(net, images=50, batch_size=50)
-    assert torch.equal(ema.net.running_mean, net.running_mean)
-
-
 def test_state_survives_a_round_trip():
     """What a checkpoint holds of it is all there is."""
     ema, fresh = (EMA(constant(value), half_life_kimg=1.0) for value in (1.0, 7.0))

@@ -174,13 +174,15 @@ def test_sigkill_and_resume_give_the_same_bits(command, tmp_path: Path, ranks: i
     process = start(killed, *words, "trainer.max_steps=100000")
     wait_for(lambda: (killed / "checkpoints" / "last.ckpt").exists() and len(rows(killed / "metrics.jsonl")) > 20)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     done = load(killed)["global_step"]
     until = done + 60
     again = [sys.executable, str(TRAIN), f"resume={killed}", f"trainer.max_steps={until}"]
     subprocess.run(again, cwd=tmp_path, check=True, capture_output=True)
     straight = start(whole, *words, f"trainer.max_steps={until}")
-    assert straight.wait() == 0
+    straight.communicate()
+    assert straight.returncode == 0
     assert difference(training_state(load(killed)), training_state(load(whole))) == []
     assert without_clock(rows(killed / "metrics.jsonl"))[:-1] == without_clock(rows(whole / "metrics.jsonl"))[:-1]
 
@@ -194,7 +196,7 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path):
         wait_for(lambda folder=folder: (folder / "checkpoints" / "last.ckpt").exists())
         time.sleep(0.05 + 0.037 * i)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         assert checkpoint.read(checkpoint.newest(folder))["global_step"] >= 1
 
 

@@ -37,16 +37,6 @@ class EMA(nn.Module):
         self.net = deepcopy(net).requires_grad_(False).eval()
         self.half_life = 1000 * half_life_kimg
         self.ramp = ramp
-        self.follow(net)
-
-    def follow(self, net: nn.Module) -> None:
-        """Look up the tensors of both networks; again, once one has moved to another device or changed its layers.
-
-        Not in every update: the walk through their modules takes half as long as the averaging itself.
-        """
-        self.weights = list(self.net.parameters()), list(net.parameters())
-        self.buffers = list(zip(self.net.buffers(), net.buffers(), strict=True))
-        self.followed = (net,)  # in a tuple, so that it does not become a part of this module
 
     def train(self, mode: bool = True) -> "EMA":
         """Always in evaluation mode: the average samples, it does not learn."""
@@ -60,9 +50,7 @@ class EMA(nn.Module):
     @torch.no_grad()
     def update(self, net: nn.Module, images: int, batch_size: int) -> None:
         """Follow the network's weights one step."""
-        if self.followed[0] is not net:
-            self.follow(net)
-        average = get_ema_multi_avg_fn(self.decay(images, batch_size))
-        average(*self.weights, None)
-        for mine, theirs in self.buffers:
+        follow = get_ema_multi_avg_fn(self.decay(images, batch_size))
+        follow(list(self.net.parameters()), list(net.parameters()), None)
+        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             mine.copy_(theirs)

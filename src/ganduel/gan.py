@@ -176,8 +176,6 @@ class GAN(LightningModule):
 
     def on_fit_start(self) -> None:
         self.data.to(self.device)
-        if self.ema is not None:
-            self.ema.follow(self.generator)  # both networks are on the device now
         rows = self.batch_size // self.trainer.world_size
         self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
 
