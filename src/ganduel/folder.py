@@ -45,7 +45,8 @@ def existing(resume: str) -> str:
 def one_folder(overrides: str) -> str:
     """The name of a sweep's run from its overrides: one level deep, and short enough for any file system."""
     name = overrides.replace("/", "_") or "run"
-    return name if len(name.encode()) <= 200 else f"{name[:150]}-{sha256(name.encode()).hexdigest()[:8]}"
+    whole = name.encode()
+    return name if len(whole) <= 200 else f"{whole[:150].decode(errors='ignore')}-{sha256(whole).hexdigest()[:8]}"
 
 
 def rank() -> int:

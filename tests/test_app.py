@@ -1,0 +1,67 @@
+"""How the program ends: exit codes, one line for what the user got wrong, and a report on a sweep."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ganduel import app
+from ganduel.errors import Diverged, UserError
+from ganduel.folder import Folder
+
+
+@pytest.fixture
+def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of a sweep with a finished, a diverged and a killed run, and something that is no run."""
+    monkeypatch.setattr(Folder, "option", "hydra.sweep.dir")
+    monkeypatch.setattr(Folder, "path", tmp_path)
+    for name, summary in {"a": {"status": "finished"}, "b": {"status": "diverged", "reason": "why"}, "c": None}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.log").touch()
+        if summary is not None:
+            (tmp_path / name / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "other").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder is in use."""
+    monkeypatch.setattr(Folder, "option", "hydra.run.dir")
+    monkeypatch.setattr(Folder, "path", None)
+
+
+def raising(error: BaseException):
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_a_sweep_names_the_runs_that_did_not_finish(sweep: Path, capsys):
+    assert app.report_sweep() == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"sweep {sweep}: 1 of 3 runs finished"
+    assert lines[1].split() == ["b:", "diverged:", "why"]
+    assert lines[2].startswith("  c: no summary")
+
+
+@pytest.mark.parametrize(("error", "code", "line"), [
+    (UserError("k=0 must be at least 1."), 1, "error: k=0 must be at least 1."),
+    (Diverged("D's loss became nan"), 1, "error: D's loss became nan"),
+    (KeyboardInterrupt(), 130, "error: interrupted before training began."),
+])  # fmt: skip
+def test_what_the_user_caused_is_one_line(alone, capsys, error: BaseException, code: int, line: str):
+    with pytest.raises(SystemExit) as ended:
+        app.run(raising(error))
+    assert ended.value.code == code
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_a_fault_of_the_program_shows_its_trace(alone, capsys):
+    with pytest.raises(SystemExit) as ended:
+        app.run(raising(RuntimeError("odd")))
+    printed = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "Traceback" in printed
+    assert printed.splitlines()[-1].startswith("error: this is a fault of the program")

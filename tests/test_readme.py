@@ -1,0 +1,57 @@
+"""The README's commands compose, its links lead somewhere, and its listing is what a run leaves."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ganduel.cli import parse
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = PAGES[0].read_text(encoding="utf-8")
+
+
+def commands(beginning: str) -> list[str]:
+    """The lines of the README's code blocks that run this program, without their comments."""
+    blocks = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL))
+    return [line.split("  #")[0].strip() for line in blocks.splitlines() if beginning in line]
+
+
+def test_two_commands_do_all_the_set_up():
+    """The second is the one that .ci/run takes from here."""
+    lines = README.splitlines()
+    assert "pip install -e . && python train.py loss=nonsaturating" in lines
+    assert 'pip install -e ".[dev]" && pytest' in lines
+    assert 'pip install -e "\\.\\[dev\\]" && pytest' in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("line", [c for c in commands("train.py") if "resume=" not in c and "--help" not in c])
+def test_a_command_of_the_readme_composes(compose: Callable[..., dict], line: str):
+    words = [word for word in shlex.split(line.partition("train.py ")[2]) if word != "-m"]
+    single = [word.partition(",")[0] if word.startswith(("loss=", "seed=")) else word for word in words]
+    assert compose(*single)["batch_size"] >= 1
+
+
+@pytest.mark.parametrize("line", commands("ganduel sample"))
+def test_a_sampling_command_of_the_readme_parses(line: str):
+    assert parse(shlex.split(line)[1:]).out.suffix in (".png", ".npz", ".gif")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_listing_is_what_a_run_leaves(command: Callable, tmp_path: Path):
+    """Every file of a short run is listed, and nothing is listed that a run does not leave."""
+    small = ("model.generator.hidden=[8]", "model.discriminator.hidden=[8]", "batch_size=8")
+    assert command(*small, "trainer.max_steps=2", "tracking=none", "hydra.run.dir=run").code == 0
+    left = {re.sub(r"\d{8}", "N", path.name) for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    listing = README.split("## What a run leaves")[1].split("```")[1]
+    listed = {re.sub(r"\d{8}", "N", name) for name in re.findall(r"[\w.]+\.\w{3,5}\b", listing)}
+    assert left <= listed
+    assert listed - left <= {"train.log"}
