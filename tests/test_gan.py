@@ -14,6 +14,7 @@ from ganduel import rng
 from ganduel.build import build, build_gan
 from ganduel.checkpoint import AtomicCheckpointIO
 from ganduel.gan import GAN
+from ganduel.run import quiet
 
 SMALL = (
     "batch_size=8",
@@ -49,6 +50,7 @@ def train(gan: GAN, iterations: int, *callbacks: Callback, **options: Any) -> Tr
         enable_model_summary=False,
         **options,
     )
+    quiet()
     trainer.fit(gan)
     return trainer
 

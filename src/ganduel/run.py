@@ -9,7 +9,7 @@ import sys
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -213,6 +214,7 @@ def build_trainer(
             logger=loggers,
             callbacks=callbacks,
             default_root_dir=folder,
+            profiler=NoProfiler(),
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -252,6 +254,21 @@ def peak_memory() -> dict[str, int]:
     if torch.cuda.is_initialized():
         peak["gpu"] = torch.cuda.max_memory_allocated()
     return peak
+
+
+class NoProfiler(Profiler):
+    """Times nothing. Lightning's own for that enters an empty context 70 times an iteration, for 0.15 ms."""
+
+    nothing = nullcontext()
+
+    def start(self, action_name: str) -> None:
+        """Nothing begins."""
+
+    def stop(self, action_name: str) -> None:
+        """Nothing ends."""
+
+    def profile(self, action_name: str) -> Any:
+        return self.nothing
 
 
 def quiet() -> None:
