@@ -90,6 +90,7 @@ def test_a_run_leaves_its_record(launch):
     assert all(sum(row["d/real"]) == sum(row["d/fake"]) == 8 for row in rows(folder / "histograms.jsonl"))
     assert summary(folder)["status"] == "finished"
     assert summary(folder)["metrics"] == found[-1]
+    assert summary(folder)["seconds"] == found[-1]["seconds"] > 0
     assert summary(folder)["peak_memory"]["process"] > 1e8
     assert sorted(path.name for path in (folder / "samples").iterdir()) == [
         "iteration_00000000.png", "iteration_00000025.png", "progress.gif", "real.png",

@@ -121,7 +121,14 @@ def note_failure(run: Path, reason: str) -> None:
     """Say in the log why a sweep's run failed, and in its folder too where it came to no summary of its own."""
     log.error("error: %s", reason)
     if not (run / "summary.json").exists():
-        summary = {"status": "failed", "reason": reason, "iteration": 0, "peak_memory": {}, "metrics": {}}
+        summary = {
+            "status": "failed",
+            "reason": reason,
+            "iteration": 0,
+            "seconds": 0.0,
+            "peak_memory": {},
+            "metrics": {},
+        }
         (run / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

@@ -144,7 +144,8 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         raise
     finally:
         iteration = begun if trainer is None else trainer.global_step
-        summary = {**outcome, "iteration": iteration, "peak_memory": peak_memory(), "metrics": record.last}
+        done = {"iteration": iteration, "seconds": record.last.get("seconds", 0.0), "peak_memory": peak_memory()}
+        summary = {**outcome, **done, "metrics": record.last}
         for logger in loggers:
             if isinstance(logger, Tracker):
                 logger.finish(summary)
