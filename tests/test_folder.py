@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ganduel.environment import RANKS
 from ganduel.errors import UserError
-from ganduel.folder import Folder, existing, free, has_begun, one_folder, rank, run_dir, tidy
+from ganduel.folder import Folder, existing, free, has_begun, one_folder, run_dir, tidy
 
 
 def test_a_taken_name_gets_the_next_free_number(tmp_path: Path):
@@ -36,16 +37,14 @@ def test_long_names_that_differ_at_their_end_stay_apart():
     assert one_folder("x" * 300 + "1") != one_folder("x" * 300 + "2")
 
 
-@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"])
-def test_further_ranks_keep_out_of_the_way(monkeypatch, tmp_path: Path, name: str):
-    """Whatever their launcher calls the rank, only the first gets the run's folder."""
-    for other in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
-        monkeypatch.delenv(other, raising=False)
+def test_further_ranks_keep_out_of_the_way(monkeypatch, tmp_path: Path):
+    """Only the first gets the run's folder."""
+    for name in RANKS:
+        monkeypatch.delenv(name, raising=False)
     fresh = str(tmp_path / "run")
-    assert (rank(), run_dir(None, fresh)) == (0, fresh)
-    monkeypatch.setenv(name, "1")
-    assert rank() == 1
-    assert not run_dir(None, fresh).startswith(str(tmp_path / "run"))
+    assert run_dir(None, fresh) == fresh
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not run_dir(None, fresh).startswith(fresh)
 
 
 def test_only_a_new_folder_of_a_run_that_has_not_begun_is_removed(monkeypatch, tmp_path: Path):

@@ -83,6 +83,7 @@ def test_parts_are_plain_torch(name):
 BELOW = {
     "types": [],
     "errors": [],
+    "environment": [],
     "rng": [],
     "ema": ["errors"],
     "loss": ["types", "errors"],
@@ -96,7 +97,7 @@ BELOW = {
     "schema": ["errors"],
     "checkpoint": ["errors"],
     "picture": ["types", "errors", "rng", "data.base"],
-    "tracking": ["types", "errors", "rng", "picture", "provenance"],
+    "tracking": ["types", "errors", "environment", "rng", "picture", "provenance"],
     "gan": ["types", "errors", "rng", "ema", "replica", "loss.base", "penalty.base", "model.base", "data.base"],
     "resume": ["errors", "tracking.record"],
 }

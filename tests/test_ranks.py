@@ -4,6 +4,7 @@ In float64, where rounding stays far below what a wrong average would do: a GAN'
 of magnitude in a few dozen iterations, in float32 up to 0.1.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,6 +101,24 @@ def test_torchrun_may_start_the_ranks(tmp_path: Path):
     command = [*torchrun, str(TRAIN), *SMALL, "trainer.devices=2", "hydra.run.dir=run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert distance(together, train(tmp_path / "alone")) < 1e-9
+
+
+@pytest.mark.slow
+def test_two_nodes_equal_one_process(tmp_path: Path):
+    """Two machines as Lightning sees them: train.py is started on each, with the node's number in the environment."""
+    nodes = []
+    for node in range(2):
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29631", "NODE_RANK": str(node)}
+        command = [sys.executable, str(TRAIN), *SMALL, "trainer.num_nodes=2", "hydra.run.dir=run"]
+        nodes.append(
+            subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **place}, stderr=subprocess.PIPE, text=True)
+        )
+    for node in nodes:
+        _, printed = node.communicate(timeout=240)
+        assert node.returncode == 0, printed
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert distance(together, train(tmp_path / "alone")) < 1e-9

@@ -1,7 +1,6 @@
 """Where a run's folder is, that no two runs get the same one, and that none is left of a run that never began."""
 
 import logging
-import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -15,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from ganduel.environment import rank
 from ganduel.errors import UserError
 
 
@@ -47,11 +47,6 @@ def one_folder(overrides: str) -> str:
     name = overrides.replace("/", "_") or "run"
     whole = name.encode()
     return name if len(whole) <= 200 else f"{whole[:150].decode(errors='ignore')}-{sha256(whole).hexdigest()[:8]}"
-
-
-def rank() -> int:
-    """This process's rank as its launcher states it, or some other number but 0 for a process that is not the first."""
-    return max(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
 class Folder(Callback):

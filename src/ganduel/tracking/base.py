@@ -10,6 +10,8 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from ganduel.environment import rank
+
 
 class Tracker(Logger):
     """Receives what a run has to tell; on the first rank only. What a tracker has no use for it may ignore."""
@@ -29,4 +31,4 @@ class Tracker(Logger):
 
 def is_first_rank() -> bool:
     """Whether this process is the one that writes, also before the process group exists."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+    return rank() == 0 and getattr(rank_zero_only, "rank", 0) == 0
