@@ -1,6 +1,6 @@
 """What an iteration costs here, against three other training loops with the same networks, data and batch.
 
-    python scripts/benchmark.py --out benchmarks/step_cpu.json   batches 64 and 256, on the CPU, about 10 minutes
+    python scripts/benchmark.py --rounds 3 --out benchmarks/step_cpu.json   batches 64 and 256; ten minutes on two cores
 
     ours                the GAN module in the Trainer that run.py builds, with everything a run does but W&B: its
                         record, statistics, grids, checkpoints, the average of G, the check for NaN, signals
