@@ -1,0 +1,330 @@
+"""Training loops with the same networks, data and batch, of which benchmark.py times every iteration.
+
+    ours                the GAN module in the Trainer that run.py builds, with everything a run does but W&B: its
+                        record, statistics, grids, checkpoints, the average of G, the check for NaN, signals
+    ours_bf16           the same with trainer.precision=bf16-mixed
+    hand_tuned          a plain loop with nothing but the two updates: data in memory as floats, one pass of D over
+                        both minibatches, fused Adam, no D gradient in G's update, no logging
+    products            no training: the matrix products of hand_tuned's iteration and nothing else, each into memory
+                        that is there already; what no loop in float32 can be faster than
+    pytorch_gan         a loop as in PyTorch-GAN's gan.py (E. Linder-Norén), the one most often copied
+    lightning_tutorial  a module as in Lightning's GAN tutorial, without its pictures
+
+One iteration is one update of D and one of G. All take the networks from the same builders and start every block
+afresh. A block is a number of warm-up iterations and then the timed ones; building, compiling and the start of a
+Trainer are not timed.
+"""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import hydra
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy, softplus
+from torch.optim import Adam
+from torch.utils.data import DataLoader, Dataset
+
+from ganduel import app, run
+from ganduel.build import build_gan, build_networks
+from ganduel.callback.stop import StopOnSignal
+from ganduel.data.base import normalise
+from ganduel.data.mnist import MNIST
+from ganduel.tracking.record import Record
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+SETTINGS = [
+    "model=mlp",
+    "model.generator.noise_dim=100",
+    "model.generator.hidden=[128,256,512,1024]",
+    "model.generator.norm=batch",
+    "model.discriminator.hidden=[512,256]",
+    "loss=nonsaturating",
+    "penalty=none",
+    "data=mnist",
+    "optimizer=adam",
+    "optimizer.discriminator.lr=2e-4",
+    "optimizer.generator.lr=2e-4",
+    "schedule=constant",
+    "trainer=default",
+    "tracking=none",
+]
+CHOICES = dict(setting.split("=") for setting in SETTINGS if "." not in setting)
+ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
+NOISE_DIM = 100
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one block of a contender is to do."""
+
+    data: MNIST
+    batch_size: int
+    warmup: int
+    iterations: int
+    device: str = "cpu"
+
+    def config(self, folder: Path, precision: str = "32-true") -> dict[str, Any]:
+        """The config of a run in the folder, as a command line would give it."""
+        app.prepare()
+        overrides = [
+            *SETTINGS,
+            f"batch_size={self.batch_size}",
+            f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid a block
+            "callback.sample_grid.growth=2.0",
+            f"trainer.max_steps={self.warmup + self.iterations + 1}",
+            f"trainer.accelerator={'cpu' if self.device == 'cpu' else 'gpu'}",
+            f"trainer.precision={precision}",
+        ]
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return run.begin(hydra.compose("train", overrides), folder, CHOICES, overrides)
+
+    def networks(self) -> tuple[nn.Module, nn.Module]:
+        """G and D with the initial weights of ours."""
+        with temporary_folder() as folder:
+            generator, discriminator = build_networks(self.config(folder), self.data.shape)
+        return generator.to(self.device), discriminator.to(self.device)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What came of it: seconds for the timed iterations, and the networks as they are at the end."""
+
+    seconds: float
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+class Clock(lightning.Callback):
+    """Asked before every iteration, in a plain loop or by a Trainer, it times those after the warm-up.
+
+    The last one timed is followed by one more, which only a Trainer begins: what a run does at its end stays out.
+    """
+
+    def __init__(self, work: Work):
+        self.start, self.end = work.warmup, work.warmup + work.iterations
+        self.device, self.n = work.device, 0
+
+    def done(self) -> bool:
+        """Whether all timed iterations are over."""
+        if self.n in (self.start, self.end):
+            if self.device != "cpu":
+                torch.cuda.synchronize(self.device)
+            now = perf_counter()
+            if self.n == self.start:
+                self.started = now
+            else:
+                self.seconds = now - self.started
+        self.n += 1
+        return self.n > self.end
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if self.done():
+            trainer.should_stop = True
+
+
+def ours(work: Work, precision: str = "32-true") -> Block:
+    """Our module and Trainer, put together as `run.fit` does it."""
+    with temporary_folder() as folder:
+        values = work.config(folder, precision)
+        gan = build_gan(values, run.check_batch(values, work.data))
+        clock, stop, record = Clock(work), StopOnSignal(), Record(folder)
+        callbacks = [clock, stop, *run.build_callbacks(values, folder, record)]
+        run.build_trainer(values, folder, [record], callbacks, None).fit(gan)
+    if stop.signum is not None:
+        sys.exit(128 + stop.signum)  # it was meant for the benchmark as a whole
+    return Block(clock.seconds, gan.generator, gan.discriminator)
+
+
+def ours_bf16(work: Work) -> Block:
+    return ours(work, "bf16-mixed")
+
+
+def hand_tuned(work: Work) -> Block:
+    """Algorithm 1 with fresh noise in each update, and no more."""
+    generator, discriminator = work.networks()
+    opt_g = Adam(generator.parameters(), fused=True, **ADAM)
+    opt_d = Adam(discriminator.parameters(), fused=True, **ADAM)
+    weights_g = list(generator.parameters())
+    images = normalise(work.data.samples.to(work.device))
+    clock, n = Clock(work), work.batch_size
+    minibatches = iter(())
+    while not clock.done():
+        rows = next(minibatches, None)
+        if rows is None:
+            order = torch.randperm(len(images), device=work.device)
+            minibatches = iter(order[: len(order) // n * n].split(n))
+            rows = next(minibatches)
+        with torch.no_grad():
+            fake = generator(torch.randn(n, NOISE_DIM, device=work.device))
+        on_real, on_fake = discriminator(torch.cat([images[rows], fake])).chunk(2)
+        loss_d = softplus(-on_real).mean() + softplus(on_fake).mean()
+        opt_d.zero_grad()
+        loss_d.backward()
+        opt_d.step()
+        loss_g = softplus(-discriminator(generator(torch.randn(n, NOISE_DIM, device=work.device)))).mean()
+        opt_g.zero_grad()
+        loss_g.backward(inputs=weights_g)  # none of it for D's weights
+        opt_g.step()
+    return Block(clock.seconds, generator, discriminator)
+
+
+def products(work: Work) -> Block:
+    """The products of hand_tuned's iteration by their shapes; see the head of this file."""
+    generator, discriminator = work.networks()
+    n, shapes = work.batch_size, list[tuple[int, int, int]]()
+    for i, (inputs, outputs) in enumerate(widths(generator)):
+        shapes += [(n, inputs, outputs)] * 2 + [(outputs, n, inputs)]  # forward in both updates; its weights' gradient
+        shapes += [(n, outputs, inputs)] if i > 0 else []  # the gradient that goes on to the layer before
+    for i, (inputs, outputs) in enumerate(widths(discriminator)):
+        shapes += [(2 * n, inputs, outputs), (outputs, 2 * n, inputs)]
+        shapes += [(2 * n, outputs, inputs)] if i > 0 else []
+        shapes += [(n, inputs, outputs), (n, outputs, inputs)]  # G's update: through D, down to the images
+    jobs = [
+        (*(torch.randn(size, device=work.device) for size in ((m, k), (k, p))), torch.empty(m, p, device=work.device))
+        for m, k, p in shapes
+    ]
+    clock = Clock(work)
+    while not clock.done():
+        for a, b, out in jobs:
+            torch.mm(a, b, out=out)
+    return Block(clock.seconds, generator, discriminator)
+
+
+def widths(network: nn.Module) -> list[tuple[int, int]]:
+    """Inputs and outputs of its linear layers, in order."""
+    return [(layer.in_features, layer.out_features) for layer in network.modules() if isinstance(layer, nn.Linear)]
+
+
+class Digits(Dataset):
+    """MNIST image by image as torchvision hands it out, in the steps of its ToTensor and its Normalize.
+
+    Its Resize, which PyTorch-GAN has before them, returns an image of the right size as it is.
+    """
+
+    def __init__(self, data: MNIST):
+        self.images, self.labels = data.images("train+validation").squeeze(1), data.labels("train+validation").tolist()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self.images[i].numpy())
+        pixels = torch.from_numpy(np.array(picture)).view(picture.height, picture.width, 1)
+        pixels = pixels.permute(2, 0, 1).contiguous().float().div(255).clone()
+        mean, std = torch.tensor([0.5]), torch.tensor([0.5])
+        assert not (std == 0).any()
+        return pixels.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1)), self.labels[i]
+
+
+def pytorch_gan(work: Work) -> Block:
+    """G's update first, its samples used again for D's; two passes of D, labels as tensors, a line with two losses.
+
+    There `BatchNorm1d(width, 0.8)` makes 0.8 of eps where momentum was meant; the time is the same, ours is the usual.
+    """
+    generator, discriminator = work.networks()
+    opt_g = Adam(generator.parameters(), **ADAM)
+    opt_d = Adam(discriminator.parameters(), **ADAM)
+    loader = DataLoader(Digits(work.data), batch_size=work.batch_size, shuffle=True)
+    criterion, clock = nn.BCELoss(), Clock(work)
+    for epoch in count():
+        for i, (images, _) in enumerate(loader):
+            if clock.done():
+                return Block(clock.seconds, generator, discriminator)
+            real = images.to(work.device)
+            valid = torch.ones(len(real), device=work.device)
+            invalid = torch.zeros(len(real), device=work.device)
+
+            opt_g.zero_grad()
+            noise = np.random.normal(0, 1, (len(real), NOISE_DIM))  # noqa: NPY002 - as it is there
+            made = generator(torch.tensor(noise, dtype=torch.float32, device=work.device))
+            loss_g = criterion(discriminator(made).sigmoid(), valid)
+            loss_g.backward()
+            opt_g.step()
+
+            opt_d.zero_grad()
+            loss_real = criterion(discriminator(real).sigmoid(), valid)
+            loss_fake = criterion(discriminator(made.detach()).sigmoid(), invalid)
+            loss_d = (loss_real + loss_fake) / 2
+            loss_d.backward()
+            opt_d.step()
+            print(f"epoch {epoch} batch {i}/{len(loader)} D {loss_d.item():f} G {loss_g.item():f}")
+    raise AssertionError
+
+
+class Tutorial(lightning.LightningModule):
+    """Manual optimization, each network toggled for its update, the losses logged and shown at every step."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module):
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.discriminator = generator, discriminator
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.generator(z)
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        real, _ = batch
+        opt_g, opt_d = self.optimizers()
+        z = torch.randn(len(real), NOISE_DIM).type_as(real)
+
+        self.toggle_optimizer(opt_g)
+        valid = torch.ones(len(real)).type_as(real)
+        loss_g = binary_cross_entropy(self.discriminator(self(z)).sigmoid(), valid)
+        self.log("g_loss", loss_g, prog_bar=True)
+        self.manual_backward(loss_g)
+        opt_g.step()
+        opt_g.zero_grad()
+        self.untoggle_optimizer(opt_g)
+
+        self.toggle_optimizer(opt_d)
+        valid = torch.ones(len(real)).type_as(real)
+        invalid = torch.zeros(len(real)).type_as(real)
+        loss_real = binary_cross_entropy(self.discriminator(real).sigmoid(), valid)
+        loss_fake = binary_cross_entropy(self.discriminator(self(z).detach()).sigmoid(), invalid)
+        loss_d = (loss_real + loss_fake) / 2
+        self.log("d_loss", loss_d, prog_bar=True)
+        self.manual_backward(loss_d)
+        opt_d.step()
+        opt_d.zero_grad()
+        self.untoggle_optimizer(opt_d)
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
+        return [Adam(self.generator.parameters(), **ADAM), Adam(self.discriminator.parameters(), **ADAM)], []
+
+
+def lightning_tutorial(work: Work) -> Block:
+    """Lightning's Trainer as it comes: its progress bar, its logger, its checkpoints."""
+    module, clock = Tutorial(*work.networks()), Clock(work)
+    loader = DataLoader(Digits(work.data), batch_size=work.batch_size, shuffle=True)
+    with temporary_folder() as folder:
+        lightning.Trainer(
+            accelerator="cpu" if work.device == "cpu" else "gpu",
+            devices=1,
+            max_epochs=-1,
+            callbacks=[clock],
+            default_root_dir=folder,
+        ).fit(module, loader)
+    return Block(clock.seconds, module.generator, module.discriminator)
+
+
+CONTENDERS: dict[str, Callable[[Work], Block]] = {
+    contender.__name__: contender
+    for contender in (ours, ours_bf16, hand_tuned, products, pytorch_gan, lightning_tutorial)
+}
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ganduel-benchmark-") as folder:
+        yield Path(folder)
