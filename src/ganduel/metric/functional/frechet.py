@@ -13,12 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganduel.metric.functional.check import checked
 from ganduel.types import Scalar
 
 
 def frechet_distance(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"]) -> Scalar:
     """FD between the Gaussians that fit the two sets."""
-    real, fake = real.double(), fake.double()
+    real, fake = checked(2, real=real, fake=fake)
     overlap = torch.linalg.svdvals(covariance_root(real) @ covariance_root(fake)).sum()
     spread = real.var(0).sum() + fake.var(0).sum() - 2 * overlap
     return (real.mean(0) - fake.mean(0)).square().sum() + spread
