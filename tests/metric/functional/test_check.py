@@ -8,11 +8,22 @@ import torch
 from ganduel.errors import UserError
 from ganduel.metric.functional.check import checked
 from ganduel.metric.functional.frechet import frechet_distance
+from ganduel.metric.functional.kernel import kernel_distance
+from ganduel.metric.functional.modes import mode_coverage
+from ganduel.metric.functional.neighbours import density_coverage, precision_recall
+from ganduel.metric.functional.parzen import parzen_log_likelihood
 
 GOOD = torch.arange(24.0).reshape(8, 3)
 BROKEN = GOOD.clone()
 BROKEN[2, 1], BROKEN[5, 0], BROKEN[5, 1] = math.nan, math.inf, -math.inf
-METRICS = {"frechet": frechet_distance}
+METRICS = {
+    "frechet": frechet_distance,
+    "kernel": kernel_distance,
+    "neighbours": precision_recall,
+    "density": density_coverage,
+    "modes": lambda x, y: mode_coverage(x, y, 1.0),
+    "parzen": lambda x, y: parzen_log_likelihood(x, y, 1.0),
+}
 
 
 def test_good_sets_come_back_in_order_and_in_float64():
@@ -48,7 +59,7 @@ def test_each_metric_asks_of_both_sets(metric, bad):
             metric(*pair)
 
 
-@pytest.mark.parametrize("metric", [frechet_distance])
+@pytest.mark.parametrize("metric", [frechet_distance, kernel_distance])
 def test_a_spread_needs_two_samples(metric):
     metric(GOOD[:2], GOOD[:2])
     for pair in ((GOOD[:1], GOOD), (GOOD, GOOD[:1])):

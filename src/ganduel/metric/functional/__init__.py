@@ -1,0 +1,28 @@
+"""Measures of generated samples as pure functions of tensors: one file an idea, with its formula and source."""
+
+from ganduel.metric.functional.divergence import Grid, grid, jensen_shannon, optimal_discriminator
+from ganduel.metric.functional.frechet import frechet_distance
+from ganduel.metric.functional.kernel import kernel_distance
+from ganduel.metric.functional.modes import ClassCoverage, ModeCoverage, class_coverage, mode_coverage
+from ganduel.metric.functional.neighbours import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
+from ganduel.metric.functional.parzen import SIGMAS, choose_sigma, parzen_log_likelihood
+
+__all__ = [
+    "SIGMAS",
+    "ClassCoverage",
+    "DensityCoverage",
+    "Grid",
+    "ModeCoverage",
+    "PrecisionRecall",
+    "choose_sigma",
+    "class_coverage",
+    "density_coverage",
+    "frechet_distance",
+    "grid",
+    "jensen_shannon",
+    "kernel_distance",
+    "mode_coverage",
+    "optimal_discriminator",
+    "parzen_log_likelihood",
+    "precision_recall",
+]
