@@ -11,3 +11,5 @@ Bytes: TypeAlias = UInt8[Tensor, "batch channel height width"]  # in 0..255
 Noise: TypeAlias = Float[Tensor, "batch noise"]  # z, zero mean and unit variance
 Logits: TypeAlias = Float[Tensor, " batch"]  # D's output before the sigmoid
 Scalar: TypeAlias = Float[Tensor, ""]
+Points: TypeAlias = Float[Tensor, "n d"]  # samples as points in R^d, or their features
+LogDensity: TypeAlias = Float[Tensor, "*n"]  # nats a point

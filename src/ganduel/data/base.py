@@ -7,6 +7,7 @@ the same global minibatch, so that the number of ranks changes no sample.
 """
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from ganduel import rng
 from ganduel.errors import UserError
 from ganduel.types import Samples
 
+Split = Literal["train", "validation", "test"]
+
 
 class Data(ABC):
     """A source of real samples.
@@ -22,10 +25,14 @@ class Data(ABC):
     Attributes:
         shape: the shape of one sample: (channels, height, width) for images, with values in [−1, 1]; (d,) for points.
         size: how many samples there are, or None if they are drawn from a density and never end.
+        features: the name of what metrics see of a sample (ganduel.metric.features): None, if nothing is known to fit.
+        splits: the parts that `reference` knows; metrics compare with "test" where there is one.
     """
 
     shape: tuple[int, ...]
     size: int | None = None
+    features: str | None = None
+    splits: tuple[Split, ...] = ("train",)
 
     def to(self, device: torch.device) -> None:
         """Move what is held in memory to the training device; nothing, for data that are drawn there."""
@@ -34,6 +41,21 @@ class Data(ABC):
     @abstractmethod
     def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
         """The samples of minibatch number `position`, or the given share of its rows, on the training device."""
+
+    def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
+        """N different real samples of a split, on the CPU, as they are stored: bytes or points.
+
+        Args:
+            split: one of `splits`.
+            n: how many.
+            draw: another number makes another choice, where there are more than n.
+        """
+        raise UserError(f"{type(self).__name__} has no samples to compare with: it does not define reference().")
+
+    def check_split(self, split: Split) -> None:
+        """Refuse a split that these data do not have."""
+        if split not in self.splits:
+            raise UserError(f"{type(self).__name__} has no split {split}. It has: {', '.join(self.splits)}.")
 
 
 class TensorData(Data):
@@ -56,12 +78,27 @@ class TensorData(Data):
         rows = self.order(seed, epoch)[place * batch_size : (place + 1) * batch_size][share]
         return normalise(self.samples[rows])
 
+    def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
+        self.check_split(split)
+        return choose(self.samples_of(split), split, n, draw).cpu()
+
+    def samples_of(self, split: Split) -> Tensor:
+        """All samples of a split; of data that are not divided, those that are trained on."""
+        return self.samples
+
     def order(self, seed: int, epoch: int) -> Tensor:
         """The order in which an epoch takes the samples; the last one asked for is kept."""
         if self._order is None or self._order[0] != (seed, epoch):
             order = torch.randperm(len(self.samples), generator=rng.generator(seed, "order", epoch))
             self._order = (seed, epoch), order.to(self.samples.device)
         return self._order[1]
+
+
+def choose(samples: Tensor, split: Split, n: int, draw: int) -> Tensor:
+    """N different ones of the samples, a pure function of (split, draw)."""
+    if n > len(samples):
+        raise UserError(f"{n} samples of the split {split} are asked for, and it has {len(samples)}.")
+    return samples[torch.randperm(len(samples), generator=rng.generator("reference", split, draw))[:n]]
 
 
 def normalise(samples: Tensor) -> Samples:

@@ -10,11 +10,11 @@ Source: Y. LeCun, C. Cortes, C. Burges; licence CC BY-SA 3.0, see `assets/mnist/
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
-from ganduel.data import idx
+from ganduel.data import base, idx
 from ganduel.data.base import TensorData
 from ganduel.errors import UserError
 
@@ -27,7 +27,8 @@ MD5 = {  # of the unzipped files
 }
 VALIDATION = 10_000
 
-Split = Literal["train", "validation", "train+validation", "test"]
+Split = base.Split | Literal["train+validation"]
+TrainOn = Literal["train", "train+validation"]
 
 
 class MNIST(TensorData):
@@ -38,18 +39,28 @@ class MNIST(TensorData):
         train_on: "train+validation" for all training images, or "train" to keep the last 10,000 for validation.
     """
 
-    def __init__(self, dir: str | None = None, train_on: Literal["train", "train+validation"] = "train+validation"):
-        self.folder = ASSETS if dir is None else Path(dir).expanduser()
+    features: str | None = "mnist_cnn"
+    splits = ("train", "validation", "test")
+    published = "the MNIST that is shipped"
+    checksums = MD5
+
+    def __init__(self, dir: str | None = None, train_on: TrainOn = "train+validation"):
+        if train_on not in get_args(TrainOn):
+            raise UserError(f"data.train_on={train_on} is not known. There are: {', '.join(get_args(TrainOn))}.")
+        self.own = dir is not None
+        self.folder = self.locate() if dir is None else Path(dir).expanduser()
         if not self.folder.is_dir():
-            raise UserError(f"data.dir={dir} is not a folder. Leave it out to use the MNIST that is shipped.")
-        if train_on not in ("train", "train+validation"):
-            raise UserError(f"data.train_on={train_on} is not known. There are: train, train+validation.")
+            raise UserError(f"data.dir={dir} is not a folder. Leave it out to use {self.published}.")
         super().__init__(self.images(train_on))
+
+    def locate(self) -> Path:
+        """The folder with the published files, whose checksums must be those above."""
+        return ASSETS
 
     def images(self, split: Split) -> Tensor:
         """The images of a split, uint8 (n, 1, height, width)."""
         if split == "test":
-            return self._read("t10k-images-idx3-ubyte", 3).unsqueeze(1)
+            return self._test_images.unsqueeze(1)
         return part(self._train_images, split).unsqueeze(1)
 
     def labels(self, split: Split) -> Tensor:
@@ -58,6 +69,9 @@ class MNIST(TensorData):
             return self._read("t10k-labels-idx1-ubyte", 1).long()
         return part(self._read("train-labels-idx1-ubyte", 1), split).long()
 
+    def samples_of(self, split: base.Split) -> Tensor:
+        return self.images(split)
+
     @cached_property
     def _train_images(self) -> Tensor:
         images = self._read("train-images-idx3-ubyte", 3)
@@ -65,9 +79,13 @@ class MNIST(TensorData):
             raise UserError(f"{self.folder} holds no training images: train-images-idx3-ubyte is empty.")
         return images
 
+    @cached_property
+    def _test_images(self) -> Tensor:
+        return self._read("t10k-images-idx3-ubyte", 3)
+
     def _read(self, name: str, dimensions: int) -> Tensor:
         path = idx.find(self.folder, name)
-        values = idx.read(path, MD5[name] if self.folder == ASSETS else None)
+        values = idx.read(path, None if self.own else self.checksums[name])
         if values.ndim != dimensions:
             raise UserError(f"{path} holds an array of shape {tuple(values.shape)}, not of {dimensions} dimensions.")
         return values

@@ -1,0 +1,71 @@
+"""Equal mixtures of isotropic Gaussians: data whose density is known everywhere.
+
+    p(x) = 1/m Σ_i N(x; c_i, σ² I)
+
+c_i are the m centres in R^d, σ > 0 the standard deviation of each component. Samples are drawn, not stored: minibatch
+number `position` is a function of (seed, "data", position), so that there is no epoch and no end. Each `draw` of
+`reference` is a further independent set from the same density.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ganduel import rng
+from ganduel.data.base import Data, Split
+from ganduel.errors import UserError
+from ganduel.types import LogDensity, Points
+
+
+class Mixture(Data):
+    """Points around centres.
+
+    Args:
+        centres: one row of coordinates a component.
+        sigma: σ, in the unit of the coordinates.
+    """
+
+    features = "points"
+    splits = ("train", "test")
+
+    def __init__(self, centres: Sequence[Sequence[float]], sigma: float):
+        if len(centres) == 0 or len({len(centre) for centre in centres}) != 1 or len(centres[0]) == 0:
+            raise UserError(f"data.centres={list(centres)}: each centre needs the same number of coordinates.")
+        if not sigma > 0:
+            raise UserError(f"data.sigma={sigma} must be positive.")
+        self.centres = torch.tensor(centres, dtype=torch.float64)
+        self.sigma = sigma
+        self.shape = (self.centres.shape[1],)
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> None:
+        self.device = torch.device(device)
+
+    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Points:
+        return self.draw(batch_size, rng.generator(seed, "data", position, device=self.device))[share]
+
+    def reference(self, split: Split, n: int, draw: int = 0) -> Points:
+        self.check_split(split)
+        return self.draw(n, rng.generator("reference", split, draw))
+
+    def draw(self, n: int, generator: torch.Generator) -> Points:
+        """N points of p, in torch's default type, on the device of the generator."""
+        dtype, device = torch.get_default_dtype(), generator.device
+        component = torch.randint(len(self.centres), (n,), generator=generator, device=device)
+        noise = torch.randn(n, *self.shape, generator=generator, dtype=dtype, device=device)
+        return self.centres.to(device, dtype)[component] + self.sigma * noise
+
+    def log_prob(self, x: Float[Tensor, "*n d"]) -> LogDensity:
+        """Log p(x) in nats a point, in the type of x."""
+        centres = self.centres.to(x)
+        square = (x.unsqueeze(-2) - centres).square().sum(-1)  # a difference, not a norm's expansion: σ may be tiny
+        volume = self.shape[0] * math.log(self.sigma * math.sqrt(2 * math.pi)) + math.log(len(centres))
+        return torch.logsumexp(-square / (2 * self.sigma**2), -1) - volume
+
+    def bounds(self, margin: float = 4.0) -> tuple[Tensor, Tensor]:
+        """The corners of a box that reaches `margin` σ beyond the outermost centres."""
+        reach = margin * self.sigma
+        return self.centres.min(0).values - reach, self.centres.max(0).values + reach
