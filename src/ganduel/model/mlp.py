@@ -21,7 +21,7 @@ from ganduel.model.base import Discriminator, Generator, NoiseDistribution
 from ganduel.types import Logits, Noise, Samples
 
 Activation = Literal["leaky_relu", "relu", "elu", "silu", "gelu", "tanh"]
-Output = Literal["tanh", "sigmoid", "identity"]
+Output = Literal["auto", "tanh", "sigmoid", "identity"]
 Norm = Literal["none", "batch", "layer", "spectral"]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -45,7 +45,7 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "sigmoid": Signe
 
 
 class MLPGenerator(Generator):
-    """A fully connected G; the output function's range is that of the data, [−1, 1] for images."""
+    """A fully connected G; the output function "auto" is tanh for images, in [−1, 1], and the identity for points."""
 
     def __init__(
         self,
@@ -55,12 +55,14 @@ class MLPGenerator(Generator):
         hidden: Sequence[int] = (512, 512, 512),
         activation: Activation = "leaky_relu",
         norm: Norm = "none",
-        output: Output = "tanh",
+        output: Output = "auto",
     ):
         super().__init__(noise_dim, noise)
         check("model.generator", hidden, activation, norm)
-        if output not in OUTPUTS:
-            raise UserError(f"model.generator.output={output} is not known. {nearest(output, OUTPUTS)}")
+        if output not in get_args(Output):
+            raise UserError(f"model.generator.output={output} is not known. {nearest(output, get_args(Output))}")
+        if output == "auto":
+            output = "tanh" if len(shape) == 3 else "identity"
         self.net = nn.Sequential(
             *stack([noise_dim, *hidden], activation, norm),
             linear([noise_dim, *hidden][-1], math.prod(shape), norm),
