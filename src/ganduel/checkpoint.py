@@ -18,6 +18,7 @@ from ganduel.errors import UserError
 FORMAT = 1
 INITIAL = "iteration_00000000.ckpt"
 LAST = "last.ckpt"
+BEST = "best.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

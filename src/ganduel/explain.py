@@ -22,7 +22,19 @@ from ganduel.errors import UserError, nearest
 
 # What these say of a file is said of the folder that the user chose for the run.
 FOLDER = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
-GROUPS = ("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer", "callback", "tracking", "experiment")
+GROUPS = (
+    "loss",
+    "penalty",
+    "model",
+    "data",
+    "optimizer",
+    "schedule",
+    "trainer",
+    "callback",
+    "metric",
+    "tracking",
+    "experiment",
+)
 WORDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 

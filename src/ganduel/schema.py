@@ -60,6 +60,7 @@ class TrainConfig:
     optimizer: Any = MISSING
     schedule: Any = MISSING
     callback: dict[str, Any] = field(default_factory=dict)
+    metric: dict[str, Any] = field(default_factory=dict)
     tracking: Any = MISSING
 
 
@@ -89,11 +90,12 @@ def check(config: Mapping[str, Any]) -> None:
     for group in ("model", "optimizer"):
         check_networks(config[group], group, required=True)
     check_networks(config["schedule"], "schedule", required=False)
-    callbacks = config["callback"] or {}
-    if not isinstance(callbacks, Mapping):
-        raise UserError(f"callback={callbacks} must give each callback a name, as callback.statistics does.")
-    for name, node in callbacks.items():
-        check_target(node, f"callback.{name}")
+    for group, example in (("callback", "statistics"), ("metric", "frechet")):
+        named = config[group] or {}
+        if not isinstance(named, Mapping):
+            raise UserError(f"{group}={named} must give each {group} a name, as {group}.{example} does.")
+        for name, node in named.items():
+            check_target(node, f"{group}.{name}")
     if config["tracking"] is not None:
         check_target(config["tracking"], "tracking")
 

@@ -22,6 +22,9 @@ class Tracker(Logger):
     def log_histograms(self, counts: Mapping[str, list[int]], step: int) -> None:
         """Take the counts of D(x) ("d/real") and D(G(z)) ("d/fake") in equal bins of [0, 1]."""
 
+    def log_protocols(self, protocols: Mapping[str, Mapping[str, Any]], step: int) -> None:
+        """Take what each metric's value depends on besides the generator, under the metric's key."""
+
     def log_picture(self, key: str, path: Path, caption: str, step: int) -> None:
         """Take a picture that is in the run's folder."""
 

@@ -3,6 +3,7 @@
     config.yaml        the resolved config, and under `run` the command line, versions, device and revision
     metrics.jsonl      one JSON object a row, appended and flushed as it comes: {"iteration": …, "images_seen": …, …}
     histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […]}
+    protocols.jsonl    {"iteration": …, "metric": its key, "hash": …, …}: what its values depend on from there on
     samples/           pictures
     checkpoints/       see ganduel.checkpoint
     summary.json       written when the run ends: status, last metrics, seconds, peak memory
@@ -26,6 +27,7 @@ from ganduel.tracking.base import Tracker, is_first_rank
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 HISTOGRAMS = "histograms.jsonl"
+PROTOCOLS = "protocols.jsonl"
 SUMMARY = "summary.json"
 
 
@@ -46,7 +48,7 @@ class Record(Tracker):
         self.last: dict[str, Any] = {}
         if is_first_rank():
             (folder / SUMMARY).unlink(missing_ok=True)
-            for name in (METRICS, HISTOGRAMS):
+            for name in (METRICS, HISTOGRAMS, PROTOCOLS):
                 rewind(folder / name, rewind_to)
             for row in rows(folder / METRICS):
                 self.last.update(row)
@@ -67,6 +69,14 @@ class Record(Tracker):
     @rank_zero_only
     def log_histograms(self, counts: Mapping[str, list[int]], step: int) -> None:
         append(self.folder / HISTOGRAMS, {"iteration": step, **counts})
+
+    @rank_zero_only
+    def log_protocols(self, protocols: Mapping[str, Mapping[str, Any]], step: int) -> None:
+        """Add those that are new or have changed."""
+        known = {row["metric"]: row["hash"] for row in rows(self.folder / PROTOCOLS)}
+        for key, protocol in protocols.items():
+            if known.get(key) != protocol["hash"]:
+                append(self.folder / PROTOCOLS, {"iteration": step, **protocol, "metric": key})
 
     @rank_zero_only
     def finish(self, summary: Mapping[str, Any]) -> None:

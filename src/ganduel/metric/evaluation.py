@@ -1,0 +1,275 @@
+"""A generator against real samples, by several metrics at once, each beside its own noise floor.
+
+    value     of generated samples against real ones
+    floor     of real samples against others, at the same size and by the same metric: what a perfect generator gets
+    error     the standard error over repeated draws of both, s/√draws; None for a single draw
+    protocol  all that the value depends on besides the generator, and a hash of it
+
+Two values may be compared if their hashes are equal. The noise of draw r is a function of ("evaluate", r) alone: the
+same for every run, and unknown to training. G runs on batches of one size, its images are rounded to bytes as a file
+would hold them, and what the extractors see is kept, not the images.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganduel import rng
+from ganduel.data.base import Data, Split, denormalise
+from ganduel.errors import UserError, nearest
+from ganduel.metric.base import SampleMetric
+from ganduel.metric.features import checksum, extractor
+from ganduel.metric.fid_inception import FIDInception
+from ganduel.metric.frechet import FrechetDistance
+from ganduel.metric.kernel import KernelDistance
+from ganduel.metric.modes import Modes
+from ganduel.metric.neighbours import Neighbours
+from ganduel.metric.parzen import Parzen
+from ganduel.metric.stacked_modes import StackedModes
+from ganduel.model.base import Generator
+from ganduel.picture import evaluating
+
+METRICS: dict[str, type[SampleMetric]] = {
+    "modes": Modes,
+    "stacked_modes": StackedModes,
+    "frechet": FrechetDistance,
+    "kernel": KernelDistance,
+    "neighbours": Neighbours,
+    "parzen": Parzen,
+    "fid_inception": FIDInception,
+}
+BATCH = 500
+Batches = Iterator[Tensor]
+Watch = Callable[[int], None]  # told how many samples have been seen since it was last told
+
+
+@dataclass(frozen=True)
+class Value:
+    """One quantity of a generator.
+
+    Attributes:
+        value: the mean over the draws.
+        floor: the same quantity of real samples.
+        error: standard error over the draws; None for one draw.
+        higher_is_better: None, if neither is.
+        hash: of the protocol.
+    """
+
+    value: float
+    floor: float
+    error: float | None
+    higher_is_better: bool | None
+    hash: str
+
+    def __str__(self) -> str:
+        spread = "" if self.error is None else f" ± {number(self.error)}"
+        return f"{number(self.value)}{spread} (floor {number(self.floor)})"
+
+
+class Evaluation:
+    """Measures generators of the same data.
+
+    Args:
+        data: where real samples come from.
+        metrics: what to measure; none: all that fit the data without being asked for.
+        draws: how often each is repeated, on other noise and, where there are enough of them, other real samples.
+        device: where the extractors run and the sets are compared.
+        share: this rank's number and the number of ranks; each takes its part of all samples.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        metrics: Sequence[SampleMetric] = (),
+        draws: int = 1,
+        device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
+    ):
+        if draws < 1:
+            raise UserError(f"draws={draws} must be at least 1.")
+        chosen = [deepcopy(metric) for metric in metrics] or fitting(data)
+        if not chosen:
+            raise UserError(f"no metric is known to fit {type(data).__name__}.")
+        for metric in chosen:
+            metric.fit_to(data)
+            metric.to(device)
+        keys = [key for metric in chosen for key in metric.directions]
+        if len(set(keys)) < len(keys):
+            raise UserError(f"two metrics have the same key: {', '.join(sorted(keys))}.")
+        self.data, self.metrics, self.draws, self.share = data, chosen, draws, share
+        self.device = torch.device(device)
+        self.is_image = len(data.shape) == 3
+        for name in self.features:
+            if not extractor(name, self.device).fits(data.shape):
+                raise UserError(f"the features {name} do not fit samples of shape {tuple(data.shape)}.")
+        self.floors: dict[str, float] | None = None
+        self.protocols: dict[str, dict[str, Any]] = {}
+
+    @property
+    def features(self) -> set[str]:
+        """The names of all features that are needed."""
+        return {str(metric.features) for metric in self.metrics}
+
+    @property
+    def total(self) -> int:
+        """How many samples the next call looks at, for a progress bar; the first one looks at the real ones too."""
+        once = max(metric.samples for metric in self.metrics)
+        real = 0 if self.floors is not None else 2 * sum(group[0].samples for group in self.groups(self.metrics))
+        return self.draws * (once + real)
+
+    def groups(self, metrics: Sequence[SampleMetric]) -> list[list[SampleMetric]]:
+        """Metrics that compare with the same real samples."""
+        found: dict[Any, list[SampleMetric]] = {}
+        for metric in metrics:
+            found.setdefault((metric.real_split(self.data), metric.samples), []).append(metric)
+        return list(found.values())
+
+    def prepare(self, watch: Watch = lambda n: None) -> None:
+        """Look at the real samples, once: what generators are compared with, and the floors."""
+        if self.floors is not None:
+            return
+        self.known = [self.look_at_real(draw, watch) for draw in range(self.draws)]
+        floors = [compute(metrics) for metrics in self.known]
+        self.floors = {key: mean([values[key] for values in floors]) for key in floors[0]}
+
+    def look_at_real(self, draw: int, watch: Watch) -> list[SampleMetric]:
+        """The metrics with their real samples and, for the floor, real ones in the place of generated ones."""
+        metrics = [deepcopy(metric) for metric in self.metrics]
+        for group in self.groups(metrics):
+            split, n = group[0].real_split(self.data), group[0].samples
+            real = self.data.reference(split, n, draw)
+            self.gather(group, real.split(BATCH), True, watch)
+            self.gather(group, self.data.reference(*self.other(split, n, draw)).split(BATCH), False, watch)
+            if draw == 0:
+                for metric in group:
+                    self.protocols.update(self.protocol(metric, split, real))
+        return metrics
+
+    def other(self, split: Split, n: int, draw: int) -> tuple[Split, int, int]:
+        """A choice of n other real samples: training ones beside those of the test set, and the reverse."""
+        if split == "test":
+            return "train", n, draw
+        return ("test", n, draw) if "test" in self.data.splits else (split, n, draw + self.draws)
+
+    def __call__(self, generator: Generator, watch: Watch = lambda n: None) -> dict[str, Value]:
+        """Measure the generator; its mode is left as it was."""
+        self.prepare(watch)
+        assert self.floors is not None
+        for draw, metrics in enumerate(self.known):
+            for metric in metrics:
+                metric.forget_fake()
+            self.gather(metrics, self.generated(generator, draw), False, watch)
+        found = [compute(metrics) for metrics in self.known]
+        directions = {key: up for metric in self.metrics for key, up in metric.directions.items()}
+        return {
+            key: Value(
+                mean([values[key] for values in found]),
+                self.floors[key],
+                standard_error([values[key] for values in found]),
+                directions[key],
+                self.protocols[key]["hash"],
+            )
+            for key in directions
+        }
+
+    @torch.no_grad()
+    def generated(self, generator: Generator, draw: int) -> Batches:
+        """Generated samples, as they would be stored; as many as the largest metric needs."""
+        n = max(metric.samples for metric in self.metrics)
+        like = next(generator.parameters(), torch.empty(0))
+        noise = generator.draw(n, rng.generator("evaluate", draw))
+        with evaluating(generator):
+            for z in noise.split(BATCH):
+                made = generator(z.to(like)).float()
+                if not made.isfinite().all():
+                    raise UserError("G gives NaN or infinity: there is nothing to measure.")
+                if made.shape[1:] != self.data.shape:
+                    raise UserError(f"G makes samples of shape {tuple(made.shape[1:])}, not {self.data.shape}.")
+                yield denormalise(made) if self.is_image else made
+
+    @torch.no_grad()
+    def gather(self, metrics: Sequence[SampleMetric], batches: Any, real: bool, watch: Watch) -> None:
+        """Feed this rank's rows of the batches to the metrics, each up to its number of samples."""
+        rank, ranks = self.share
+        seen = 0
+        for batch in batches:
+            rows = batch[rank::ranks].to(self.device)
+            found = {name: extractor(name, self.device)(rows) for name in {str(m.features) for m in metrics}}
+            for metric in metrics:
+                left = max(0, metric.samples - seen)
+                metric.update(found[str(metric.features)][: len(range(rank, min(left, len(batch)), ranks))], real)
+            seen += len(batch)
+            watch(len(batch))
+
+    def protocol(self, metric: SampleMetric, split: str, real: Tensor) -> dict[str, dict[str, Any]]:
+        """All that the metric's values depend on besides the generator, under each of its keys."""
+        stated = {
+            "class": f"{type(metric).__module__}.{type(metric).__qualname__}",
+            "version": metric.version,
+            "knobs": metric.knobs,
+            "features": metric.features,
+            "features_version": extractor(str(metric.features), self.device).version,
+            "samples": metric.samples,
+            "draws": self.draws,
+            "split": split,
+            "real": checksum(real.contiguous().numpy().tobytes()),
+            "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
+            "noise": "evaluate",
+        }
+        text = json.dumps(stated, sort_keys=True)
+        stated["hash"] = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        return dict.fromkeys(metric.directions, stated)
+
+
+def fitting(data: Data) -> list[SampleMetric]:
+    """The metrics that fit the data without being asked for."""
+    metrics = [kind() for kind in METRICS.values() if kind.automatic]
+    return [metric for metric in metrics if metric.why_not(data) is None]
+
+
+def named(names: Sequence[str], data: Data, samples: int | None = None) -> list[SampleMetric]:
+    """The metrics of these names, or those that fit the data without being asked for."""
+    if unknown := [name for name in names if name not in METRICS]:
+        raise UserError(f"there is no metric {unknown[0]}. {nearest(unknown[0], METRICS)}")
+    chosen = [METRICS[name](samples) for name in names] or [type(metric)(samples) for metric in fitting(data)]
+    for name, metric in zip(names, chosen, strict=False):
+        if (reason := metric.why_not(data)) is not None:
+            fit = ", ".join(other for other, kind in METRICS.items() if kind().why_not(data) is None)
+            raise UserError(f"{name} does not fit {type(data).__name__}: {reason}. These fit: {fit or 'none'}.")
+    return chosen
+
+
+def compute(metrics: Sequence[SampleMetric]) -> dict[str, float]:
+    """All values, read back at once."""
+    values = {key: value for metric in metrics for key, value in metric.compute().items()}
+    return {key: float(value) for key, value in values.items()}
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """s/√n of the mean; None for a single value."""
+    n = len(values)
+    if n < 2:
+        return None
+    centre = mean(values)
+    return math.sqrt(sum((x - centre) ** 2 for x in values) / (n - 1) / n)
+
+
+def number(x: float) -> str:
+    """Three digits or so, as a table has them."""
+    return f"{x:.0f}" if math.isfinite(x) and x == int(x) and abs(x) < 1e6 else f"{x:.3g}"
+
+
+def record(values: Mapping[str, Value]) -> dict[str, Any]:
+    """The values in plain containers."""
+    return {key: asdict(value) for key, value in values.items()}

@@ -1,0 +1,180 @@
+"""What metrics see of a sample: vectors in which distances mean something.
+
+    points          the coordinates themselves, for worlds of known density
+    pixels          the values of an image in [0, 1], flattened
+    mnist_cnn       128 penultimate values of a classifier of digits, see scripts/train_mnist_cnn.py
+    fashion_cnn     the same, trained on Fashion-MNIST
+    mnist_cnn_rgb   mnist_cnn's of each of three channels, 384 in all; classes 100 r + 10 g + b
+    inception       2,048 of Inception v3 as FID has them (Heusel et al. 2017), through torchmetrics; see below
+
+Extractors take samples as they are stored – bytes (n, channel, height, width), or points (n, d) – and give float32
+(n, d). Numbers in different features are not comparable, so every metric carries the name of its own.
+
+Inception needs `pip install 'ganduel[inception]'` and its weights, which are not shipped (91 MB): torchmetrics
+downloads them at the first use, or reads the file that GANDUEL_INCEPTION names.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from ganduel.data.base import normalise
+from ganduel.errors import UserError, nearest
+
+ASSETS = Path(__file__).parent / "assets"
+INCEPTION = "GANDUEL_INCEPTION"
+WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
+
+Features: TypeAlias = Float[Tensor, "n d"]
+FakeFeatures: TypeAlias = Float[Tensor, "m d"]  # of generated samples, where there are real ones beside them
+
+
+class Extractor(nn.Module):
+    """Features of stored samples.
+
+    Attributes:
+        version: what else than its name tells its features from others: the checksum of its weights.
+    """
+
+    version: str = "1"
+
+    def forward(self, x: Tensor) -> Features: ...
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether it takes samples of this shape."""
+        return True
+
+
+class Points(Extractor):
+    """Coordinates as they are."""
+
+    def forward(self, x: Tensor) -> Features:
+        return x.flatten(1).float()
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        return len(shape) == 1
+
+
+class Pixels(Extractor):
+    """Bytes to [0, 1]."""
+
+    def forward(self, x: Tensor) -> Features:
+        return x.flatten(1).float() / 255
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        return len(shape) == 3
+
+
+class Classifier(nn.Module):
+    """Two convolutions, a layer of 128 features, ten logits; for bytes (n, 1, 28, 28)."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(512, 128), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(normalise(x)))
+
+
+class ClassifierFeatures(Extractor):
+    """The penultimate layer of a shipped classifier, of each channel for itself.
+
+    Args:
+        name: that of its file among the assets.
+        channels: 1, or 3 for stacked images.
+    """
+
+    def __init__(self, name: str, channels: int = 1):
+        super().__init__()
+        self.net, self.version = load_classifier(name)
+        self.channels = channels
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        return tuple(shape) == (self.channels, 28, 28)
+
+    def forward(self, x: Tensor) -> Features:
+        return self.net.features(normalise(x.flatten(0, 1).unsqueeze(1))).unflatten(0, (-1, self.channels)).flatten(1)
+
+    def classes(self, features: Features) -> Tensor:
+        """The class that the classifier sees, from its features: the digit, or 100 r + 10 g + b of a stack."""
+        digits = self.net.head(features.unflatten(1, (self.channels, -1))).argmax(2)
+        place = 10 ** torch.arange(self.channels - 1, -1, -1, device=digits.device)
+        return (digits * place).sum(1)
+
+
+class Inception(Extractor):
+    """Inception v3 with the weights of the TensorFlow implementation that FID is defined by."""
+
+    def __init__(self):
+        super().__init__()
+        path = os.environ.get(INCEPTION)
+        if path is not None and not Path(path).is_file():
+            raise UserError(f"{INCEPTION}={path} is no file. It names Inception's weights, {WEIGHTS}.")
+        try:
+            from torchmetrics.image.fid import NoTrainInceptionV3
+
+            self.net = NoTrainInceptionV3("inception-v3-compat", ["2048"], path)
+        except (ImportError, ModuleNotFoundError) as error:
+            raise UserError("Inception's features need torch-fidelity: pip install 'ganduel[inception]'.") from error
+        except Exception as error:  # of any type: a download that fails, a file that holds something else
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            raise UserError(
+                f"Inception's weights cannot be had ({reason}). Download {WEIGHTS} from the releases of "
+                f"torch-fidelity, and set {INCEPTION} to its path."
+            ) from error
+        self.version = checksum(b"".join(w.cpu().numpy().tobytes() for w in self.net.state_dict().values()))
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        return len(shape) == 3 and shape[0] in (1, 3)
+
+    def forward(self, x: Tensor) -> Features:
+        return self.net(x.expand(-1, 3, -1, -1)).float()
+
+
+EXTRACTORS: dict[str, Any] = {
+    "points": Points,
+    "pixels": Pixels,
+    "mnist_cnn": lambda: ClassifierFeatures("mnist_cnn"),
+    "fashion_cnn": lambda: ClassifierFeatures("fashion_cnn"),
+    "mnist_cnn_rgb": lambda: ClassifierFeatures("mnist_cnn", channels=3),
+    "inception": Inception,
+}
+
+
+@cache
+def extractor(name: str, device: torch.device) -> Extractor:
+    """The extractor of that name, frozen, on the device."""
+    if name not in EXTRACTORS:
+        raise UserError(f"there are no features {name}. {nearest(name, EXTRACTORS)}")
+    return EXTRACTORS[name]().to(device).eval().requires_grad_(False)
+
+
+def load_classifier(name: str) -> tuple[Classifier, str]:
+    """A shipped classifier, and the checksum of its file, which its record states."""
+    data = (ASSETS / f"{name}.safetensors").read_bytes()
+    record = json.loads((ASSETS / f"{name}.json").read_text(encoding="utf-8"))
+    if (found := checksum(data)) != record["sha256"]:
+        raise UserError(f"{name}.safetensors is damaged: its SHA-256 is {found}. Install ganduel again.")
+    with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten
+        net = Classifier()
+    net.load_state_dict(load_safetensors(data))
+    return net, found
+
+
+def checksum(data: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,42 @@
+"""`metric=neighbours`: precision, recall, density, coverage. Formulae: ganduel.metric.functional.neighbours.
+
+Precision and recall ask which samples lie in the balls around the other set (Kynkäänniemi et al. 2019, k = 3);
+density and coverage are the answer to their weakness for outliers (Naeem et al. 2020, k = 5).
+"""
+
+from typing import Any
+
+from ganduel.errors import UserError
+from ganduel.metric.base import SampleMetric
+from ganduel.metric.features import FakeFeatures, Features
+from ganduel.metric.functional.neighbours import density_coverage, precision_recall
+from ganduel.types import Scalar
+
+
+class Neighbours(SampleMetric):
+    """Quality and diversity apart.
+
+    Args:
+        samples: how many of each.
+        features: the name of the features; None: the data's own.
+        k: neighbours that make a ball, for precision and recall.
+        k_coverage: the same for density and coverage.
+    """
+
+    quantities = {"precision": True, "recall": True, "density": True, "coverage": True}  # noqa: RUF012
+
+    def __init__(self, samples: int | None = None, features: str | None = None, k: int = 3, k_coverage: int = 5):
+        super().__init__(samples, features)
+        for name, value in (("k", k), ("k_coverage", k_coverage)):
+            if not 1 <= value < self.samples:
+                raise UserError(f"{self.label}.{name}={value} must be from 1 to {self.samples - 1}.")
+        self.k, self.k_coverage = k, k_coverage
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        return {"k": self.k, "k_coverage": self.k_coverage}
+
+    def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
+        precision, recall = precision_recall(real, fake, self.k)
+        density, coverage = density_coverage(real, fake, self.k_coverage)
+        return {"precision": precision, "recall": recall, "density": density, "coverage": coverage}

@@ -1,0 +1,240 @@
+"""Generators measured beside the floor: what is good is near it, each kind of fault is told by some metric."""
+
+import math
+
+import pytest
+import torch
+
+from ganduel.data.base import TensorData
+from ganduel.data.mnist import MNIST
+from ganduel.data.ring8 import Ring8
+from ganduel.errors import UserError
+from ganduel.metric.evaluation import Evaluation, fitting, named, number
+from ganduel.metric.frechet import FrechetDistance
+from ganduel.metric.kernel import KernelDistance
+from ganduel.metric.modes import Modes
+from ganduel.metric.neighbours import Neighbours
+from ganduel.model.base import Generator
+
+
+class Replay(Generator):
+    """A generator that makes the given samples one after another, whatever the noise."""
+
+    def __init__(self, samples):
+        super().__init__(noise_dim=1)
+        self.samples, self.next = samples, 0
+
+    def forward(self, z):
+        rows = self.samples[self.next : self.next + len(z)]
+        self.next = (self.next + len(z)) % len(self.samples)
+        return rows
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return MNIST()
+
+
+def plain(values):
+    return {key.partition("/")[0]: value for key, value in values.items()}
+
+
+def test_a_perfect_generator_is_at_the_floor():
+    """Independent draws of the data's own density."""
+    world = Ring8("pacgan")
+    evaluation = Evaluation(world, [Modes(2000), FrechetDistance(2000), KernelDistance(2000), Neighbours(2000)])
+    values = plain(evaluation(Replay(world.reference("train", 2000, draw=7))))
+    assert values["modes"].value == values["modes"].floor == 8
+    assert values["high_quality"].value == pytest.approx(values["high_quality"].floor, abs=0.01)
+    for name in ("fd", "kd"):
+        assert abs(values[name].value - values[name].floor) < 0.02
+    for name in ("precision", "recall", "coverage"):
+        assert values[name].value == pytest.approx(values[name].floor, abs=0.05)
+
+
+def test_floor_is_real_against_real_and_is_made_once(monkeypatch):
+    world = Ring8()
+    metric = FrechetDistance(samples=600)
+    evaluation = Evaluation(world, [metric])
+    first = evaluation(Replay(torch.zeros(600, 2)))["fd/points_600"]
+    expected = FrechetDistance(samples=600)
+    expected.fit_to(world)
+    expected.update(world.reference("test", 600), real=True)
+    expected.update(world.reference("train", 600), real=False)
+    assert first.floor == expected.compute()["fd/points_600"].item()
+    monkeypatch.setattr(world, "reference", None)
+    assert evaluation(Replay(torch.ones(600, 2)))["fd/points_600"].value != first.value
+
+
+def test_the_given_metrics_are_left_as_they_were():
+    metric = FrechetDistance(samples=50)
+    Evaluation(Ring8(), [metric])(Replay(torch.zeros(50, 2)))
+    assert metric.features is None
+    assert metric.fake == []
+
+
+def test_draws_give_a_standard_error():
+    world = Ring8()
+    generator = Replay(world.reference("train", 3000, draw=9))
+    value = Evaluation(world, [FrechetDistance(samples=1000)], draws=3)(generator)["fd/points_1k"]
+    singles = []
+    for draw in range(3):
+        metric = FrechetDistance(samples=1000)
+        metric.fit_to(world)
+        metric.update(world.reference("test", 1000, draw), real=True)
+        metric.update(generator.samples[draw * 1000 : (draw + 1) * 1000], real=False)
+        singles.append(metric.compute()["fd/points_1k"].item())
+    values = torch.tensor(singles, dtype=torch.float64)
+    assert value.value == pytest.approx(values.mean().item())
+    assert value.error == pytest.approx((values.std() / math.sqrt(3)).item())
+
+
+def test_noise_is_evaluations_own():
+    """The same for every call, another one for another draw; the global generator is not touched."""
+
+    class Listening(Generator):
+        def __init__(self):
+            super().__init__(noise_dim=2)
+            self.heard = []
+
+        def forward(self, z):
+            self.heard.append(z)
+            return z
+
+    generator, evaluation = Listening(), Evaluation(Ring8(), [FrechetDistance(samples=10)], draws=2)
+    state = torch.get_rng_state()
+    evaluation(generator)
+    evaluation(generator)
+    one, two, again, _ = generator.heard
+    assert torch.equal(one, again)
+    assert not torch.equal(one, two)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_mode_of_the_generator_is_kept():
+    generator = Replay(torch.zeros(20, 2)).train()
+    Evaluation(Ring8(), [FrechetDistance(samples=20)])(generator)
+    assert generator.training
+
+
+def test_metrics_of_other_sizes_take_the_first_samples():
+    world = Ring8("pacgan")
+    samples = torch.cat([world.reference("train", 300), torch.full((700, 2), 9.0)])
+    found = Evaluation(world, [Modes(samples=300), Modes(samples=1000)])(Replay(samples))
+    assert found["high_quality/points_300"].value > 0.97
+    assert found["high_quality/points_1k"].value == pytest.approx(0.3, abs=0.02)
+
+
+def test_two_shares_are_the_whole(monkeypatch):
+    """The rows that two ranks take are all rows, each once; at sizes that do not divide as well."""
+    rows = []
+    monkeypatch.setattr(FrechetDistance, "update", lambda self, x, real: rows.append(x) if not real else None)
+    monkeypatch.setattr(FrechetDistance, "compute", lambda self: dict.fromkeys(self.directions, torch.tensor(0.0)))
+    samples = torch.arange(1202.0).reshape(601, 2)
+    for share in ((0, 2), (1, 2)):
+        evaluation = Evaluation(Ring8(), [FrechetDistance(samples=601)], share=share)
+        evaluation.prepare()
+        rows_before = len(rows)
+        evaluation(Replay(samples))
+        rows[rows_before:] = [torch.cat(rows[rows_before:])]
+    found = torch.cat([part for part in rows if len(part) in (300, 301) and part.max() > 50])
+    assert torch.equal(found.sort(0).values, samples)
+
+
+# Each with the metric that tells it, and the side of the floor on which it is told.
+FAULTS = {
+    "blurred": lambda x: torch.nn.functional.avg_pool2d(x, 5, 1, 2),
+    "shifted": lambda x: x.roll(3, 3),
+    "lacks a digit": None,
+    "memorised": None,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_constructed_fakes_are_told(digits, fault):
+    """2,000 training images, changed; the unchanged ones are at the floor."""
+    n = 2000
+    images, labels = digits.images("train")[:6000], digits.labels("train")[:6000]
+    real = images[:n].float() / 127.5 - 1
+    metrics = [FrechetDistance(samples=n), KernelDistance(samples=n), Neighbours(samples=n)]
+    evaluation = Evaluation(digits, metrics)
+    good = plain(evaluation(Replay(real)))
+    if fault == "lacks a digit":
+        fake = images[labels != 4][:n].float() / 127.5 - 1
+    elif fault == "memorised":
+        fake = real[:50].repeat(n // 50, 1, 1, 1)
+    else:
+        fake = FAULTS[fault](real)
+    bad = plain(evaluation(Replay(fake)))
+    assert good["fd"].value < 2 * good["fd"].floor
+    assert bad["fd"].value > 3 * good["fd"].value
+    assert bad["kd"].value > 3 * abs(good["kd"].value) + good["kd"].floor
+    told = {"blurred": "precision", "shifted": "precision", "lacks a digit": "coverage", "memorised": "recall"}[fault]
+    assert bad[told].value < good[told].value - 0.03
+
+
+def test_protocol_hash_follows_what_the_number_depends_on():
+    def hash_of(world, metric, draws=1):
+        evaluation = Evaluation(world, [metric], draws)
+        return evaluation(Replay(torch.randn(50, 2)))[next(iter(evaluation.protocols))].hash
+
+    base = hash_of(Ring8(), FrechetDistance(samples=50))
+    assert base == hash_of(Ring8(), FrechetDistance(samples=50))
+    others = [
+        hash_of(Ring8("pacgan"), FrechetDistance(samples=50)),
+        hash_of(Ring8(), FrechetDistance(samples=49)),
+        hash_of(Ring8(), FrechetDistance(samples=50), draws=2),
+        hash_of(Ring8(), KernelDistance(samples=50)),
+        hash_of(Ring8(), Neighbours(samples=50)),
+        hash_of(Ring8(), Neighbours(samples=50, k=4)),
+    ]
+    assert len({base, *others}) == 7
+
+
+def test_raised_version_of_a_metric_changes_the_hash(monkeypatch):
+    before = Evaluation(Ring8(), [FrechetDistance(samples=50)])
+    before.prepare()
+    monkeypatch.setattr(FrechetDistance, "version", 99)
+    after = Evaluation(Ring8(), [FrechetDistance(samples=50)])
+    after.prepare()
+    assert before.protocols["fd/points_50"]["hash"] != after.protocols["fd/points_50"]["hash"]
+
+
+def test_what_fits_by_itself(digits):
+    assert [type(m).__name__ for m in fitting(digits)] == ["FrechetDistance", "KernelDistance", "Neighbours"]
+    assert [type(m).__name__ for m in fitting(Ring8())] == ["Modes", "FrechetDistance", "KernelDistance", "Neighbours"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: named(["frecht"], Ring8()), r"there is no metric frecht\. Did you mean frechet"),
+        (
+            lambda: named(["parzen"], Ring8()),
+            r"parzen does not fit Ring8: it has no validation images\. These fit: modes, frechet, kernel, neighbours\.",
+        ),
+        (lambda: Evaluation(TensorData(torch.zeros(9, 1, 4, 4))), r"no metric is known to fit TensorData"),
+        (
+            lambda: Evaluation(TensorData(torch.zeros(9, 1, 4, 4)), [FrechetDistance(features="mnist_cnn")]),
+            r"the features mnist_cnn do not fit samples of shape \(1, 4, 4\)",
+        ),
+        (lambda: Evaluation(Ring8(), [Modes(), Modes()]), r"two metrics have the same key"),
+        (lambda: Evaluation(Ring8(), draws=0), r"draws=0 must be at least 1"),
+        (lambda: Evaluation(Ring8(), [FrechetDistance(samples=9)])(Replay(torch.full((9, 2), math.nan))), r"NaN"),
+        (lambda: Evaluation(Ring8(), [FrechetDistance(samples=9)])(Replay(torch.zeros(9, 3))), r"shape \(3,\), not"),
+        (
+            lambda: Evaluation(TensorData(torch.rand(9, 2)), [FrechetDistance(features="points")]).prepare(),
+            r"10000 samples of the split train are asked for, and it has 9",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_said(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("x", "text"), [(19.8234, "19.8"), (8.0, "8"), (0.000123456, "0.000123"), (math.inf, "inf"), (math.nan, "nan")]
+)
+def test_numbers_have_three_digits(x, text):
+    assert number(x) == text
