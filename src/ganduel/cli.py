@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ganduel.errors import nearest
 
@@ -70,29 +70,64 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+TRUST = "only of those you trust, since a checkpoint names the class that is built"
+DEVICES = ("auto", "cpu", "cuda")
+
+
 def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
-    trust = "only of those you trust, since a checkpoint names the class that is built"
     kinds = ".png, a grid; .npz, one array `samples`, uint8 N×C×H×W for images and else float32; .gif, a walk"
     count = "how many samples, 64 by default; with --interpolate how many walks, 9"
     seed = "of the noise, 0 by default; the first samples of a seed are the same for every N"
     walks = "walk from one z to another: in a .png each row is a walk, in a .gif each tile"
-    devices = ("auto", "cpu", "cuda")
-    parser.add_argument("path", metavar="PATH", type=Path, help=f"the folder of a run, or a checkpoint; {trust}")
+    parser.add_argument("path", metavar="PATH", type=Path, help=f"the folder of a run, or a checkpoint; {TRUST}")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
     parser.add_argument("--n", metavar="N", type=int, help=count)
     parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--interpolate", action="store_true", help=walks)
-    parser.add_argument("--device", choices=devices, default="auto", help="where G runs; z is the same everywhere")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where G runs; z is the same everywhere")
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    paths = f"folders of runs, or checkpoints; {TRUST}"
+    names = "such as frechet parzen; by default those of the runs' configs, or those that fit the data"
+    draws = "repeat each so often, and state a standard error"
+    parser.add_argument("paths", metavar="PATH", type=Path, nargs="+", help=paths)
+    parser.add_argument("--metrics", metavar="NAME", nargs="+", default=(), help=names)
+    parser.add_argument(
+        "--samples", metavar="N", type=int, help="how many each metric takes, instead of its own number"
+    )
+    parser.add_argument("--draws", metavar="N", type=int, default=1, help=draws)
+    parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where it is computed")
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, with the protocols")
+
+
+def prepare() -> None:
+    """What commands need that build a run's parts."""
+    sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
+    logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs of an error, the error says too
+
+
+def options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {key: value for key, value in vars(arguments).items() if key != "run"}
 
 
 def sample(arguments: argparse.Namespace) -> None:
-    sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
-    logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs of an error, the error says too
+    prepare()
     from ganduel.sample import sample
 
-    options = {key: value for key, value in vars(arguments).items() if key != "run"}
-    print(sample(**options))
+    print(sample(**options(arguments)))
 
 
-COMMANDS = {"sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample)}
+def evaluate(arguments: argparse.Namespace) -> None:
+    prepare()
+    from ganduel.evaluate import evaluate
+
+    evaluate(**options(arguments))
+
+
+COMMANDS = {
+    "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
+    "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
+}

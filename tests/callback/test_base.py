@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ganduel.callback.base import due, log, trackers
+from ganduel.callback.base import due, geometric, log, trackers
 from ganduel.tracking.base import Tracker
 
 pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer will do
@@ -25,3 +27,17 @@ def test_every_logger_gets_the_row_and_only_trackers_get_more():
     assert trackers(trainer) == []
     tracker = Tracker.__new__(type("Silent", (Tracker,), {"name": "", "version": "", "log_metrics": print}))
     assert trackers(SimpleNamespace(loggers=[plain, tracker])) == [tracker]
+
+
+@given(first=st.integers(1, 500), growth=st.floats(1.05, 10), last=st.integers(1, 5000))
+def test_pictures_grow_geometrically(first, growth, last):
+    """The iterations with a grid are first · growth^i, rounded, and no others."""
+    expected, i = set(), 0
+    while round(first * growth**i) <= last:
+        expected.add(round(first * growth**i))
+        i += 1
+    assert {n for n in range(last + 1) if geometric(n, first, growth)} == expected
+
+
+def test_defaults_make_few_grids_of_a_long_run():
+    assert [n for n in range(2000) if geometric(n, 100, 1.5)] == [100, 150, 225, 338, 506, 759, 1139, 1709]

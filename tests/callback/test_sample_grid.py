@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from lightning.pytorch import Callback
 from PIL import Image
 
@@ -29,21 +27,6 @@ class Album(Tracker):
     def log_picture(self, key, path, caption, step):
         assert path.is_file()
         self.pictures.append((step, key, path.name, caption))
-
-
-@given(first=st.integers(1, 500), growth=st.floats(1.05, 10), last=st.integers(1, 5000))
-def test_grids_grow_geometrically(first, growth, last):
-    """The iterations with a grid are first · growth^i, rounded, and no others."""
-    grid = SampleGrid(first=first, growth=growth)
-    expected, i = set(), 0
-    while round(first * growth**i) <= last:
-        expected.add(round(first * growth**i))
-        i += 1
-    assert {n for n in range(last + 1) if grid.is_grid(n)} == expected
-
-
-def test_defaults_make_few_grids_of_a_long_run():
-    assert [n for n in range(2000) if SampleGrid().is_grid(n)] == [100, 150, 225, 338, 506, 759, 1139, 1709]
 
 
 def test_files_of_a_run(fit, tmp_path):

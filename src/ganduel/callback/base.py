@@ -1,5 +1,6 @@
 """What the callbacks share: when a row is due, and how it reaches the trackers."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,6 +14,14 @@ def due(trainer: Trainer, every: int) -> bool:
     """Whether the iteration just done is the first, one in `every`, or the last."""
     n = trainer.global_step
     return n == 1 or n % every == 0 or n == trainer.max_steps
+
+
+def geometric(n: int, first: int, growth: float) -> bool:
+    """Whether n is first · growth^i, rounded, for some i."""
+    if n < first:
+        return False
+    i = round(math.log(n / first) / math.log(growth))
+    return any(round(first * growth**j) == n for j in (i - 1, i, i + 1))
 
 
 def gan_of(trainer: Trainer) -> GAN:

@@ -1,6 +1,8 @@
 """The terminal's view of a run: a bar where there is a terminal, a line now and then where there is none."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -32,7 +34,7 @@ class ProgressBar(Callback):
         self.shown = self.started = time.monotonic()
         self.images = gan_of(trainer).images_seen
         self.bar = Progress(
-            TextColumn("iteration"),
+            TextColumn("{task.fields[unit]}"),
             MofNCompleteColumn(),
             BarColumn(bar_width=24),
             TimeRemainingColumn(),
@@ -41,7 +43,7 @@ class ProgressBar(Callback):
             disable=not self.console.is_terminal,
         )
         self.period = self.seconds * (1 if self.console.is_terminal else 10)
-        self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step)
+        self.task = self.bar.add_task("", total=trainer.max_steps, completed=trainer.global_step, unit="iteration")
         self.bar.start()
 
     def on_train_batch_end(
@@ -60,6 +62,18 @@ class ProgressBar(Callback):
             self.bar.update(self.task, completed=trainer.global_step, description=text)
         else:
             self.console.print(f"iteration {trainer.global_step:,}/{trainer.max_steps:,}  {text}")
+
+    @contextmanager
+    def second(self, unit: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A second bar for something that iterations wait for; what is yielded is told of each advance."""
+        if not getattr(self, "on", False) or not self.console.is_terminal:
+            yield lambda n: None
+            return
+        task = self.bar.add_task("", total=total, unit=unit)
+        try:
+            yield lambda n: self.bar.advance(task, n)
+        finally:
+            self.bar.remove_task(task)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if getattr(self, "on", False):

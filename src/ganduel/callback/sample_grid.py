@@ -7,14 +7,13 @@
 Samples come from the average of G's weights where there is one. The noise is drawn from (seed, "grid") on the CPU.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganduel import rng
-from ganduel.callback.base import gan_of, trackers
+from ganduel.callback.base import gan_of, geometric, trackers
 from ganduel.errors import UserError
 from ganduel.picture import animate, generate, is_image, tile
 
@@ -52,19 +51,13 @@ class SampleGrid(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.on and (self.is_grid(trainer.global_step) or trainer.global_step == trainer.max_steps):
+        n = trainer.global_step
+        if self.on and (geometric(n, self.first, self.growth) or n == trainer.max_steps):
             self.draw(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.on and self.gif and trainer.global_step >= trainer.max_steps:
             animate(sorted(self.folder.glob("iteration_*.png")), self.folder / "progress.gif")
-
-    def is_grid(self, n: int) -> bool:
-        """Whether n is first · growth^i, rounded, for some i."""
-        if n < self.first:
-            return False
-        i = round(math.log(n / self.first) / math.log(self.growth))
-        return any(round(self.first * self.growth**j) == n for j in (i - 1, i, i + 1))
 
     def draw(self, trainer: Trainer) -> None:
         gan = gan_of(trainer)

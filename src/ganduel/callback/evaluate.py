@@ -1,0 +1,108 @@
+"""Metrics of G's samples, each beside its noise floor, every so many iterations and at the end.
+
+    fd/mnist_cnn_10k, fd/mnist_cnn_10k/floor, …    in metrics.jsonl, W&B and the summary
+    protocols.jsonl                                what each number depends on, with a hash of it
+    checkpoints/best.ckpt                          the best by one of them
+
+Samples are of the average of G's weights where there is one. Their noise is the evaluation's own, so that training is
+the same to the bit with it or without. All ranks take part.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ganduel.callback.base import gan_of, log, trackers
+from ganduel.callback.progress import ProgressBar
+from ganduel.checkpoint import BEST
+from ganduel.errors import UserError, nearest
+from ganduel.metric.base import SampleMetric
+from ganduel.metric.evaluation import Evaluation, Value, fitting
+
+logger = logging.getLogger("ganduel")
+
+
+class Evaluate(Callback):
+    """Evaluates the generator.
+
+    Args:
+        metrics: what to measure; none: all that fit the data without being asked for.
+        every: iterations between two evaluations, besides the one at the end; None: that one alone.
+        draws: how often each is repeated; more than one give a standard error.
+        best: the key, or its first part, by which best.ckpt is chosen; None: the first that is measured.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, SampleMetric] | None = None,
+        every: int | None = None,
+        draws: int = 1,
+        best: str | None = None,
+    ):
+        if every is not None and every < 1:
+            raise UserError(f"callback.evaluate.every={every} must be at least 1, or null for the end alone.")
+        if draws < 1:
+            raise UserError(f"callback.evaluate.draws={draws} must be at least 1.")
+        self.metrics, self.every, self.draws, self.best = list((metrics or {}).values()), every, draws, best
+        self.record: float | None = None  # the best value so far
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        gan = gan_of(trainer)
+        self.on = bool(self.metrics or fitting(gan.data))
+        if not self.on:
+            logger.info("no metric is known to fit %s: samples are not evaluated", type(gan.data).__name__)
+            return
+        share = (trainer.global_rank, trainer.world_size)
+        self.evaluation = Evaluation(gan.data, self.metrics, self.draws, gan.device, share)
+        directions = {
+            k: up for metric in self.evaluation.metrics for k, up in metric.directions.items() if up is not None
+        }
+        keys = [key for key in directions if self.best is None or self.best in (key, key.partition("/")[0])]
+        if not keys:
+            raise UserError(
+                f"callback.evaluate.best={self.best} is not measured. {nearest(str(self.best), directions)}"
+            )
+        self.key, self.up = keys[0], directions[keys[0]]
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        n = trainer.global_step
+        if self.on and (n == trainer.max_steps or (self.every is not None and n % self.every == 0)):
+            self.evaluate(trainer)
+
+    def evaluate(self, trainer: Trainer) -> None:
+        """Measure, log, and keep the checkpoint if it is the best."""
+        progress = next((c for c in trainer.callbacks if isinstance(c, ProgressBar)), ProgressBar(None))  # pyright: ignore[reportAttributeAccessIssue]
+        with progress.second("evaluating", self.evaluation.total) as watch:
+            values = self.evaluation(gan_of(trainer).sampler, watch)  # pyright: ignore[reportArgumentType]
+        if trainer.is_global_zero:
+            log(trainer, row(values))
+            for tracker in trackers(trainer):
+                tracker.log_protocols(self.evaluation.protocols, step=trainer.global_step)
+            logger.info(
+                "iteration %s: %s", f"{trainer.global_step:,}", "  ".join(f"{k} {v}" for k, v in values.items())
+            )
+        value = values[self.key].value
+        if self.record is None or (value > self.record if self.up else value < self.record):
+            self.record = value
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / BEST)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"record": self.record}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.record = state_dict["record"]
+
+
+def row(values: Mapping[str, Value]) -> dict[str, float]:
+    """The columns: each quantity, its floor and, where there is one, its standard error."""
+    columns = {}
+    for key, value in values.items():
+        columns |= {key: value.value, f"{key}/floor": value.floor}
+        if value.error is not None:
+            columns[f"{key}/error"] = value.error
+    return columns

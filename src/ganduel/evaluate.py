@@ -1,0 +1,140 @@
+"""`ganduel evaluate`: metrics of finished runs or checkpoints, in one table beside the floor.
+
+The data are those that the runs were trained on, by their own config; the metrics are those of the config, or those
+that fit the data, unless some are named.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from ganduel import checkpoint as checkpoints
+from ganduel import schema
+from ganduel.build import build
+from ganduel.errors import UserError
+from ganduel.metric.base import SampleMetric
+from ganduel.metric.evaluation import Evaluation, Value, Watch, named, number, record
+from ganduel.sample import Source, choose_device, load
+
+log = logging.getLogger("ganduel")
+PATIENCE = 2.0  # seconds before a progress bar appears
+
+
+def evaluate(
+    paths: Sequence[Path],
+    metrics: Sequence[str] = (),
+    samples: int | None = None,
+    draws: int = 1,
+    live: bool = False,
+    device: str = "auto",
+    as_json: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Print a table, or JSON.
+
+    Args:
+        paths: folders of runs, or checkpoints.
+        metrics: names of metrics; none: those of the runs' configs, or those that fit the data.
+        samples: how many each metric takes, instead of its own number.
+        draws: repetitions of each; more than one give a standard error.
+        live: G itself instead of the average of its weights.
+        device: "cpu", "cuda", or "auto" for the GPU where there is one.
+        as_json: JSON instead of a table.
+        console: where to; None: the terminal.
+    """
+    if missing := [path for path in paths if not path.exists()]:
+        raise UserError(f"{missing[0]} does not exist. Give the folder of a run, or a checkpoint in it.")
+    place = choose_device(device)
+    sources = [load(path, live, place) for path in paths]
+    configs = [config_of(path) for path in paths]
+    data_nodes = [config["data"] for config in configs]
+    if other := next((i for i, node in enumerate(data_nodes) if node != data_nodes[0]), None):
+        raise UserError(
+            f"{paths[0]} and {paths[other]} were trained on different data ({brief(data_nodes[0])}; "
+            f"{brief(data_nodes[other])}). Evaluate them apart."
+        )
+    schema.check_target(data_nodes[0], "data")
+    data = build(data_nodes[0])
+    chosen = named(metrics, data, samples) if metrics or samples else own(configs) or named((), data)
+    evaluation = Evaluation(data, chosen, draws, place)
+    found = []
+    for path, source in zip(paths, sources, strict=True):
+        with bar(f"evaluating {path.name}", evaluation.total) as watch:
+            found.append(evaluation(source.generator, watch))
+    console = console or Console()
+    if as_json:
+        rows = [plain(*row) for row in zip(paths, sources, found, strict=True)]
+        console.print_json(json.dumps({"runs": rows, "protocols": evaluation.protocols}))
+    else:
+        console.print(table(paths, sources, found))
+
+
+def config_of(path: Path) -> Mapping[str, Any]:
+    """The config that a run's newest checkpoint, or the given one, carries."""
+    return checkpoints.read(checkpoints.newest(path) if path.is_dir() else path)["ganduel"]["config"]
+
+
+def own(configs: Sequence[Mapping[str, Any]]) -> list[SampleMetric]:
+    """The metrics that the runs were configured with, if it is the same for all."""
+    nodes = configs[0].get("metric") or {}
+    if any((config.get("metric") or {}) != nodes for config in configs):
+        log.warning("the runs were configured with different metrics; those that fit the data are taken")
+        return []
+    for name, node in nodes.items():
+        schema.check_target(node, f"metric.{name}")
+    return [build(node) for node in nodes.values()]
+
+
+def brief(node: Mapping[str, Any]) -> str:
+    """The data in a few words: the class and its options."""
+    options = ", ".join(f"{key}={value}" for key, value in node.items() if not key.startswith("_"))
+    return f"{node['_target_'].rpartition('.')[2]} {options}"
+
+
+def plain(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, Any]:
+    """One run's results in plain containers."""
+    return {"path": str(path), "iteration": source.iteration, "weights": source.name, "metrics": record(values)}
+
+
+def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapping[str, Value]]) -> Table:
+    """A row a run, and the floor as the last one."""
+    view = Table(caption="floor: real samples in the place of generated ones", caption_justify="left")
+    view.add_column("run", overflow="fold")
+    view.add_column("iteration", justify="right")
+    for key in found[0]:
+        view.add_column(key.replace("/", "\n"), justify="right", no_wrap=True)
+    for path, source, values in zip(paths, sources, found, strict=True):
+        view.add_row(str(path), f"{source.iteration:,}", *(cell(value) for value in values.values()))
+    view.add_section()
+    view.add_row("floor", "", *(number(value.floor) for value in found[0].values()))
+    return view
+
+
+def cell(value: Value) -> str:
+    """19.8, or 19.8 ± 0.2."""
+    return number(value.value) + ("" if value.error is None else f" ± {number(value.error)}")
+
+
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Watch]:
+    """A progress bar on the terminal, once it takes more than a moment."""
+    view = Progress(console=(console := Console(stderr=True)), transient=True, disable=not console.is_terminal)
+    task, begun = view.add_task(title, total=total), monotonic()
+
+    def watch(n: int) -> None:
+        if not view.live.is_started and monotonic() - begun > PATIENCE:
+            view.start()
+        view.advance(task, n)
+
+    try:
+        yield watch
+    finally:
+        view.stop()

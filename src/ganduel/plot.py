@@ -1,0 +1,67 @@
+"""Pictures of the duel on worlds of known density: D's curve over both densities, or samples over D's heat map.
+
+Drawn by matplotlib without its global state, so that a training process is left as it was.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#7f7f7f"  # of Okabe & Ito, told apart by all readers
+Array = np.ndarray
+
+
+def plot_line(
+    path: Path, title: str, x: Array, p: Array, p_g: Array, d: Array, d_best: Array, samples: Array | None = None
+) -> None:
+    """Densities and D on a line; every array belongs to the places x, but `samples`, marked below."""
+    figure, axes = new_figure(title, (7.0, 4.0))
+    axes.fill_between(x, p, color=BLUE, alpha=0.25, lw=0, label="p, data")
+    axes.fill_between(x, p_g, color=ORANGE, alpha=0.25, lw=0, label="p_g, generated")
+    axes.set_xlabel("x")
+    axes.set_ylabel("density")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(x[0], x[-1])
+    right = axes.twinx()
+    right.plot(x, d_best, color=GREY, ls="--", lw=1.5, label="D* = p / (p + p_g)")
+    right.plot(x, d, color=GREEN, lw=2, label="D")
+    right.axhline(0.5, color=GREY, lw=0.5)
+    right.set_ylim(-0.02, 1.02)
+    right.set_ylabel("D(x)")
+    if samples is not None:
+        axes.plot(samples, np.zeros_like(samples), "|", color=ORANGE, ms=8, clip_on=False)
+    handles = [h for part in (axes, right) for h in part.get_legend_handles_labels()[0]]
+    axes.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
+    save(figure, path)
+
+
+def plot_plane(path: Path, title: str, box: Sequence[float], d: Array, samples: Array, centres: Array) -> None:
+    """Samples over D's heat map; `box` is (left, right, bottom, top), d is indexed [x, y]."""
+    figure, axes = new_figure(title, (6.0, 5.0))
+    heat = axes.imshow(d.T, origin="lower", extent=tuple(box), vmin=0, vmax=1, cmap="cividis", aspect="equal")
+    figure.colorbar(heat, ax=axes, label="D(x)")
+    axes.plot(*samples.T, ".", color="white", ms=2.5, alpha=0.6, mew=0, label="generated")
+    axes.plot(*centres.T, "+", color=ORANGE, ms=9, mew=1.5, label="modes")
+    axes.set_xlim(box[0], box[1])
+    axes.set_ylim(box[2], box[3])
+    axes.legend(loc="upper right", fontsize=8, facecolor="#333333", labelcolor="white", markerscale=1.5)
+    save(figure, path)
+
+
+def new_figure(title: str, size: tuple[float, float]) -> tuple[Any, Any]:
+    """A figure with one pair of axes."""
+    from matplotlib.figure import Figure  # here, since it takes half a second
+
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10)
+    return figure, axes
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a PNG whose bytes do not depend on when it was drawn."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).print_png(str(path), metadata={"Software": None})
