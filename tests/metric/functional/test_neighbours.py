@@ -140,11 +140,11 @@ def test_the_fast_way_decides_as_differences_do(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_differences_are_left_for_what_products_leave_open(monkeypatch: pytest.MonkeyPatch):
-    """Else it would be right, and slow: of 300 rows without ties none is measured to a whole set."""
-    sizes, plain = [], neighbours.distances
-    monkeypatch.setattr(neighbours, "distances", lambda x, y: sizes.append(y.shape[-2]) or plain(x, y))
+    """Else it would be right, and slow: without ties only candidates are measured, n (k + 1 + SPARE) pairs a set."""
+    measured, plain = [], neighbours.distances
+    monkeypatch.setattr(neighbours, "distances", lambda x, y: measured.append(plain(x, y).numel()) or plain(x, y))
     scores(normal(300, 10, 16), normal(200, 10, 17), 3)
-    assert set(sizes) == {3 + 1 + neighbours.SPARE}
+    assert sum(measured) == (300 + 200 + 300) * (3 + 1 + neighbours.SPARE)
 
 
 def test_independent_draws_of_one_distribution():

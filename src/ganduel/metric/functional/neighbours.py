@@ -99,15 +99,17 @@ def within(
 ) -> list[Bool[Tensor, "n m"]]:
     """For each of the reaches, one a row or one a point of x, whether |row − x| ≤ reach.
 
-    By products; rows in which their error leaves any answer open are measured by differences.
+    By products; pairs of which their error leaves the answer open are measured by differences.
     """
     square, error = squared_distances(rows, x)
     answers = []
     for limit in reaches:
         spare = limit.square() - square
-        inside, unsure = spare >= 0, (spare.abs() <= error).any(1)
-        if unsure.any():
-            inside[unsure] = distances(rows[unsure], x) <= limit.expand_as(square)[unsure]
+        inside = spare >= 0
+        for pairs in (spare.abs() <= error).nonzero().split(10 * BLOCK):
+            row, point = pairs.T
+            apart = distances(rows[row, None], x[point, None]).flatten()
+            inside[row, point] = apart <= limit.expand_as(square)[row, point]
         answers.append(inside)
     return answers
 
