@@ -11,8 +11,8 @@ of its samples being of some class. The reverse KL is that from the uniform dist
 no shares: it is NaN then, while modes and high_quality are 0.
 What perfect samples score: high_quality is 1 − exp(−9/2) = 0.989 in two dimensions, and falls with the dimension; the
 reverse KL, by chance alone, is about (m − 1) / (2 n): 0.019 for 26,000 samples of 1,000 classes.
-Source: modes and high quality, Srivastava et al. 2017, "VEEGAN" (arXiv:1705.07761); the reverse KL over modes, Lin et al.
-2018, "PacGAN" (arXiv:1712.04086); on stacked MNIST, Metz et al. 2016, "Unrolled generative adversarial networks"
+Source: modes and high quality, Srivastava et al. 2017, "VEEGAN" (arXiv:1705.07761); the reverse KL over modes, Lin et
+al. 2018, "PacGAN" (arXiv:1712.04086); on stacked MNIST, Metz et al. 2016, "Unrolled generative adversarial networks"
 (arXiv:1611.02163).
 """
 
