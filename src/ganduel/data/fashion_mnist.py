@@ -1,0 +1,112 @@
+"""Fashion-MNIST: 70,000 pictures of clothes in the size, number and files of MNIST, but harder.
+
+The files are not shipped. They are looked for in the folder of Debian's package `dataset-fashion-mnist`, then in
+$XDG_CACHE_HOME/ganduel/fashion_mnist (~/.cache where that is not set), and if neither has them downloaded into the
+latter from the data set's own address, once: 30 MB. Splits are MNIST's.
+Source: Xiao, Rasul, Vollgraf 2017, "Fashion-MNIST" (arXiv:1708.07747), Zalando SE; licence MIT.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from ganduel.data import idx
+from ganduel.data.mnist import MNIST, TrainOn
+from ganduel.errors import UserError
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+TIMEOUT = 10.0  # seconds that the server may be silent
+LARGEST = 2**26  # bytes; the largest of the files has 26 million
+MD5 = {  # of the unzipped files
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+
+log = logging.getLogger("ganduel")
+
+
+class FashionMNIST(MNIST):
+    """The clothes.
+
+    Args:
+        dir: the folder with the four IDX files, instead of looking for them.
+        train_on: "train+validation" for all training images, or "train" to keep the last 10,000 for validation.
+        download: whether the files may be downloaded if they are not on this machine.
+    """
+
+    features = "fashion_cnn"
+    published = "the published Fashion-MNIST"
+    checksums = MD5
+
+    def __init__(self, dir: str | None = None, train_on: TrainOn = "train+validation", download: bool = True):
+        self.download = download
+        super().__init__(dir, train_on)
+
+    def locate(self) -> Path:
+        cache = cache_folder()
+        for folder in (DEBIAN, cache):
+            if not missing(folder):
+                return folder
+        ways = "Give its folder as data.dir=, or install the Debian package dataset-fashion-mnist"
+        if not self.download:
+            raise UserError(f"Fashion-MNIST is not on this machine. {ways}, or allow its download: data.download=true.")
+        try:
+            log.info("downloading Fashion-MNIST (30 MB) to %s", cache)
+            cache.mkdir(parents=True, exist_ok=True)
+            for name in missing(cache):
+                download(f"{ADDRESS}/{name}.gz", cache / f"{name}.gz", MD5[name])
+        except (OSError, HTTPException, UserError) as error:
+            cause = error.reason if type(error) is URLError else error
+            reason = (str(cause).splitlines() or [type(cause).__name__])[0].rstrip(".")
+            raise UserError(
+                f"Fashion-MNIST is not on this machine. {ways}, or try its download to {cache} again, "
+                f"which failed: {reason}."
+            ) from error
+        return cache
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganduel" / "fashion_mnist"
+
+
+def missing(folder: Path) -> list[str]:
+    """The names of the files that a folder lacks."""
+    return [name for name in MD5 if not (folder / name).is_file() and not (folder / f"{name}.gz").is_file()]
+
+
+def download(url: str, path: Path, md5: str) -> None:
+    """Fetch a file whose unzipped content has this checksum; it is there whole or not at all."""
+    try:
+        with urlopen(url, timeout=TIMEOUT) as response:
+            content = response.read(LARGEST)
+    except HTTPError as error:
+        error.close()  # it is the response too
+        raise
+    with beside(path) as new:
+        new.write_bytes(content)
+        try:
+            idx.read(new, md5)
+        except UserError as error:
+            raise UserError(f"what {url} sends is not the published file") from error
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A new file in the same folder, which takes the place of `path` at the end: other ranks may do so as well."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
