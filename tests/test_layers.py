@@ -89,7 +89,7 @@ BELOW = {
     "loss": ["types", "errors"],
     "penalty": ["types", "errors"],
     "model": ["types", "errors"],
-    "data": ["types", "errors", "rng"],
+    "data": ["types", "errors", "rng", "environment"],
     "metric": ["types", "errors", "rng"],
     "replica": ["errors"],
     "provenance": [],
