@@ -3,13 +3,16 @@
 import errno
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from ganduel import app
+from ganduel.data import fashion_mnist
 from ganduel.folder import Folder
 from ganduel.tracking import record
 
@@ -88,6 +91,10 @@ CASES = [
     ("ema.half_life_kimg=-1", "ema.half_life_kimg=-1.0 must be positive. Use ema=null for no average."),
     ("clip.generator=0", "clip.generator=0.0 must be positive. Use clip.generator=null for no limit."),
     ("callback.statistics.every=0", "callback.statistics.every=0 must be at least 1."),
+    ("data=images data.dir=. data.size=0", "data.size=0 must be at least 1: the height and width in pixels."),
+    ("data=images data.dir=. data.channels=2", "data.channels=2 is not one of 1, 3."),
+    ("data=images data.dir=. data.held_out=1", "data.held_out=1 must be a share of the images, at least 0 and less"),
+    ("data=stacked_mnist trainer.max_epochs=1", "this data set never ends, so that trainer.max_epochs means nothing."),
     ("batch_size=100000", "batch_size=100000 is more than the 60000 samples of the data. Try 60000 or less."),
     ("batch_size=9 trainer.devices=2", "batch_size=9 cannot be shared by 2 ranks. Try a multiple of 2."),
     # devices
@@ -99,6 +106,12 @@ CASES = [
     ("trainer.devices=[0,7]", "trainer.devices=[0, 7]: "),
     # files and folders; `file` is a file
     ("data.dir=nowhere", "data.dir=nowhere is not a folder. Leave it out to use the MNIST that is shipped."),
+    ("data=fashion_mnist data.dir=nowhere", "data.dir=nowhere is not a folder. Leave it out to use the published F"),
+    ("data=stacked_mnist data.dir=.", ". has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz. Point"),
+    ("data=images", "data=images needs a folder with images: type data.dir=FOLDER as well."),
+    ("data=images data.dir=nowhere", "data.dir=nowhere is not a folder. Give the folder with the images."),
+    ("data=images data.dir=file", "data.dir=file is not a folder. Give the folder with the images."),
+    ("data=images data.dir=.", "data.dir=. holds no images: no file there ends in .png, .jpg, "),
     ("resume=nowhere", "resume=nowhere is not a folder. Give the folder of a run, such as runs/"),
     ("resume=.", "resume=. holds no run: it has no config.yaml. Give the folder of a run."),
     ("hydra.run.dir=file", "cannot be made: File exists: file. Choose another folder."),
@@ -150,6 +163,43 @@ def test_data_files(command, tmp_path, content, message):
     before = entries(tmp_path)
     assert message in one_line(command(*tiny(f"data.dir={digits}")))
     assert entries(tmp_path) == before
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no image", "none of the 1 images can be read: x.png"),
+        ((20_000, 15_000), "x.png is too large: it has more than "),
+    ],
+    ids=["corrupt", "bomb"],
+)
+def test_image_files(command, tmp_path, content, message):
+    path = tmp_path / "pictures" / "x.png"
+    path.parent.mkdir()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        Image.new("1", content).save(path)
+    before = entries(tmp_path)
+    assert message in one_line(command(*tiny("data=images", "data.dir=pictures")))
+    assert entries(tmp_path) == before
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("download", [True, False])
+def test_clothes_that_are_not_there(command, tmp_path, monkeypatch, download):
+    """Neither as a package nor from an earlier download, nor to be had from where nobody listens."""
+    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(fashion_mnist, "ADDRESS", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        line = one_line(command(*tiny("data=fashion_mnist", f"data.download={download}")))
+    assert "Give its folder as data.dir=, or install the Debian package dataset-fashion-mnist, or " in line
+    assert ("Connection refused" if download else "data.download=true") in line
+    assert [name for name in entries(tmp_path) if not name.startswith("cache")] == []
 
 
 @pytest.mark.usefixtures("untyped")
