@@ -9,7 +9,7 @@ from typing import Any
 from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import FakeFeatures, Features
-from ganduel.metric.functional.neighbours import density_coverage, precision_recall
+from ganduel.metric.functional.neighbours import neighbourhood
 from ganduel.types import Scalar
 
 
@@ -37,6 +37,4 @@ class Neighbours(SampleMetric):
         return {"k": self.k, "k_coverage": self.k_coverage}
 
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
-        precision, recall = precision_recall(real, fake, self.k)
-        density, coverage = density_coverage(real, fake, self.k_coverage)
-        return {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
+        return neighbourhood(real, fake, self.k, self.k_coverage)._asdict()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ganduel.errors import UserError
 from ganduel.metric.functional import neighbours
-from ganduel.metric.functional.neighbours import density_coverage, precision_recall, radii
+from ganduel.metric.functional.neighbours import density_coverage, neighbourhood, precision_recall, radii
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -48,8 +48,8 @@ def test_by_hand_on_a_line():
 
 
 def test_a_sample_is_no_neighbour_of_its_own():
-    assert radii(column(0, 1, 3, 7), 1).tolist() == [1, 1, 2, 4]
-    assert radii(column(0, 1, 3, 7), 2).tolist() == [3, 2, 3, 6]
+    assert radii(column(0, 1, 3, 7), 1)[0].tolist() == [1, 1, 2, 4]
+    assert [r.tolist() for r in radii(column(0, 1, 3, 7), 2, 1)] == [[3, 2, 3, 6], [1, 1, 2, 4]]
 
 
 def test_a_tight_cluster_inside_a_wide_cloud_is_precise_and_recalls_little():
@@ -171,3 +171,10 @@ def test_each_sample_needs_k_others(metric):
             metric(normal(sizes[0], 2, 0), normal(sizes[1], 2, 1), 3)
     with pytest.raises(UserError, match="k=0 is no number of neighbours"):
         metric(normal(4, 2, 0), normal(4, 2, 1), 0)
+
+
+@pytest.mark.parametrize(("k", "k_coverage"), [(3, 5), (5, 3), (4, 4)])
+def test_all_at_once_are_the_same(k, k_coverage):
+    real, fake = torch.randn(1300, 4), torch.randn(1100, 4) * 0.7
+    apart = (*precision_recall(real, fake, k), *density_coverage(real, fake, k_coverage))
+    torch.testing.assert_close(torch.stack(neighbourhood(real, fake, k, k_coverage)), torch.stack(apart))

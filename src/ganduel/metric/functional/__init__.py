@@ -4,7 +4,14 @@ from ganduel.metric.functional.divergence import Grid, grid, jensen_shannon, opt
 from ganduel.metric.functional.frechet import frechet_distance
 from ganduel.metric.functional.kernel import kernel_distance
 from ganduel.metric.functional.modes import ClassCoverage, ModeCoverage, class_coverage, mode_coverage
-from ganduel.metric.functional.neighbours import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
+from ganduel.metric.functional.neighbours import (
+    DensityCoverage,
+    Neighbourhood,
+    PrecisionRecall,
+    density_coverage,
+    neighbourhood,
+    precision_recall,
+)
 from ganduel.metric.functional.parzen import SIGMAS, choose_sigma, parzen_log_likelihood
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "DensityCoverage",
     "Grid",
     "ModeCoverage",
+    "Neighbourhood",
     "PrecisionRecall",
     "choose_sigma",
     "class_coverage",
@@ -22,6 +30,7 @@ __all__ = [
     "jensen_shannon",
     "kernel_distance",
     "mode_coverage",
+    "neighbourhood",
     "optimal_discriminator",
     "parzen_log_likelihood",
     "precision_recall",

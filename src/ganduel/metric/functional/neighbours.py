@@ -20,6 +20,7 @@ and 2, k = 3 (arXiv:1904.06991); Naeem et al. 2020, "Reliable fidelity and diver
 section 3, k = 5, the mean coverage in lemma 2 (arXiv:2002.09797).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,50 +49,87 @@ class DensityCoverage(NamedTuple):
     coverage: Scalar
 
 
+class Neighbourhood(NamedTuple):
+    """All four."""
+
+    precision: Scalar
+    recall: Scalar
+    density: Scalar
+    coverage: Scalar
+
+
 def precision_recall(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: int = 3) -> PrecisionRecall:
     """The share of fakes within the real balls, and of real samples within the fake balls."""
     real, fake = enough(real, fake, k)
-    reach_real, reach_fake = radii(real, k), radii(fake, k)
-    held = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
-    reached = []
-    for rows, reach in zip(real.split(BLOCK), reach_real.split(BLOCK), strict=True):
-        in_real, in_fake = within(rows, fake, reach[:, None], reach_fake)
-        held |= in_real.any(0)
-        reached.append(in_fake.any(1))
-    return PrecisionRecall(held.double().mean(), torch.cat(reached).double().mean())
+    of_real, of_fake = hold(real, fake, radii(real, k)[0][:, None], radii(fake, k)[0])
+    return PrecisionRecall(of_real.fakes.mean(), (of_fake.counts > 0).double().mean())
 
 
 def density_coverage(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: int = 5) -> DensityCoverage:
     """The number of real balls around a fake, over k, and the share of real balls that hold a fake."""
     real, fake = enough(real, fake, k)
-    reach = radii(real, k)
-    pairs = zip(real.split(BLOCK), reach.split(BLOCK), strict=True)
-    held = torch.cat([within(rows, fake, far[:, None])[0].sum(1) for rows, far in pairs])
-    return DensityCoverage(held.sum().double() / (k * len(fake)), (held > 0).double().mean())
+    (of_real,) = hold(real, fake, radii(real, k)[0][:, None])
+    return DensityCoverage(of_real.counts.mean() * len(real) / (k * len(fake)), (of_real.counts > 0).double().mean())
 
 
-def radii(x: Float[Tensor, "n d"], k: int) -> Float[Tensor, " n"]:
-    """The distance from each row to its k-th nearest other row.
+def neighbourhood(
+    real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: int = 3, k_coverage: int = 5
+) -> Neighbourhood:
+    """`precision_recall` and `density_coverage` at once, in little more than half of their time."""
+    real, fake = enough(real, fake, max(k, k_coverage))
+    near, far = radii(real, k, k_coverage)
+    balls, of_fake, wide = hold(real, fake, near[:, None], radii(fake, k)[0], far[:, None])
+    density = wide.counts.mean() * len(real) / (k_coverage * len(fake))
+    shares = ((of_fake.counts > 0).double().mean(), density, (wide.counts > 0).double().mean())
+    return Neighbourhood(balls.fakes.mean(), *shares)
+
+
+class Held(NamedTuple):
+    """What is within some reach: of each real row how many fakes, and of each fake whether (1) or not (0) any row."""
+
+    counts: Float[Tensor, " n"]
+    fakes: Float[Tensor, " m"]
+
+
+def hold(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], *reaches: Float[Tensor, "..."]) -> list[Held]:
+    """For each of the reaches, (n, 1) around the real rows or (m,) around the fakes, which pairs are within it."""
+    counts = [[] for _ in reaches]
+    fakes = [torch.zeros(len(fake), dtype=torch.bool, device=fake.device) for _ in reaches]
+    for start in range(0, len(real), BLOCK):
+        rows = slice(start, start + BLOCK)
+        limits = (reach[rows] if reach.ndim == 2 else reach for reach in reaches)
+        for i, inside in enumerate(within(real[rows], fake, *limits)):
+            counts[i].append(inside.sum(1))
+            fakes[i] |= inside.any(0)
+    return [Held(torch.cat(n).double(), some.double()) for n, some in zip(counts, fakes, strict=True)]
+
+
+def radii(x: Float[Tensor, "n d"], *ks: int) -> list[Float[Tensor, " n"]]:
+    """For each k the distance from each row to its k-th nearest other row.
 
     A row's distance to itself is exactly 0, hence first in order, even among its copies: the k-th of the others is
     number k + 1 of all.
     """
-    return torch.cat([place_distance(rows, x, k + 1) for rows in x.split(BLOCK)])
+    parts = [place_distances(rows, x, [k + 1 for k in ks]) for rows in x.split(BLOCK)]
+    return list(torch.cat(parts, 1))
 
 
-def place_distance(rows: Float[Tensor, "n d"], x: Float[Tensor, "m d"], place: int) -> Float[Tensor, " n"]:
-    """The distance from each row to the one of x that is number `place` in order of distance.
+def place_distances(
+    rows: Float[Tensor, "n d"], x: Float[Tensor, "m d"], places: Sequence[int]
+) -> Float[Tensor, "places n"]:
+    """The distances from each row to those of x that are number `places` in order of distance.
 
     A few candidates are found by products and measured by differences. A row is measured to all of x where the last
-    candidate is so near to number `place` that one left out might belong before it.
+    candidate is so near to the last place that one left out might belong before it.
     """
     square, error = squared_distances(rows, x)
-    near = square.topk(min(place + SPARE, len(x)), largest=False)
-    far = distances(rows[:, None], x[near.indices]).squeeze(1).kthvalue(place).values
-    unsure = (near.values[:, -1:] - near.values[:, place - 1 : place] <= 2 * error).squeeze(1)
+    last = max(places)
+    near = square.topk(min(last + SPARE, len(x)), largest=False)
+    order = distances(rows[:, None], x[near.indices]).squeeze(1).sort().values
+    unsure = (near.values[:, -1:] - near.values[:, last - 1 : last] <= 2 * error).squeeze(1)
     if unsure.any():
-        far[unsure] = distances(rows[unsure], x).kthvalue(place).values
-    return far
+        order[unsure] = distances(rows[unsure], x).topk(order.shape[1], largest=False).values
+    return order[:, [place - 1 for place in places]].T
 
 
 def within(
