@@ -9,6 +9,7 @@ from PIL import Image
 from ganduel import schema
 from ganduel.build import build, build_descent, build_gan, build_networks
 from ganduel.data.base import Data
+from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.mnist import ASSETS
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
@@ -29,12 +30,13 @@ def test_every_config_file_composes_checks_and_builds(compose, images, tmp_path,
     """Trackers are checked only: building one begins to write. Of data that are not shipped a stand-in is built."""
     config = compose(*words(file))
     schema.check(config)
-    gan = build_gan(config, images)
+    points = config["model"]["generator"]["_target_"].endswith("AffineGenerator")
+    gan = build_gan(config, Gaussian1D() if points else images)
     (optimizers, _) = gan.configure_optimizers()
     assert [len(optimizer.param_groups[0]["params"]) for optimizer in optimizers] == [
         len(list(network.parameters())) for network in (gan.discriminator, gan.generator)
     ]
-    for node in config["callback"].values():
+    for node in (*config["callback"].values(), *config["metric"].values()):
         build(node)
     if file.parts[0] == "data":
         if file.name == "images":

@@ -65,6 +65,7 @@ def evaluate(
     data = build(data_nodes[0])
     chosen = named(metrics, data, samples) if metrics or samples else own(configs) or named((), data)
     evaluation = Evaluation(data, chosen, draws, place)
+    evaluation.check_real()
     found = []
     for path, source in zip(paths, sources, strict=True):
         with bar(f"evaluating {path.name}", evaluation.total) as watch:
@@ -105,16 +106,25 @@ def plain(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, 
 
 
 def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapping[str, Value]]) -> Table:
-    """A row a run, and the floor as the last one."""
-    view = Table(caption="floor: real samples in the place of generated ones", caption_justify="left")
-    view.add_column("run", overflow="fold")
-    view.add_column("iteration", justify="right")
-    for key in found[0]:
-        view.add_column(key.replace("/", "\n"), justify="right", no_wrap=True)
-    for path, source, values in zip(paths, sources, found, strict=True):
-        view.add_row(str(path), f"{source.iteration:,}", *(cell(value) for value in values.values()))
-    view.add_section()
-    view.add_row("floor", "", *(number(value.floor) for value in found[0].values()))
+    """Runs, with the floor as the last of them, against metrics: of up to two runs each is a column, of more a row."""
+    names = [f"{path} ({source.iteration:,})" for path, source in zip(paths, sources, strict=True)]
+    columns = [[cell(value) for value in values.values()] for values in found]
+    floor = [number(value.floor) for value in found[0].values()]
+    view = Table(caption="(iterations); floor: real samples in the place of generated ones", caption_justify="left")
+    if len(found) <= 2:
+        view.add_column("metric", no_wrap=True)
+        for name in (*names, "floor"):
+            view.add_column(name, justify="right", overflow="fold")
+        for row in zip(found[0], *columns, floor, strict=True):
+            view.add_row(*row)
+    else:
+        view.add_column("run", overflow="fold", ratio=1, min_width=16)
+        for key in found[0]:
+            view.add_column(key, justify="right", overflow="fold")
+        for name, column in zip(names, columns, strict=True):
+            view.add_row(name, *column)
+        view.add_section()
+        view.add_row("floor", *floor)
     return view
 
 

@@ -20,7 +20,7 @@ from ganduel.callback.progress import ProgressBar
 from ganduel.checkpoint import BEST
 from ganduel.errors import UserError, nearest
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.evaluation import Evaluation, Value, fitting
+from ganduel.metric.evaluation import Evaluation, Value
 
 logger = logging.getLogger("ganduel")
 
@@ -51,12 +51,17 @@ class Evaluate(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
-        self.on = bool(self.metrics or fitting(gan.data))
-        if not self.on:
-            logger.info("no metric is known to fit %s: samples are not evaluated", type(gan.data).__name__)
-            return
         share = (trainer.global_rank, trainer.world_size)
-        self.evaluation = Evaluation(gan.data, self.metrics, self.draws, gan.device, share)
+        try:
+            self.evaluation = Evaluation(gan.data, self.metrics, self.draws, gan.device, share)
+            self.evaluation.check_real()
+        except UserError as error:
+            if self.metrics:
+                raise
+            logger.info("samples are not evaluated: %s", error)
+            self.on = False
+            return
+        self.on = True
         directions = {
             k: up for metric in self.evaluation.metrics for k, up in metric.directions.items() if up is not None
         }

@@ -131,6 +131,14 @@ class Evaluation:
             found.setdefault((metric.real_split(self.data), metric.samples), []).append(metric)
         return list(found.values())
 
+    def check_real(self) -> None:
+        """Raise what is wrong with the real samples, such as too few of them, without looking at any."""
+        for group in self.groups(self.metrics):
+            split, n = group[0].real_split(self.data), group[0].samples
+            for draw in range(self.draws):
+                self.data.reference(split, n, draw)
+                self.data.reference(*self.other(split, n, draw))
+
     def prepare(self, watch: Watch = lambda n: None) -> None:
         """Look at the real samples, once: what generators are compared with, and the floors."""
         if self.floors is not None:

@@ -1,0 +1,157 @@
+"""Evaluation during training: when, of which network, what is kept, and that training does not notice."""
+
+import json
+
+import pytest
+import torch
+
+from ganduel import checkpoint
+from ganduel.build import build_gan
+from ganduel.callback.evaluate import Evaluate
+from ganduel.callback.save import Save
+from ganduel.callback.statistics import Statistics
+from ganduel.data.base import TensorData
+from ganduel.data.ring8 import Ring8
+from ganduel.errors import UserError
+from ganduel.metric.evaluation import Evaluation
+from ganduel.metric.frechet import FrechetDistance
+from ganduel.metric.kernel import KernelDistance
+from ganduel.metric.modes import Modes
+from ganduel.tracking.record import Record, rows
+
+KEY = "fd/points_60"
+
+
+def metrics(n=60):
+    return {"frechet": FrechetDistance(samples=n), "modes": Modes(samples=n)}
+
+
+@pytest.fixture
+def duel(tiny):
+    """A tiny duel on the ring."""
+    return lambda *words: build_gan(tiny(*words), Ring8())
+
+
+def test_rows_at_every_nth_and_the_last(fit, duel, tmp_path):
+    fit(callbacks=[Evaluate(metrics(), every=4)], loggers=[Record(tmp_path)], gan=duel())
+    found = rows(tmp_path / "metrics.jsonl")
+    assert [row["iteration"] for row in found] == [4, 6]
+    quantities = ("fd", "modes", "high_quality", "reverse_kl")
+    assert set(found[0]) == {"iteration", "images_seen"} | {
+        f"{q}/points_60{suffix}" for q in quantities for suffix in ("", "/floor")
+    }
+
+
+def test_without_every_at_the_end_alone(fit, duel, tmp_path):
+    fit(callbacks=[Evaluate(metrics(), draws=2)], loggers=[Record(tmp_path)], gan=duel())
+    (row,) = rows(tmp_path / "metrics.jsonl")
+    assert row["iteration"] == 6
+    assert row[f"{KEY}/error"] > 0
+
+
+def test_value_is_that_of_the_average(fit, duel, tmp_path):
+    """Not of G itself, which differs."""
+    gan = duel()
+    fit(callbacks=[Evaluate(metrics())], loggers=[Record(tmp_path)], gan=gan)
+    (row,) = rows(tmp_path / "metrics.jsonl")
+    evaluation = Evaluation(Ring8(), [FrechetDistance(samples=60)])
+    assert row[KEY] == evaluation(gan.ema.net)[KEY].value
+    assert row[KEY] != evaluation(gan.generator)[KEY].value
+
+
+def test_training_is_the_same_to_the_bit(fit, duel):
+    trained = []
+    for callbacks in ([], [Evaluate(metrics(), every=1, draws=2)]):
+        gan = duel()
+        fit(callbacks=callbacks, gan=gan)
+        trained.append(torch.cat([p.detach().flatten() for p in gan.parameters()]))
+    assert torch.equal(*trained)
+
+
+def test_protocols_are_on_record_once(fit, duel, tmp_path):
+    fit(callbacks=[Evaluate(metrics(), every=2)], loggers=[Record(tmp_path)], gan=duel())
+    found = rows(tmp_path / "protocols.jsonl")
+    assert [(row["iteration"], row["metric"]) for row in found] == [
+        (2, key) for key in (KEY, "modes/points_60", "high_quality/points_60", "reverse_kl/points_60")
+    ]
+    assert all(len(row["hash"]) == 8 for row in found)
+    assert found[0]["class"] == "ganduel.metric.frechet.FrechetDistance"
+
+
+@pytest.mark.parametrize(("values", "kept"), [([5.0, 3.0, 4.0], 4), ([5.0, 6.0, 4.0], 6), ([5.0, 5.0, 5.0], 2)])
+def test_best_checkpoint_is_that_of_the_least(fit, duel, tmp_path, monkeypatch, values, kept):
+    """Ties stay with the first."""
+    calls = []
+    original = Evaluation.__call__
+
+    def evaluate(self, generator, watch=lambda n: None):
+        found = original(self, generator, watch)
+        calls.append(values[len(calls)])
+        return {k: type(v)(calls[-1], v.floor, v.error, v.higher_is_better, v.hash) for k, v in found.items()}
+
+    monkeypatch.setattr(Evaluation, "__call__", evaluate)
+    callbacks = [Evaluate({"frechet": FrechetDistance(samples=60)}, every=2), Save(tmp_path / "checkpoints", 100, {})]
+    fit(callbacks=callbacks, gan=duel())
+    assert checkpoint.read(tmp_path / "checkpoints" / "best.ckpt")["global_step"] == kept
+
+
+def test_best_by_a_metric_of_which_more_is_better(fit, duel, tmp_path, monkeypatch):
+    """The one named, by its first part; and on resume the record so far counts."""
+    evaluate = Evaluate(metrics(), every=3, best="high_quality")
+    fit(callbacks=[evaluate, Save(tmp_path / "checkpoints", 100, {})], gan=duel())
+    assert evaluate.key == "high_quality/points_60"
+    assert evaluate.up is True
+    again = Evaluate(metrics(), every=3, best="high_quality")
+    again.load_state_dict(evaluate.state_dict())
+    assert again.record == evaluate.record is not None
+
+
+def test_data_without_features_are_trained_all_the_same(fit, duel, caplog, images):
+    callback = Evaluate()
+    with caplog.at_level("INFO", logger="ganduel"):
+        fit(callbacks=[callback])
+    assert not callback.on
+    assert "no metric is known to fit TensorData" in caplog.text
+
+
+def test_too_few_real_samples_are_said_before_training(fit, duel, caplog):
+    """Of what fits by itself a line tells; what is asked for is refused."""
+    gan = duel()
+    gan.data = Few(torch.rand(20, 2))
+    with caplog.at_level("INFO", logger="ganduel"):
+        fit(callbacks=[Evaluate()], gan=gan)
+    assert "samples are not evaluated: 10000 samples of the split train are asked for, and it has 20" in caplog.text
+    gan = duel()
+    gan.data = Few(torch.rand(20, 2))
+    with pytest.raises(UserError, match=r"60 samples of the split train are asked for"):
+        fit(callbacks=[Evaluate(metrics={"frechet": FrechetDistance(samples=60)})], gan=gan)
+    assert gan.global_step == 0
+
+
+class Few(TensorData):
+    """A few points."""
+
+    features = "points"
+
+
+def test_row_comes_with_those_of_the_statistics(fit, duel, tmp_path):
+    """And is read back as the last values of the run."""
+    record = Record(tmp_path)
+    fit(callbacks=[Statistics(every=3), Evaluate(metrics(), every=3)], loggers=[record], gan=duel())
+    assert record.last[KEY] == rows(tmp_path / "metrics.jsonl")[-1][KEY]
+    assert "loss/d" in record.last
+    json.dumps(record.last)
+
+
+def test_user_errors(fit, duel):
+    for bad, message in (
+        ({"every": 0}, r"callback\.evaluate\.every=0 must be at least 1, or null"),
+        ({"draws": 0}, r"callback\.evaluate\.draws=0 must be at least 1"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Evaluate(**bad)
+    with pytest.raises(UserError, match=r"callback\.evaluate\.best=modus is not measured"):
+        fit(callbacks=[Evaluate(metrics(), best="modus")], gan=duel())
+    unfit = {"kernel": KernelDistance()}
+    with pytest.raises(UserError, match=r"metric\.kernel does not fit TensorData: nothing is known to be its features"):
+        fit(callbacks=[Evaluate(unfit)])

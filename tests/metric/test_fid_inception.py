@@ -1,0 +1,77 @@
+"""FID: real loading code, with weights made on the spot where torch-fidelity is installed."""
+
+import pytest
+import torch
+
+from ganduel.data.mnist import MNIST
+from ganduel.data.ring8 import Ring8
+from ganduel.errors import UserError
+from ganduel.metric.features import EXTRACTORS, Extractor, Inception
+from ganduel.metric.fid_inception import FIDInception
+from ganduel.metric.functional import frechet_distance
+
+
+class Small(Extractor):
+    """In Inception's place: three numbers an image."""
+
+    def forward(self, x):
+        return x.float().flatten(1)[:, :3]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    from ganduel.metric import features
+
+    monkeypatch.setitem(EXTRACTORS, "inception", Small)
+    features.extractor.cache_clear()
+    yield
+    features.extractor.cache_clear()
+
+
+def test_key_split_and_value(small):
+    metric = FIDInception()
+    metric.fit_to(MNIST())
+    real, fake = torch.randn(20, 3), torch.randn(30, 3)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    assert metric.compute() == {"fid/inception_50k": frechet_distance(real, fake)}
+    assert metric.real_split(MNIST()) == "train"
+    assert not FIDInception.automatic
+
+
+def test_points_are_no_images():
+    with pytest.raises(UserError, match=r"metric\.fid_inception does not fit Ring8: its samples are no images"):
+        FIDInception().fit_to(Ring8())
+
+
+@pytest.mark.slow
+def test_inception_runs_with_weights_made_on_the_spot(tmp_path, monkeypatch):
+    """The real network and loading code of torch-fidelity, random weights; grey images as three equal channels."""
+    fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    torch.save(random_weights(fidelity), tmp_path / "weights.pth")
+    monkeypatch.setenv("GANDUEL_INCEPTION", str(tmp_path / "weights.pth"))
+    net = Inception().eval()
+    x = torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        found = net(x)
+        torch.testing.assert_close(found, net(x.expand(-1, 3, -1, -1)))
+    assert found.shape == (2, 2048)
+    assert not torch.equal(found[0], found[1])
+    assert len(net.version) == 64
+
+
+def random_weights(fidelity):
+    """A state that the network loads: made by a network that is never given a file."""
+    made = {}
+
+    class Blank(fidelity.FeatureExtractorInceptionV3):
+        def load_state_dict(self, state, *args, **kwargs):
+            made.update(self.state_dict())  # as torch initialises them
+
+    original = torch.load
+    torch.load = lambda *args, **kwargs: {}
+    try:
+        Blank("inception-v3-compat", ["2048"], __file__)
+    finally:
+        torch.load = original
+    return made
