@@ -14,7 +14,7 @@ p_g is G's `log_prob` where it has one. Otherwise it is estimated by a histogram
 the grid, whose probabilities then stand for both densities: the JSD of p and p_g is at least that of the cells, and a
 histogram of a finite sample adds to it, about (cells with samples)/(8 · samples) where the two are close.
 
-With `optimal_steps` a copy of D is trained that long against the frozen G at each picture, on samples of its own:
+With `optimal_steps` a copy of D is trained to optimality against the frozen G at each picture:
 
     theory/optimal_d_gap       largest |D − D*| where the mixture has at least 1% of its highest density
     theory/optimal_loss_gap    |L_D − (2 log 2 − 2 JSD)|
@@ -41,7 +41,6 @@ from ganduel.metric.functional.divergence import grid, jensen_shannon, optimal_d
 from ganduel.picture import animate, evaluating, generate
 from ganduel.plot import plot_line, plot_plane
 
-BATCH, RATE = 1024, 2e-2  # of D's training to optimality
 SEEN = 1000  # samples in a picture
 
 
@@ -64,7 +63,7 @@ class Theory(Callback):
         points: of the grid, along each axis.
         samples: generated samples that estimate p_g where it is not known.
         margin: σ that the grid reaches beyond the outermost modes.
-        optimal_steps: updates that train a copy of D to optimality at each picture; 0: none.
+        optimal_steps: of L-BFGS, at most, that train a copy of D to optimality at each picture; 0: none.
     """
 
     def __init__(
@@ -133,11 +132,11 @@ class Theory(Callback):
         """One row and, if it is time for one, a picture."""
         gan = gan_of(trainer)
         log_p, log_g, fake = self.densities(gan)
-        logits = self.logits(gan.discriminator, gan.device)
+        logits = self.logits(gan.discriminator)
         values = theory(logits, log_p, log_g, self.cell)
         if picture and self.optimal_steps:
-            best = self.optimal(gan)
-            values |= optimal(self.logits(best, gan.device), log_p, log_g, self.cell)
+            best = self.optimal(gan, log_p, log_g)
+            values |= optimal(self.logits(best), log_p, log_g, self.cell)
         log(trainer, values)
         if picture:
             self.publish(trainer, gan, logits, log_p, log_g, fake)
@@ -164,26 +163,30 @@ class Theory(Callback):
         return index[:, 0] if len(sizes) == 1 else index[:, 0] * sizes[1] + index[:, 1]
 
     @torch.no_grad()
-    def logits(self, discriminator: nn.Module, device: torch.device) -> Tensor:
+    def logits(self, discriminator: nn.Module) -> Tensor:
         """D's logits at the places of the grid."""
         like = next(discriminator.parameters())
         with evaluating(discriminator):
             return torch.cat([discriminator(x.to(like)).double().cpu() for x in self.places.split(10_000)])
 
-    def optimal(self, gan: GAN) -> nn.Module:
-        """A copy of D, trained against the frozen G."""
-        net = deepcopy(gan.discriminator)
-        optimizer = torch.optim.Adam(net.parameters(), RATE)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.optimal_steps)
-        data, noise = rng.generator("theory", "data", device=gan.device), rng.generator("theory", "noise")
-        for _ in range(self.optimal_steps):
-            real = self.data.draw(BATCH, data)
-            fake = generate(gan.generator, gan.generator.draw(BATCH, noise), batch=BATCH).to(gan.device)
-            loss = softplus(-net(real)).mean() + softplus(net(fake)).mean()
+    def optimal(self, gan: GAN, log_p: Tensor, log_g: Tensor) -> nn.Module:
+        """A copy of D that minimises L_D itself, the sum over the cells, by L-BFGS in float64."""
+        net = deepcopy(gan.discriminator).cpu().double()
+        p, p_g = log_p.exp() * self.cell, log_g.exp() * self.cell
+        seen = (p + p_g) > 0
+        x, p, p_g = self.places[seen], p[seen], p_g[seen]
+        optimizer = torch.optim.LBFGS(
+            net.parameters(), max_iter=self.optimal_steps, history_size=20, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Tensor:
             optimizer.zero_grad()
+            logits = net(x)
+            loss = (p * softplus(-logits)).sum() + (p_g * softplus(logits)).sum()
             loss.backward()
-            optimizer.step()
-            schedule.step()
+            return loss
+
+        optimizer.step(closure)
         return net
 
     def publish(self, trainer: Trainer, gan: GAN, logits: Tensor, log_p: Tensor, log_g: Tensor, fake: Tensor) -> None:
