@@ -11,6 +11,7 @@ from ganduel.build import build, build_descent, build_gan, build_networks
 from ganduel.data.base import Data
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.mnist import ASSETS
+from ganduel.dropout import Dropout
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
 from ganduel.penalty.base import Penalty
@@ -22,7 +23,8 @@ FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*
 def words(file):
     """What chooses this config file on the command line."""
     group, name = file.parts
-    return [f"{group}=[{name}]" if group in ("callback", "metric") else f"{group}={name}"]
+    needed = ["optimizer=sgd"] if file == Path("schedule/goodfellow2014") else []  # a schedule of the momentum
+    return [*needed, f"{group}=[{name}]" if group in ("callback", "metric") else f"{group}={name}"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -169,3 +171,21 @@ def test_lists_arrive_as_lists():
     part = build({"_target_": "builtins.dict", "a": [1, {"b": 2}]})
     assert type(part["a"]) is list
     assert type(part["a"][1]) is dict
+
+
+def test_goodfellow2014_is_the_published_model(compose, images):
+    """Numbers of weights, rates and layers as in mnist.yaml of github.com/goodfeli/adversarial."""
+    config = compose("experiment=goodfellow2014")
+    schema.check(config)
+    generator, discriminator = build_networks(config, (1, 28, 28))
+    assert [tuple(p.shape) for p in generator.parameters() if p.ndim == 2] == [(1200, 100), (1200, 1200), (784, 1200)]
+    assert [tuple(p.shape) for p in discriminator.parameters() if p.ndim == 2] == [(1200, 784), (1200, 240), (1, 240)]
+    for network, scale in ((generator, 0.05), (discriminator, 0.005)):
+        assert all(0.9 * scale < p.abs().max() <= scale for p in network.parameters() if p.ndim == 2)
+        assert all(p.abs().max() == 0 for p in network.parameters() if p.ndim == 1)
+    assert [layer.p for layer in discriminator.modules() if isinstance(layer, Dropout)] == [0.2, 0.5, 0.5]
+    (opt_d, opt_g), schedules = build_gan(config, images).configure_optimizers()
+    assert [opt.param_groups[0]["momentum"] for opt in (opt_d, opt_g)] == [0.5, 0.5]
+    assert [opt.param_groups[0]["lr"] for opt in (opt_d, opt_g)] == [0.05, 0.1]
+    assert [type(schedule).__name__ for schedule in schedules] == ["DecayAndMomentum"] * 2
+    assert (config["ema"], config["k"], config["batch_size"], config["data"]["train_on"]) == (None, 1, 100, "train")

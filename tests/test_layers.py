@@ -70,7 +70,19 @@ def test_the_walk_sees_what_is_there():
     assert "lightning.pytorch" in closure("ganduel.run")
 
 
-PLAIN = ("types", "errors", "rng", "ema", "loss", "penalty", "model", "data", "metric.functional")
+PLAIN = (
+    "types",
+    "errors",
+    "rng",
+    "ema",
+    "dropout",
+    "schedule",
+    "loss",
+    "penalty",
+    "model",
+    "data",
+    "metric.functional",
+)
 
 
 @pytest.mark.parametrize("name", ours(*PLAIN))
@@ -86,9 +98,11 @@ BELOW = {
     "environment": [],
     "rng": [],
     "ema": ["errors"],
+    "dropout": ["errors", "rng"],
+    "schedule": ["errors"],
     "loss": ["types", "errors"],
     "penalty": ["types", "errors"],
-    "model": ["types", "errors"],
+    "model": ["types", "errors", "dropout"],
     "data": ["types", "errors", "rng", "environment"],
     "metric": ["types", "errors", "rng", "picture", "data.base", "model.base"],
     "plot": [],

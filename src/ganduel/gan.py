@@ -24,7 +24,7 @@ from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
-from ganduel.model.base import Generator, uses_batch_statistics
+from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.penalty.base import Penalty
 from ganduel.replica import average_gradients
 from ganduel.types import Logits, Samples, Scalar
@@ -89,6 +89,7 @@ class GAN(LightningModule):
         self.k, self.batch_size, self.seed = k, batch_size, seed
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
+        self.reseeded = reseeded(generator=generator, discriminator=discriminator)
 
     def training_step(self, batch: int, batch_idx: int) -> dict[str, Tensor]:
         """One iteration: k updates of D, each on fresh data and noise, then one of G on fresh noise."""
@@ -96,6 +97,7 @@ class GAN(LightningModule):
         opt_d, opt_g = cast(list[LightningOptimizer], self.optimizers())
         noise = self.noise(t)
         for j in range(self.k):
+            self.reseed(t, j)
             real = self.data.minibatch(self.seed, t * self.k + j, self.batch_size, self.share)
             with torch.no_grad():  # D's update never reaches G's weights
                 fake = self.generator(noise[j])
@@ -103,6 +105,7 @@ class GAN(LightningModule):
             loss_d = self.loss.discriminator(on_real, on_fake)
             penalty = self.penalise(real, fake)
             norm_d = self.descend(self.discriminator, opt_d, loss_d + penalty)
+        self.reseed(t, self.k)
         with frozen(self.discriminator):
             on_fake_g = self.logits(self.generator(noise[self.k]))
             on_real_g = self.logits(real) if self.loss.generator_uses_real else None
@@ -128,6 +131,11 @@ class GAN(LightningModule):
         stream = rng.generator(self.seed, "noise", t, device=self.device)
         z = self.generator.draw((self.k + 1) * self.batch_size, stream)
         return z.unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
+
+    def reseed(self, t: int, update: int) -> None:
+        """Tell layers such as Dropout which of the iteration's updates begins; their draws follow from it."""
+        for name, layer in self.reseeded.items():
+            layer.reseed((self.seed, "layer", name, t, update), self.batch_size, self.share)
 
     def logits(self, x: Samples) -> Logits:
         """D's logits in float32 at least, whatever autocast makes of the networks: the losses are taken on these."""

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from ganduel import rng
+from ganduel.dropout import Dropout
 from ganduel.errors import UserError
-from ganduel.model.base import uses_batch_statistics
+from ganduel.model.base import reseeded, uses_batch_statistics
 from ganduel.model.mlp import MLPDiscriminator, MLPGenerator
 
 
@@ -67,3 +68,15 @@ def test_refuses_an_unknown_distribution():
 )
 def test_batch_statistics_are_found(norm, expected):
     assert uses_batch_statistics(MLPDiscriminator((2,), hidden=[3], norm=norm)) is expected
+
+
+def test_layers_that_draw_at_random_are_found_by_name():
+    """A user's own too, by the method alone; torch's Dropout, which cannot be told anything, is not among them."""
+
+    class Noisy(torch.nn.Module):
+        def reseed(self, key, batch_size, share):
+            pass
+
+    g = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Sequential(Noisy()))
+    d = torch.nn.Sequential(Dropout(0.5), torch.nn.Dropout(0.5))
+    assert reseeded(generator=g, discriminator=d) == {"generator.1.0": g[1][0], "discriminator.0": d[0]}

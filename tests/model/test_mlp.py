@@ -1,6 +1,7 @@
 """Fully connected networks: shapes, initial weights, norms, activations, ranges."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from ganduel.dropout import Dropout
 from ganduel.errors import UserError
 from ganduel.model import mlp
-from ganduel.model.mlp import ACTIVATIONS, OUTPUTS, MLPDiscriminator, MLPGenerator
+from ganduel.model.mlp import ACTIVATIONS, OUTPUTS, Activation, Maxout, MLPDiscriminator, MLPGenerator, UnitRange
 
 NORMS = ["none", "batch", "layer", "spectral"]
 
@@ -102,10 +104,80 @@ def test_activations(name, at_minus_one):
 
 
 def test_every_activation_is_tested_and_usable():
-    for name in ACTIVATIONS:
+    assert set(get_args(Activation)) == {*ACTIVATIONS, "maxout"}
+    for name in get_args(Activation):
         d = MLPDiscriminator((2,), hidden=[3], activation=name)
         d(torch.randn(4, 2)).sum().backward()
         assert all(p.grad is not None for p in d.parameters())
+
+
+def test_a_maxout_unit_is_the_largest_of_its_pieces():
+    """Two units of three pieces: 1, 5, 3 and 4, 2, 6."""
+    x = torch.tensor([[1.0, 4.0, 5.0, 2.0, 3.0, 6.0]], requires_grad=True)
+    y = Maxout(3)(x)
+    assert y.tolist() == [[5.0, 6.0]]
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[0, 0, 1, 0, 0, 1]]  # only the largest learns
+
+
+def test_maxout_of_equal_pieces_is_their_value_and_one_of_them_learns():
+    """Where all that is below has been dropped, the pieces are their biases, all 0 at first."""
+    x = torch.zeros(1, 10, requires_grad=True)
+    y = Maxout(5)(x)
+    assert y.tolist() == [[0.0, 0.0]]
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.sum() == 2
+    assert x.grad.max() == 1
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_maxout_layers_are_as_wide_as_they_say(norm):
+    """Each Linear, and what normalises it, has the pieces of all units; what follows sees the units."""
+    d = MLPDiscriminator((4,), hidden=[6, 3], activation="maxout", pieces=5, norm=norm)
+    g = MLPGenerator((4,), noise_dim=2, hidden=[6], activation="maxout", pieces=2, norm=norm)
+    assert [(layer.in_features, layer.out_features) for layer in linears(d)] == [(4, 30), (6, 15), (3, 1)]
+    assert [(layer.in_features, layer.out_features) for layer in linears(g)] == [(2, 12), (6, 4)]
+    assert d(g(torch.randn(7, 2))).shape == (7,)
+
+
+def test_maxout_of_one_piece_is_linear():
+    d = MLPDiscriminator((3,), hidden=[4], activation="maxout", pieces=1)
+    x, y, zero = torch.randn(5, 3), torch.randn(5, 3), torch.zeros(5, 3)
+    torch.testing.assert_close(d(x + y) + d(zero), d(x) + d(y))
+
+
+@pytest.mark.parametrize(("init", "variance", "bound"), [("uniform", 0.05**2 / 3, 0.05), ("normal", 0.05**2, 0.3)])
+@pytest.mark.parametrize("norm", NORMS)
+def test_initial_weights_have_the_scale_asked_for(init, variance, bound, norm):
+    """In every layer, under every norm; biases are 0."""
+    d = MLPDiscriminator((100,), hidden=[300, 200], init=init, init_scale=0.05, norm=norm)
+    g = MLPGenerator((100,), noise_dim=100, hidden=[300], init=init, init_scale=0.05, norm=norm)
+    for layer in [*linears(d), *linears(g)]:
+        weight = layer.parametrizations.weight.original if norm == "spectral" else layer.weight
+        assert weight.abs().max() <= bound
+        assert layer.bias.abs().max() == 0
+        if weight.numel() > 1000:
+            assert weight.var().item() == pytest.approx(variance, rel=0.05)
+            assert weight.mean().item() == pytest.approx(0, abs=5 * math.sqrt(variance / weight.numel()))
+
+
+def test_dropout_is_before_every_layer_of_d():
+    """Of the input with one rate, of each hidden layer with the other; with none there is no layer for it."""
+    d = MLPDiscriminator((4,), hidden=[5, 6], activation="relu", dropout=0.5, input_dropout=0.2, pixels="unit")
+    hidden = [nn.Linear, nn.ReLU, Dropout]
+    assert [type(layer) for layer in d.net] == [nn.Flatten, UnitRange, Dropout, *hidden, *hidden, nn.Linear]
+    assert [layer.p for layer in d.net if isinstance(layer, Dropout)] == [0.2, 0.5, 0.5]
+    assert not any(isinstance(layer, Dropout) for layer in MLPDiscriminator((4,)).modules())
+
+
+def test_unit_pixels_are_intensities():
+    x = torch.tensor([[-1.0, 0.0, 1.0]])
+    assert UnitRange()(x).tolist() == [[0.0, 0.5, 1.0]]
+    signed, unit = (MLPDiscriminator((3,), hidden=[], pixels=pixels) for pixels in ("signed", "unit"))
+    unit.net[2].load_state_dict(signed.net[1].state_dict())
+    torch.testing.assert_close(unit(x), signed((x + 1) / 2))
 
 
 @pytest.mark.parametrize(("name", "at_one"), [("tanh", math.tanh(1)), ("sigmoid", math.tanh(0.5)), ("identity", 1.0)])
@@ -141,6 +213,11 @@ def test_samples_do_not_depend_on_their_batch():
         ({"hidden": [-1]}, "a width of -1"),
         ({"activation": "leakyrelu"}, "model.discriminator.activation=leakyrelu is not known. Did you mean leaky_relu"),
         ({"norm": "bacth"}, "model.discriminator.norm=bacth is not known. Did you mean batch"),
+        ({"activation": "maxout", "pieces": 0}, "model.discriminator.pieces=0: a maxout unit has at least 1"),
+        ({"init": "unifrom"}, "model.discriminator.init=unifrom is not known. Did you mean uniform"),
+        ({"init": "normal"}, "model.discriminator.init=normal with model.discriminator.init_scale=null: "),
+        ({"init_scale": 0.02}, "model.discriminator.init=default with model.discriminator.init_scale=0.02: "),
+        ({"init": "normal", "init_scale": 0.0}, "model.discriminator.init_scale=0.0 must be positive"),
     ],
 )
 @pytest.mark.usefixtures("untyped")
@@ -149,6 +226,20 @@ def test_refuses_what_no_network_can_be_built_from(arguments, message):
         MLPDiscriminator((2,), **arguments)
     with pytest.raises(UserError, match=message.replace("discriminator", "generator")):
         MLPGenerator((2,), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dropout": 1.0}, "model.discriminator.dropout=1.0 is the share dropped: at least 0 and below 1"),
+        ({"input_dropout": -0.1}, "model.discriminator.input_dropout=-0.1 is the share dropped"),
+        ({"pixels": "units"}, "model.discriminator.pixels=units is not known. Did you mean unit"),
+    ],
+)
+@pytest.mark.usefixtures("untyped")
+def test_refuses_what_d_cannot_do_to_its_input(arguments, message):
+    with pytest.raises(UserError, match=message):
+        MLPDiscriminator((2,), **arguments)
 
 
 @pytest.mark.usefixtures("untyped")

@@ -5,7 +5,7 @@ Any `torch.nn.Module` with D's signature serves as a discriminator. A generator 
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -49,6 +49,24 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Samples) -> Logits: ...
+
+
+@runtime_checkable
+class Reseeded(Protocol):
+    """A layer that draws at random in training, from what it is told before each update: see ganduel.dropout."""
+
+    def reseed(self, key: tuple[int | str, ...], batch_size: int, share: slice) -> None:
+        """What the draws follow from, samples a minibatch over all ranks, and which of its rows are this rank's."""
+
+
+def reseeded(**networks: nn.Module) -> dict[str, Reseeded]:
+    """The layers of the networks that are to be told, by their names."""
+    return {
+        f"{network}.{name}": layer
+        for network, net in networks.items()
+        for name, layer in net.named_modules()
+        if isinstance(layer, Reseeded)
+    }
 
 
 def uses_batch_statistics(net: nn.Module) -> bool:

@@ -1,9 +1,15 @@
 """Fully connected networks, for samples of any shape.
 
     G: z → [Linear, norm, activation] × len(hidden) → Linear → output → sample of the data's shape
-    D: x → flatten → [Linear, norm, activation] × len(hidden) → Linear → logit
+    D: x → flatten → dropout → [Linear, norm, activation, dropout] × len(hidden) → Linear → logit
 
-Layers start as torch's `Linear` does: U(−1/√fan_in, 1/√fan_in). Where a BatchNorm follows, the Linear keeps its bias.
+    init      weights                        biases
+    default   U(−1/√fan_in, 1/√fan_in)       the same       as torch's `Linear`
+    uniform   U(−init_scale, init_scale)     0
+    normal    N(0, init_scale²)              0
+
+A maxout unit is the largest of `pieces` linear functions: its Linear has width · pieces outputs (Goodfellow et al.
+2013, "Maxout networks", arXiv:1302.4389). Where a BatchNorm follows, the Linear keeps its bias.
 Source: Goodfellow et al. 2014, "Generative Adversarial Nets", section 5, used multilayer perceptrons on MNIST;
 LeakyReLU with slope 0.2 in both networks is of Radford et al. 2015 (arXiv:1511.06434) and its many descendants.
 """
@@ -16,13 +22,16 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ganduel.dropout import Dropout
 from ganduel.errors import UserError, nearest
 from ganduel.model.base import Discriminator, Generator, NoiseDistribution
 from ganduel.types import Logits, Noise, Samples
 
-Activation = Literal["leaky_relu", "relu", "elu", "silu", "gelu", "tanh"]
+Activation = Literal["leaky_relu", "relu", "elu", "silu", "gelu", "tanh", "maxout"]
 Output = Literal["auto", "tanh", "sigmoid", "identity"]
 Norm = Literal["none", "batch", "layer", "spectral"]
+Init = Literal["default", "uniform", "normal"]
+Pixels = Literal["signed", "unit"]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.2),
@@ -32,6 +41,27 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "tanh": nn.Tanh,
 }
+
+
+class Maxout(nn.Module):
+    """The largest of each unit's pieces: (batch, pieces · width) → (batch, width)."""
+
+    def __init__(self, pieces: int):
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, (self.pieces, -1)).max(1).values  # one piece learns, also where two are equal
+
+    def extra_repr(self) -> str:
+        return f"pieces={self.pieces}"
+
+
+class UnitRange(nn.Module):
+    """From the data's range to that of pixels as intensities: [−1, 1] → [0, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + 1) / 2
 
 
 class SignedSigmoid(nn.Module):
@@ -56,16 +86,19 @@ class MLPGenerator(Generator):
         activation: Activation = "leaky_relu",
         norm: Norm = "none",
         output: Output = "auto",
+        pieces: int = 5,
+        init: Init = "default",
+        init_scale: float | None = None,
     ):
         super().__init__(noise_dim, noise)
-        check("model.generator", hidden, activation, norm)
+        check("model.generator", hidden, activation, norm, pieces, init, init_scale)
         if output not in get_args(Output):
             raise UserError(f"model.generator.output={output} is not known. {nearest(output, get_args(Output))}")
         if output == "auto":
             output = "tanh" if len(shape) == 3 else "identity"
         self.net = nn.Sequential(
-            *stack([noise_dim, *hidden], activation, norm),
-            linear([noise_dim, *hidden][-1], math.prod(shape), norm),
+            *stack([noise_dim, *hidden], activation, norm, pieces, init, init_scale),
+            linear([noise_dim, *hidden][-1], math.prod(shape), norm, init, init_scale),
             OUTPUTS[output](),
             nn.Unflatten(1, tuple(shape)),
         )
@@ -75,7 +108,7 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """A fully connected D."""
+    """A fully connected D; with pixels="unit" it sees images in [0, 1], where what is dropped is black and not grey."""
 
     def __init__(
         self,
@@ -83,40 +116,93 @@ class MLPDiscriminator(Discriminator):
         hidden: Sequence[int] = (512, 512),
         activation: Activation = "leaky_relu",
         norm: Norm = "none",
+        pieces: int = 5,
+        init: Init = "default",
+        init_scale: float | None = None,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        pixels: Pixels = "signed",
     ):
         super().__init__()
-        check("model.discriminator", hidden, activation, norm)
+        check("model.discriminator", hidden, activation, norm, pieces, init, init_scale)
+        for key, p in (("dropout", dropout), ("input_dropout", input_dropout)):
+            if not 0 <= p < 1:
+                raise UserError(f"model.discriminator.{key}={p} is the share dropped: at least 0 and below 1.")
+        if pixels not in get_args(Pixels):
+            raise UserError(f"model.discriminator.pixels={pixels} is not known. {nearest(pixels, get_args(Pixels))}")
         widths = [math.prod(shape), *hidden]
-        self.net = nn.Sequential(nn.Flatten(), *stack(widths, activation, norm), linear(widths[-1], 1, norm))
+        self.net = nn.Sequential(
+            nn.Flatten(),
+            *([UnitRange()] if pixels == "unit" else []),
+            *([Dropout(input_dropout)] if input_dropout else []),
+            *stack(widths, activation, norm, pieces, init, init_scale, dropout),
+            linear(widths[-1], 1, norm, init, init_scale),
+        )
 
     def forward(self, x: Samples) -> Logits:
         return self.net(x).squeeze(1)
 
 
-def stack(widths: Sequence[int], activation: str, norm: Norm) -> list[nn.Module]:
+def stack(
+    widths: Sequence[int],
+    activation: str,
+    norm: Norm,
+    pieces: int = 5,
+    init: Init = "default",
+    init_scale: float | None = None,
+    dropout: float = 0.0,
+) -> list[nn.Module]:
     """The hidden layers between the given widths."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in pairwise(widths):
-        layers.append(linear(fan_in, fan_out, norm))
+    for fan_in, width in pairwise(widths):
+        fan_out = width * pieces if activation == "maxout" else width
+        layers.append(linear(fan_in, fan_out, norm, init, init_scale))
         if norm == "batch":
             layers.append(nn.BatchNorm1d(fan_out))
         elif norm == "layer":
             layers.append(nn.LayerNorm(fan_out))
-        layers.append(ACTIVATIONS[activation]())
+        layers.append(Maxout(pieces) if activation == "maxout" else ACTIVATIONS[activation]())
+        if dropout:
+            layers.append(Dropout(dropout))
     return layers
 
 
-def linear(fan_in: int, fan_out: int, norm: Norm) -> nn.Module:
+def linear(fan_in: int, fan_out: int, norm: Norm, init: Init = "default", init_scale: float | None = None) -> nn.Module:
     """A Linear layer, its largest singular value held at 1 where the norm is spectral."""
     layer = nn.Linear(fan_in, fan_out)
+    if init_scale is not None:
+        nn.init.zeros_(layer.bias)
+        if init == "uniform":
+            nn.init.uniform_(layer.weight, -init_scale, init_scale)
+        else:
+            nn.init.normal_(layer.weight, std=init_scale)
     return spectral_norm(layer) if norm == "spectral" else layer
 
 
-def check(network: str, hidden: Sequence[int], activation: str, norm: str) -> None:
+def check(
+    network: str,
+    hidden: Sequence[int],
+    activation: str,
+    norm: str,
+    pieces: int,
+    init: str,
+    init_scale: float | None,
+) -> None:
     """Refuse what no network can be built from."""
     for width in hidden:
         if width < 1:
             raise UserError(f"{network}.hidden={list(hidden)}: a width of {width} leaves no layer. Widths start at 1.")
-    for key, value, choices in (("activation", activation, ACTIVATIONS), ("norm", norm, get_args(Norm))):
+    for key, value, choices in (
+        ("activation", activation, get_args(Activation)),
+        ("norm", norm, get_args(Norm)),
+        ("init", init, get_args(Init)),
+    ):
         if value not in choices:
             raise UserError(f"{network}.{key}={value} is not known. {nearest(value, choices)}")
+    if pieces < 1:
+        raise UserError(f"{network}.pieces={pieces}: a maxout unit has at least 1, and 5 in the paper.")
+    if (init == "default") != (init_scale is None):
+        found = f"{network}.init={init} with {network}.init_scale={'null' if init_scale is None else init_scale}"
+        raise UserError(f"{found}: uniform and normal have a scale, default has none.")
+    if init_scale is not None and not init_scale > 0:
+        raise UserError(f"{network}.init_scale={init_scale} must be positive, or all units of a layer stay the same.")
