@@ -41,7 +41,8 @@ def summary(folder):
         ["loss=least_squares", *SMALL],
         ["penalty=flat_on_fakes", *SMALL],
         ["data=ring", "model=quadratic"],
-        ["data=ring", "model.generator.output=identity", *SMALL],
+        ["data=ring", *SMALL],
+        ["data=spiral", "metric=[radius_gap]", *SMALL],
         ["data=spiral", "penalty=r1", *SMALL],
         ["experiment=ring", *SMALL],
     ],
@@ -50,7 +51,9 @@ def summary(folder):
 def test_own_parts_train(command, example, words):
     outcome = command(*words, *TINY)
     assert outcome.code == 0, outcome.err
-    assert summary(example)["status"] == "finished"
+    left = summary(example)
+    assert left["status"] == "finished"
+    assert ("radius_gap/points_500/floor" in left["metrics"]) == ("metric=[radius_gap]" in words)
 
 
 @pytest.mark.usefixtures("untyped")

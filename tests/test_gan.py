@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from small import SMALL
 from torch.nn.functional import softplus
 
 from ganduel import rng
@@ -15,14 +16,6 @@ from ganduel.build import build, build_gan
 from ganduel.checkpoint import AtomicCheckpointIO
 from ganduel.gan import GAN
 from ganduel.run import quiet
-
-SMALL = (
-    "batch_size=8",
-    "model.generator.noise_dim=4",
-    "model.generator.hidden=[16]",
-    "model.discriminator.hidden=[16]",
-    "trainer.accelerator=cpu",
-)
 
 
 @pytest.fixture

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import EVALUATION, SMALL
 
 from ganduel.tracking.record import rows
 
 TRAIN = Path(__file__).parents[1] / "train.py"
-SMALL = (
-    "batch_size=8",
-    "model.generator.noise_dim=4",
-    "model.generator.hidden=[16]",
-    "model.discriminator.hidden=[16]",
-    "trainer.accelerator=cpu",
+WORDS = (
+    *SMALL,
+    *EVALUATION,
     "trainer.precision=64-true",
     "trainer.max_steps=30",
     "log_every=10",
@@ -31,7 +29,7 @@ SMALL = (
 
 def train(folder: Path, *words: str, ranks: int = 1) -> dict[str, torch.Tensor]:
     """Run the program in a process of its own; returns the last checkpoint's weights."""
-    command = [sys.executable, str(TRAIN), *SMALL, f"trainer.devices={ranks}", f"hydra.run.dir={folder}", *words]
+    command = [sys.executable, str(TRAIN), *WORDS, f"trainer.devices={ranks}", f"hydra.run.dir={folder}", *words]
     done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -62,7 +60,7 @@ def test_two_ranks_equal_one(tmp_path: Path, words: tuple[str, ...]):
     alone, together = train(tmp_path / "one", *words), train(tmp_path / "two", *words, ranks=2)
     assert distance(alone, together) < 1e-9
     first, second = (rows(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
-    assert [row["iteration"] for row in second] == [1, 10, 20, 30]
+    assert [row["iteration"] for row in second] == [1, 10, 20, 30, 30]  # the last is the evaluation
     for one, two in zip(first, second, strict=True):
         for key in one.keys() - {"seconds", "speed/images_per_second"}:
             assert two[key] == pytest.approx(one[key], rel=1e-5, abs=1e-7), key
@@ -78,7 +76,7 @@ def test_a_wrong_average_would_be_seen(tmp_path: Path):
 def test_two_ranks_in_a_sweep_make_one_folder_a_run(tmp_path: Path):
     """Further ranks must not replay the sweep, and a run after one on two ranks may be on one."""
     sweep = tmp_path / "sweep"
-    command = [sys.executable, str(TRAIN), "-m", *SMALL, "trainer.devices=2,1", "seed=0,1", f"hydra.sweep.dir={sweep}",
+    command = [sys.executable, str(TRAIN), "-m", *WORDS, "trainer.devices=2,1", "seed=0,1", f"hydra.sweep.dir={sweep}",
                "hydra.sweep.subdir=${trainer.devices}-${seed}"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -98,7 +96,7 @@ def test_two_ranks_in_a_sweep_make_one_folder_a_run(tmp_path: Path):
 def test_torchrun_may_start_the_ranks(tmp_path: Path):
     """Every rank then runs train.py; only the first leaves a folder."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29617"]
-    command = [*torchrun, str(TRAIN), *SMALL, "trainer.devices=2", "hydra.run.dir=run"]
+    command = [*torchrun, str(TRAIN), *WORDS, "trainer.devices=2", "hydra.run.dir=run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -112,7 +110,7 @@ def test_two_nodes_equal_one_process(tmp_path: Path):
     nodes = []
     for node in range(2):
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29631", "NODE_RANK": str(node)}
-        command = [sys.executable, str(TRAIN), *SMALL, "trainer.num_nodes=2", "hydra.run.dir=run"]
+        command = [sys.executable, str(TRAIN), *WORDS, "trainer.num_nodes=2", "hydra.run.dir=run"]
         nodes.append(
             subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **place}, stderr=subprocess.PIPE, text=True)
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small import EVALUATION, SMALL
 
 from ganduel.cli import parse
 
@@ -20,13 +21,7 @@ def commands(beginning: str) -> list[str]:
     return [line.split("  #")[0].strip() for line in blocks.splitlines() if beginning in line]
 
 
-SMALL = (
-    "model.generator.hidden=[8]",
-    "model.discriminator.hidden=[8]",
-    "batch_size=8",
-    "trainer.max_steps=2",
-    "tracking=none",
-)
+WORDS = (*SMALL, *EVALUATION, "trainer.max_steps=2", "tracking=none")
 
 
 def test_two_commands_do_all_the_set_up():
@@ -44,7 +39,7 @@ def test_a_command_of_the_readme_runs(command: Callable, compose: Callable[..., 
     if "devices=" in line:
         assert compose(*words)["trainer"]["devices"] in (2, 8)
         return
-    assert command(*words, *(() if "--help" in words else SMALL)).code == 0
+    assert command(*words, *(() if "--help" in words else WORDS)).code == 0
 
 
 @pytest.mark.parametrize("line", commands("ganduel sample"))
@@ -60,7 +55,7 @@ def test_links_lead_to_files(page: Path):
 
 def test_the_listing_is_what_a_run_leaves(command: Callable, tmp_path: Path):
     """Every file of a short run is listed, and nothing is listed that a run does not leave."""
-    assert command(*SMALL, "hydra.run.dir=run").code == 0
+    assert command(*WORDS, "hydra.run.dir=run").code == 0
     left = {re.sub(r"\d{8}", "N", path.name) for path in (tmp_path / "run").rglob("*") if path.is_file()}
     listing = README.split("## What a run leaves")[1].split("```")[1]
     listed = {re.sub(r"\d{8}", "N", name) for name in re.findall(r"[\w.]+\.\w{3,5}\b", listing)}

@@ -14,21 +14,13 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
+from small import SMALL
 
 from ganduel import checkpoint, run
 from ganduel.tracking.record import rows
 
 TRAIN = Path(__file__).parents[1] / "train.py"
-SMALL = (
-    "batch_size=8",
-    "model.generator.noise_dim=4",
-    "model.generator.hidden=[16]",
-    "model.discriminator.hidden=[16]",
-    "trainer.accelerator=cpu",
-    "tracking=none",
-    "callback=[statistics]",
-    "log_every=7",
-)
+WORDS = (*SMALL, "tracking=none", "callback=[statistics]", "log_every=7")
 CLOCK = ("seconds", "speed/images_per_second")
 
 
@@ -89,7 +81,7 @@ def without_clock(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_a_killed_run_goes_on_bit_identically(command, kill_at, tmp_path: Path):
     """Killed after 19 of 30 iterations, checkpoint at 10: weights, average, optimizers, schedules and record agree."""
-    words = (*SMALL, "trainer.max_steps=30", "checkpoint_every=10", "k=2", "schedule=cosine", "clip.discriminator=0.5")
+    words = (*WORDS, "trainer.max_steps=30", "checkpoint_every=10", "k=2", "schedule=cosine", "clip.discriminator=0.5")
     assert command(*words, "hydra.run.dir=whole").code == 0
     kill_at(19)
     with pytest.raises(Killed):
@@ -105,7 +97,7 @@ def test_a_killed_run_goes_on_bit_identically(command, kill_at, tmp_path: Path):
 
 
 def test_a_run_killed_before_its_first_checkpoint_goes_on_from_iteration_0(command, kill_at, tmp_path: Path):
-    words = (*SMALL, "trainer.max_steps=8", "checkpoint_every=100")
+    words = (*WORDS, "trainer.max_steps=8", "checkpoint_every=100")
     command(*words, "hydra.run.dir=whole")
     kill_at(4)
     with pytest.raises(Killed):
@@ -115,8 +107,8 @@ def test_a_run_killed_before_its_first_checkpoint_goes_on_from_iteration_0(comma
 
 
 def test_a_finished_run_is_extended_by_a_larger_max_steps(command, tmp_path: Path):
-    command(*SMALL, "trainer.max_steps=5", "hydra.run.dir=short")
-    command(*SMALL, "trainer.max_steps=9", "hydra.run.dir=long")
+    command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=short")
+    command(*WORDS, "trainer.max_steps=9", "hydra.run.dir=long")
     refused = command("resume=short")
     assert (refused.code, refused.err) == (
         1,
@@ -130,7 +122,7 @@ def test_a_finished_run_is_extended_by_a_larger_max_steps(command, tmp_path: Pat
 
 
 def test_seconds_add_up_over_a_resume(command, tmp_path: Path):
-    command(*SMALL, "trainer.max_steps=5", "hydra.run.dir=run")
+    command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=run")
     before = rows(tmp_path / "run" / "metrics.jsonl")[-1]["seconds"]
     command("resume=run", "trainer.max_steps=10")
     after = [row["seconds"] for row in rows(tmp_path / "run" / "metrics.jsonl")]
@@ -139,7 +131,7 @@ def test_seconds_add_up_over_a_resume(command, tmp_path: Path):
 
 
 def test_contradicting_overrides_are_refused_by_name_and_agreeing_ones_are_not(command):
-    command(*SMALL, "trainer.max_steps=5", "seed=3", "hydra.run.dir=run")
+    command(*WORDS, "trainer.max_steps=5", "seed=3", "hydra.run.dir=run")
     refused = command("resume=run", "seed=4", "loss=saturating", "k=1", "trainer.max_steps=6")
     assert refused.code == 1
     assert "seed=4 (the run has 3)" in refused.err
@@ -149,13 +141,13 @@ def test_contradicting_overrides_are_refused_by_name_and_agreeing_ones_are_not(c
 
 
 def test_a_resumed_run_writes_into_its_own_folder_only(command, tmp_path: Path):
-    command(*SMALL, "trainer.max_steps=5", "hydra.run.dir=run")
+    command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=run")
     command("resume=run", "trainer.max_steps=6")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(TRAIN), *SMALL, f"hydra.run.dir={folder}", *words]
+    command = [sys.executable, str(TRAIN), *WORDS, f"hydra.run.dir={folder}", *words]
     return subprocess.Popen(command, cwd=folder.parent, stderr=subprocess.PIPE, text=True)
 
 

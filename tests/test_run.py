@@ -11,20 +11,13 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback, Trainer
+from small import SMALL
 
 from ganduel import run
 from ganduel.errors import Diverged
 from ganduel.tracking.record import create_config, rows
 
-SMALL = (
-    "batch_size=8",
-    "model.generator.noise_dim=4",
-    "model.generator.hidden=[16]",
-    "model.discriminator.hidden=[16]",
-    "trainer.accelerator=cpu",
-    "tracking=none",
-    "callback=[statistics]",
-)
+WORDS = (*SMALL, "tracking=none", "callback=[statistics]")
 COLUMNS = {
     "iteration", "images_seen", "loss/d", "loss/g", "loss/penalty", "d/real", "d/fake", "d/fake_g", "d/real_std",
     "d/fake_std", "d/accuracy_real", "d/accuracy_fake", "logit/real", "logit/fake", "grad/norm_d", "grad/norm_g",
@@ -38,7 +31,7 @@ def launch(compose: Callable[..., dict], tmp_path: Path) -> Callable[..., Path]:
 
     def start(name: str, *overrides: str) -> Path:
         folder = tmp_path / name
-        values = compose(*SMALL, *overrides)
+        values = compose(*WORDS, *overrides)
         values["run"] = {"choices": {"loss": "nonsaturating"}}
         create_config(folder, values)
         run.fit(values, folder)

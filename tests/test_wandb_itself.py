@@ -18,21 +18,13 @@ from threading import Thread
 import pytest
 import torch
 import yaml
+from small import EVALUATION, SMALL
 
 from ganduel.tracking.record import rows
 
 ROOT = Path(__file__).parents[1]
 KEY = "0123456789" * 4
-SMALL = (
-    "model.generator.hidden=[8]",
-    "model.generator.noise_dim=3",
-    "model.discriminator.hidden=[8]",
-    "batch_size=8",
-    "k=2",
-    "trainer.accelerator=cpu",
-    "trainer.max_steps=5",
-    "log_every=2",
-)
+WORDS = (*SMALL, *EVALUATION, "k=2", "trainer.max_steps=5", "log_every=2")
 
 
 def environment(home, **variables):
@@ -43,7 +35,7 @@ def environment(home, **variables):
 
 def train(folder, *words, **variables):
     """Run the program with no terminal; returns how it ended."""
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, f"hydra.run.dir={folder}", *words]
+    command = [sys.executable, str(ROOT / "train.py"), *WORDS, f"hydra.run.dir={folder}", *words]
     folder.parent.mkdir(exist_ok=True)
     given = environment(folder.parent, **variables)
     return subprocess.run(command, env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170)
@@ -73,11 +65,11 @@ def folders(tmp_path_factory):
     offline, alone = base / "offline", base / "alone"
     master, slave = os.openpty()
     drain = ThreadPoolExecutor().submit(read, master)
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, f"hydra.run.dir={offline}", "tracking.tags=[mine]"]
+    command = [sys.executable, str(ROOT / "train.py"), *WORDS, f"hydra.run.dir={offline}", "tracking.tags=[mine]"]
     first = subprocess.Popen(command, env=environment(base), stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     guard = (
-        f"import runpy, sys; sys.argv = {[command[1], *SMALL, f'hydra.run.dir={alone}', 'tracking=none']!r};"
+        f"import runpy, sys; sys.argv = {[command[1], *WORDS, f'hydra.run.dir={alone}', 'tracking=none']!r};"
         "runpy.run_path(sys.argv[0], run_name='__main__'); sys.exit('wandb' in sys.modules)"
     )
     second = subprocess.Popen([sys.executable, "-c", guard], env=environment(base), stderr=subprocess.PIPE, text=True)
@@ -335,7 +327,7 @@ def test_a_signal_to_the_whole_process_group_ends_it_well(tmp_path):
     """As Ctrl-C at a terminal is; W&B's own process is not to die of it."""
     folder = tmp_path / "run"
     words = ("trainer.max_steps=1000000", "log_every=10", "callback=statistics")
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, f"hydra.run.dir={folder}", *words]
+    command = [sys.executable, str(ROOT / "train.py"), *WORDS, f"hydra.run.dir={folder}", *words]
     process = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.DEVNULL, start_new_session=True)
     while not (folder / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.1)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from small import SMALL
 
 from ganduel import run
 from ganduel.tracking import wandb as module
@@ -20,16 +21,7 @@ from ganduel.tracking.labels import HIDDEN
 from ganduel.tracking.record import create_config, rows
 from ganduel.tracking.wandb import Wandb
 
-SMALL = (
-    "model.generator.hidden=[8]",
-    "model.generator.noise_dim=3",
-    "model.discriminator.hidden=[8]",
-    "batch_size=8",
-    "k=2",
-    "trainer.accelerator=cpu",
-    "trainer.max_steps=5",
-    "log_every=2",
-)
+WORDS = (*SMALL, "k=2", "trainer.max_steps=5", "log_every=2")
 CONFIG = {
     "seed": 3,
     "k": 2,
@@ -349,7 +341,7 @@ def test_training_goes_on_when_it_breaks(compose, library, lines, tmp_path):
     """It fails from the third call on; the run and its record are whole."""
     calls = []
     library.log = lambda row: calls.append(row) if len(calls) < 2 else fail()
-    values = compose(*SMALL, "tracking=wandb", "callback=[statistics]")
+    values = compose(*WORDS, "tracking=wandb", "callback=[statistics]")
     values["run"] = CONFIG["run"]
     create_config(tmp_path / "run", values)
     summary = run.fit(values, tmp_path / "run")
