@@ -9,6 +9,7 @@ the same to the bit with it or without. All ranks take part.
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,10 @@ class Evaluate(Callback):
             k: up for metric in self.evaluation.metrics for k, up in metric.directions.items() if up is not None
         }
         keys = [key for key in directions if self.best is None or self.best in (key, key.partition("/")[0])]
-        if not keys:
-            raise UserError(
-                f"callback.evaluate.best={self.best} is not measured. {nearest(str(self.best), directions)}"
-            )
-        self.key, self.up = keys[0], directions[keys[0]]
+        if self.best is not None and not keys:
+            raise UserError(f"callback.evaluate.best={self.best} is not measured. {nearest(self.best, directions)}")
+        self.key = keys[0] if keys else None
+        self.up = bool(keys and directions[keys[0]])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -91,10 +91,15 @@ class Evaluate(Callback):
             logger.info(
                 "iteration %s: %s", f"{trainer.global_step:,}", "  ".join(f"{k} {v}" for k, v in values.items())
             )
-        value = values[self.key].value
-        if self.record is None or (value > self.record if self.up else value < self.record):
-            self.record = value
+        if self.key is not None and self.better(values[self.key].value):
+            self.record = values[self.key].value
             trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / BEST)
+
+    def better(self, value: float) -> bool:
+        """Whether it beats the best so far; NaN never does."""
+        if math.isnan(value):
+            return False
+        return self.record is None or (value > self.record if self.up else value < self.record)
 
     def state_dict(self) -> dict[str, Any]:
         return {"record": self.record}
