@@ -69,7 +69,7 @@ CASES = [
     ("optimizer.generator.lr=-1", "optimizer.generator: Invalid learning rate: -1."),
     # unknown choices
     ("loss=foo", "loss=foo is not a choice. There are: "),
-    ("callback=[foo]", "callback=foo is not a choice. There are: sample_grid, statistics."),
+    ("callback=[foo]", "callback=foo is not a choice. There are: evaluate, sample_grid, statistics, theory."),
     ("callback=[statistics,sample_gird]", "callback=sample_gird is not a choice. Did you mean sample_grid?"),
     ("experiment=foo", "experiment=foo is not a choice. "),
     ("tracking=foo", "tracking=foo is not a choice. There are: none, wandb."),
@@ -251,7 +251,7 @@ RESUME = [
     (newer, "trainer.max_steps=4", "has format 99, and this version of ganduel reads up to"),
     (of_another_program, "trainer.max_steps=4", "is a file of torch, but no checkpoint of ganduel"),
     (no_config, "trainer.max_steps=4", "config.yaml cannot be read"),
-    (None, "trainer.max_steps=2", "has done its 2 iterations. Give a larger trainer.max_steps"),
+    (None, "trainer.max_steps=2", "is at iteration 2 of 2. Give a larger trainer.max_steps"),
     (None, "loss=saturating", "contradicts loss=saturating (the run has nonsaturating)"),
     (None, "seed=3", "contradicts seed=3 (the run has 0)"),
     (None, "k=2 batch_size=16", "contradicts k=2 (the run has 1), batch_size=16 (the run has 8)"),

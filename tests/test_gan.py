@@ -178,10 +178,10 @@ def test_clipping_bounds_the_gradient_and_the_norm_is_that_before_it(gan_of):
 
 
 def test_schedules_step_once_an_iteration_for_each_network(gan_of):
-    gan = gan_of("k=3", "schedule=exponential", "schedule.discriminator.gamma=0.5", "schedule.generator=null")
+    gan = gan_of("k=3", "schedule=exponential", "schedule.discriminator.gamma=0.5", "schedule.generator.gamma=0.9")
     trainer = train(gan, 4)
     rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
-    assert rates == pytest.approx([1e-3 * 0.5**4, 1e-3])
+    assert rates == pytest.approx([1e-3 * 0.5**4, 1e-3 * 0.9**4])
 
 
 def test_batch_norm_in_d_sees_real_and_generated_samples_apart(gan_of):

@@ -112,7 +112,7 @@ def test_a_finished_run_is_extended_by_a_larger_max_steps(command, tmp_path: Pat
     refused = command("resume=short")
     assert (refused.code, refused.err) == (
         1,
-        "error: the run has done its 5 iterations. Give a larger trainer.max_steps to extend it.\n",
+        "error: the run is at iteration 5 of 5. Give a larger trainer.max_steps to extend it.\n",
     )
     assert command("resume=short", "trainer.max_steps=9").code == 0
     assert difference(training_state(load(tmp_path / "short")), training_state(load(tmp_path / "long"))) == []
@@ -137,6 +137,9 @@ def test_contradicting_overrides_are_refused_by_name_and_agreeing_ones_are_not(c
     assert "seed=4 (the run has 3)" in refused.err
     assert "loss=saturating" in refused.err
     assert "k=1" not in refused.err
+    refused = command("resume=run", "experiment=mnist_r1")
+    assert refused.code == 1
+    assert "experiment=mnist_r1" in refused.err
     assert command("resume=run", "seed=3", "loss=nonsaturating", "trainer.max_steps=6").code == 0
 
 

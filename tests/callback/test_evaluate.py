@@ -1,15 +1,18 @@
 """Evaluation during training: when, of which network, what is kept, and that training does not notice."""
 
 import json
+import signal
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from ganduel import checkpoint
 from ganduel.build import build_gan
 from ganduel.callback.evaluate import Evaluate
 from ganduel.callback.save import Save
 from ganduel.callback.statistics import Statistics
+from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import TensorData
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
@@ -155,3 +158,30 @@ def test_user_errors(fit, duel):
     unfit = {"kernel": KernelDistance()}
     with pytest.raises(UserError, match=r"metric\.kernel does not fit TensorData: nothing is known to be its features"):
         fit(callbacks=[Evaluate(unfit)])
+
+
+def test_a_signal_ends_the_evaluation(fit, duel, tmp_path, caplog):
+    """The run is saved and ends as stopped by it; nothing is on record of what was not finished."""
+    stop = StopOnSignal()
+
+    class Signal(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 6:
+                signal.raise_signal(signal.SIGTERM)
+
+    callbacks = [stop, Signal(), Evaluate(metrics()), Save(tmp_path / "checkpoints", 100, {})]
+    with caplog.at_level("INFO", logger="ganduel"):
+        fit(callbacks=callbacks, loggers=[Record(tmp_path)], gan=duel())
+    assert stop.signum == signal.SIGTERM
+    assert not (tmp_path / "metrics.jsonl").exists()
+    assert checkpoint.read(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 6
+    assert "the evaluation is left out" in caplog.text
+
+
+def test_time_of_evaluations_is_left_out_of_trainings(fit, duel, monkeypatch):
+    """What the clocks are told is what the evaluation took."""
+    told = []
+    monkeypatch.setattr(Statistics, "leave_out", lambda self, seconds: told.append(seconds))
+    fit(callbacks=[Statistics(every=3), Evaluate(metrics(), every=3)], gan=duel())
+    assert len(told) == 2
+    assert all(0 < seconds < 60 for seconds in told)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from ganduel.build import build_gan
 from ganduel.callback.finite import Finite
@@ -86,3 +87,16 @@ def test_a_real_divergence_is_caught(fit):
     rates = [f"optimizer.{name}.lr=1.0e+30" for name in ("discriminator", "generator")]
     with pytest.raises(Diverged, match="Try smaller learning rates"):
         fit("optimizer=sgd", *rates, callbacks=[Finite(1, 100)])
+
+
+def test_a_run_that_is_being_stopped_is_looked_at_before_it_is_saved(fit, tiny, images, tmp_path):
+    """The checkpoint of a signal may come at any iteration."""
+
+    class Stop(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            trainer.should_stop = trainer.global_step == 5
+
+    save = Save(tmp_path / "checkpoints", 3, {})
+    with pytest.raises(Diverged, match="in iteration 4"):
+        fit(callbacks=[Stop(), Finite(100, 3), save], gan=poisoned(build_gan(tiny(), images), "loss/d", 4))
+    assert read(newest(tmp_path))["global_step"] == 3

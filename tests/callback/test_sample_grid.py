@@ -5,10 +5,12 @@ import torch
 from lightning.pytorch import Callback
 from PIL import Image
 
+from ganduel import rng
 from ganduel.build import build_gan
 from ganduel.callback.sample_grid import SampleGrid
 from ganduel.data.base import TensorData
 from ganduel.errors import UserError
+from ganduel.picture import generate, tile
 from ganduel.tracking.base import Tracker
 
 
@@ -44,6 +46,22 @@ def test_files_of_a_run(fit, tmp_path):
     with Image.open(folder / names[0]) as grid, Image.open(folder / "progress.gif") as animation:
         assert grid.size == (3 * 3 + 2 * 2, 2 * 2 + 2)  # three by two tiles of 3×2 pixels, two between them
         assert animation.n_frames == 4
+
+
+def test_picture_is_of_the_average_on_the_runs_own_noise(fit, tiny, images, tmp_path):
+    """Not of G itself, and not on another seed's noise."""
+    gan = build_gan(tiny("seed=3", "optimizer.generator.lr=0.1"), images)
+    fit(callbacks=[SampleGrid(n=4)], gan=gan)
+
+    def picture(net, seed):
+        noise = gan.generator.draw(4, rng.generator(seed, "grid"))
+        return tile(generate(net, noise)).tobytes()
+
+    with Image.open(tmp_path / "samples" / "iteration_00000006.png") as drawn:
+        found = drawn.tobytes()
+    assert found == picture(gan.ema.net, 3)
+    assert found != picture(gan.generator, 3)
+    assert found != picture(gan.ema.net, 0)
 
 
 def test_the_noise_stays_the_same(fit, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning.pytorch import Callback
 
 from ganduel.callback.statistics import BINS, Statistics, gather_columns, log_histograms, statistics
 from ganduel.tracking.base import Tracker
@@ -130,3 +131,41 @@ def test_seconds_go_on_after_a_resume():
     callback.load_state_dict({"seconds": 100.0})
     callback.on_train_start(SimpleNamespace(lightning_module=SimpleNamespace(images_seen=0)), None)
     assert 100 <= callback.state_dict()["seconds"] < 101
+
+
+class Tick(Callback):
+    """A clock that gains a second an iteration."""
+
+    now = 0.0
+
+    def on_train_batch_start(self, *_):
+        self.now += 1
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    tick = Tick()
+    monkeypatch.setattr("ganduel.callback.statistics.time", SimpleNamespace(monotonic=lambda: tick.now))
+    return tick
+
+
+def test_speed_is_that_since_the_last_row(fit, clock):
+    """In a second an iteration, k times a batch of 4."""
+    ear = Ear()
+    fit("k=3", callbacks=[clock, Statistics(every=2)], loggers=[ear])
+    assert [row["speed/images_per_second"] for _, row in ear.rows] == [12, 12, 12, 12]
+    assert [row["seconds"] for _, row in ear.rows] == [1, 2, 4, 6]
+
+
+def test_what_is_left_out_is_not_counted(fit, clock):
+    """Nine seconds of something else in each iteration."""
+    ear, statistics = Ear(), Statistics(every=2)
+
+    class Else(Callback):
+        def on_train_batch_end(self, *_):
+            clock.now += 9
+            statistics.leave_out(9.0)
+
+    fit(callbacks=[clock, Else(), statistics], loggers=[ear])
+    assert [row["seconds"] for _, row in ear.rows] == [1, 2, 4, 6]
+    assert {row["speed/images_per_second"] for _, row in ear.rows} == {4}

@@ -57,6 +57,13 @@ def test_orders_differ_between_epochs_and_seeds():
     assert tuple(range(50)) not in orders
 
 
+def test_an_order_that_is_kept_is_not_taken_for_another_seeds():
+    """One object that serves several runs of a process."""
+    data = points(20)
+    assert rows(data, 0, 0, 20) != rows(data, 1, 0, 20)
+    assert rows(data, 1, 0, 20) == rows(points(20), 1, 0, 20)
+
+
 def test_left_over_samples_get_their_turn():
     """10 samples in minibatches of 4 leave 2 an epoch, others each time."""
     data = points(10)

@@ -117,6 +117,58 @@ def test_mode_of_the_generator_is_kept():
     assert generator.training
 
 
+def test_batch_norm_runs_in_evaluation_mode():
+    """On statistics of its training, not of the batch that is evaluated; and its statistics stay."""
+
+    class Normed(Replay):
+        def __init__(self, samples):
+            super().__init__(samples)
+            self.norm = torch.nn.BatchNorm1d(2, affine=False)
+
+        def forward(self, z):
+            return self.norm(super().forward(z))
+
+    samples = Ring8().reference("train", 60) * 3
+    generator = Normed(samples).train()
+    found = Evaluation(Ring8(), [FrechetDistance(samples=60)])(generator)["fd/points_60"].value
+    plain = Evaluation(Ring8(), [FrechetDistance(samples=60)])(Replay(samples))["fd/points_60"].value
+    assert found == pytest.approx(plain, rel=1e-4)  # as mean 0 and variance 1 are where a BatchNorm starts
+    assert generator.norm.num_batches_tracked == 0
+
+
+def test_real_sets_of_draws_and_floors_are_all_different():
+    """Also where the data have one split alone."""
+    asked = []
+
+    class Listening(Ring8):
+        splits = ("train",)
+
+        def reference(self, split, n, draw=0):
+            asked.append((split, draw))
+            return super().reference(split, n, draw)
+
+    Evaluation(Listening(), [FrechetDistance(samples=20)], draws=3).prepare()
+    assert len(asked) == len(set(asked)) == 6
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_each_metric_gets_its_number_of_samples_from_all_ranks(monkeypatch, ranks):
+    """Metrics of several sizes at once, none of them a multiple of the batch or of the ranks."""
+    counts = {77: 0, 501: 0, 1203: 0}
+    update = FrechetDistance.update
+
+    def count(self, features, real):
+        counts[self.samples] += len(features)
+        update(self, features, real)
+
+    monkeypatch.setattr(FrechetDistance, "update", count)
+    for rank in range(ranks):
+        evaluation = Evaluation(Ring8(), [FrechetDistance(samples=n) for n in counts], share=(rank, ranks))
+        made = evaluation.generated(Replay(torch.rand(1203, 2)), 0)
+        evaluation.gather(evaluation.metrics, made, False, lambda n: None)
+    assert counts == {77: 77, 501: 501, 1203: 1203}
+
+
 def test_metrics_of_other_sizes_take_the_first_samples():
     world = Ring8("pacgan")
     samples = torch.cat([world.reference("train", 300), torch.full((700, 2), 9.0)])

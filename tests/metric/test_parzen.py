@@ -47,6 +47,23 @@ def test_points_have_no_validation_images():
     assert not Parzen.automatic
 
 
+def test_sigma_is_chosen_on_the_first_thousand_validation_images(digits, monkeypatch):
+    """Of the last 10,000 training images, and of no others."""
+    seen = []
+
+    def choose(samples, points, sigmas):
+        seen.append(points)
+        return 0.2
+
+    monkeypatch.setattr("ganduel.metric.parzen.choose_sigma", choose)
+    metric = Parzen(samples=50)
+    metric.fit_to(digits)
+    metric.update(torch.rand(5, 784), real=True)
+    metric.update(torch.rand(5, 784), real=False)
+    metric.compute()
+    torch.testing.assert_close(seen[0], digits.images("validation")[:1000].flatten(1) / 255)
+
+
 def test_sigma_is_not_chosen_on_the_test_images(digits):
     """Other real samples leave it as it is."""
     fake = digits.reference("train", 100).flatten(1) / 255

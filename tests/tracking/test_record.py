@@ -174,3 +174,13 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "old"
+
+
+def test_a_protocol_is_written_once_and_again_when_it_changes(tmp_path):
+    """As after an upgrade between two parts of a run."""
+    record = Record(tmp_path)
+    for step, word in ((2, "a"), (4, "a"), (6, "b"), (8, "b")):
+        record.log_protocols({"fd/points_2k": {"hash": word, "samples": 2000}}, step=step)
+    found = rows(tmp_path / "protocols.jsonl")
+    assert [(row["iteration"], row["hash"]) for row in found] == [(2, "a"), (6, "b")]
+    assert found[0] == {"iteration": 2, "hash": "a", "samples": 2000, "metric": "fd/points_2k"}

@@ -24,6 +24,13 @@ def geometric(n: int, first: int, growth: float) -> bool:
     return any(round(first * growth**j) == n for j in (i - 1, i, i + 1))
 
 
+class Clocked:
+    """A callback that tells how long training takes."""
+
+    def leave_out(self, seconds: float) -> None:
+        """Do not count seconds that have just gone into something else."""
+
+
 def gan_of(trainer: Trainer) -> GAN:
     """The module in training, which is a GAN."""
     return cast(GAN, trainer.lightning_module)

@@ -10,18 +10,21 @@ the same to the bit with it or without. All ranks take part.
 
 import logging
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganduel.callback.base import gan_of, log, trackers
+from ganduel.callback.base import Clocked, gan_of, log, trackers
 from ganduel.callback.progress import ProgressBar
+from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST
 from ganduel.errors import UserError, nearest
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.evaluation import Evaluation, Value
+from ganduel.metric.evaluation import Evaluation, Value, Watch
+from ganduel.model.base import Generator
 
 logger = logging.getLogger("ganduel")
 
@@ -81,16 +84,25 @@ class Evaluate(Callback):
 
     def evaluate(self, trainer: Trainer) -> None:
         """Measure, log, and keep the checkpoint if it is the best."""
-        progress = next((c for c in trainer.callbacks if isinstance(c, ProgressBar)), ProgressBar(None))  # pyright: ignore[reportAttributeAccessIssue]
-        with progress.second("evaluating", self.evaluation.total) as watch:
-            values = self.evaluation(gan_of(trainer).sampler, watch)  # pyright: ignore[reportArgumentType]
+        callbacks = cast(list[Callback], getattr(trainer, "callbacks", []))
+        bar = next((c for c in callbacks if isinstance(c, ProgressBar)), ProgressBar(None))
+        stop = next((c for c in callbacks if isinstance(c, StopOnSignal)), None)
+        started = time.monotonic()
+        try:
+            with bar.second("evaluating", self.evaluation.total) as advance:
+                values = self.evaluation(cast(Generator, gan_of(trainer).sampler), watched(advance, stop, trainer))
+        except Interrupted:
+            logger.info("the evaluation is left out; ganduel evaluate makes it later")
+            return
+        for callback in callbacks:
+            if isinstance(callback, Clocked):
+                callback.leave_out(time.monotonic() - started)
         if trainer.is_global_zero:
             log(trainer, row(values))
             for tracker in trackers(trainer):
                 tracker.log_protocols(self.evaluation.protocols, step=trainer.global_step)
-            logger.info(
-                "iteration %s: %s", f"{trainer.global_step:,}", "  ".join(f"{k} {v}" for k, v in values.items())
-            )
+            lines = "".join(f"\n  {key:32} {value}" for key, value in values.items())
+            logger.info("iteration %s, evaluated:%s", f"{trainer.global_step:,}", lines)
         if self.key is not None and self.better(values[self.key].value):
             self.record = values[self.key].value
             trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / BEST)
@@ -106,6 +118,22 @@ class Evaluate(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.record = state_dict["record"]
+
+
+class Interrupted(Exception):
+    """A signal came that ends the run."""
+
+
+def watched(advance: Watch, stop: StopOnSignal | None, trainer: Trainer) -> Watch:
+    """Tells the bar of each advance, and gives up on a signal; of several ranks none may, as the others would wait."""
+
+    def watch(n: int) -> None:
+        advance(n)
+        if stop is not None and stop.noted and trainer.world_size == 1:
+            stop.on_train_batch_end(trainer, trainer.lightning_module, None, None, 0)
+            raise Interrupted
+
+    return watch
 
 
 def row(values: Mapping[str, Value]) -> dict[str, float]:

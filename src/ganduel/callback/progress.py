@@ -9,12 +9,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ganduel.callback.base import gan_of
+from ganduel.callback.base import Clocked, gan_of
 
 SHOWN = ("loss/d", "loss/g", "d/real", "d/fake")
 
 
-class ProgressBar(Callback):
+class ProgressBar(Callback, Clocked):
     """Shows how far the run is, with the last row of its statistics.
 
     Args:
@@ -62,6 +62,10 @@ class ProgressBar(Callback):
             self.bar.update(self.task, completed=trainer.global_step, description=text)
         else:
             self.console.print(f"iteration {trainer.global_step:,}/{trainer.max_steps:,}  {text}")
+
+    def leave_out(self, seconds: float) -> None:
+        if getattr(self, "on", False):
+            self.started += seconds
 
     @contextmanager
     def second(self, unit: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -20,14 +20,14 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ganduel.callback.base import due, gan_of, log, trackers
+from ganduel.callback.base import Clocked, due, gan_of, log, trackers
 from ganduel.errors import UserError
 from ganduel.gan import total_norm
 
 BINS = 32
 
 
-class Statistics(Callback):
+class Statistics(Callback, Clocked):
     """Logs a row of statistics at iteration 1, every `every` iterations, and at the last."""
 
     def __init__(self, every: int):
@@ -67,6 +67,10 @@ class Statistics(Callback):
         rate = (images - self.row_images) / (now - self.row_time)
         self.row_time, self.row_images = now, images
         return {"speed/images_per_second": rate, "seconds": self.total(now)}
+
+    def leave_out(self, seconds: float) -> None:
+        self.started += seconds
+        self.row_time += seconds
 
     def total(self, now: float) -> float:
         """Seconds of training so far, those before a resume included."""

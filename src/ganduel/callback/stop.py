@@ -38,6 +38,11 @@ class StopOnSignal(Callback):
         for signum in SIGNALS:  # not in setup: Lightning sets handlers of its own in between
             signal.signal(signum, self._note)
 
+    @property
+    def noted(self) -> bool:
+        """Whether a signal has come to this process that no end of an iteration has acted on yet."""
+        return self._noted != 0 and self.signum is None
+
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self._noted == signum == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: at once

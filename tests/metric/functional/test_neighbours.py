@@ -178,3 +178,12 @@ def test_all_at_once_are_the_same(k, k_coverage):
     real, fake = torch.randn(1300, 4), torch.randn(1100, 4) * 0.7
     apart = (*precision_recall(real, fake, k), *density_coverage(real, fake, k_coverage))
     torch.testing.assert_close(torch.stack(neighbourhood(real, fake, k, k_coverage)), torch.stack(apart))
+
+
+def test_order_among_near_points_beside_a_far_one():
+    """Distances far below what products can tell, since one point is far: their order comes from differences."""
+    near = torch.randn(60, 3, dtype=torch.float64) * 1e-9
+    x = torch.cat([near, torch.full((1, 3), 1e3, dtype=torch.float64)])
+    exact = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").sort().values
+    for k, found in zip((1, 3), radii(x, 1, 3), strict=True):
+        torch.testing.assert_close(found, exact[:, k], rtol=1e-12, atol=0)

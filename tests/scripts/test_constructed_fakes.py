@@ -1,0 +1,28 @@
+"""The faults are what their names say."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganduel.data.mnist import MNIST
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    yield importlib.import_module("constructed_fakes").fakes(MNIST(), 300)
+    del sys.modules["constructed_fakes"]
+
+
+def test_each_has_its_fault(fakes):
+    real, blurred, shifted, without, memorised = fakes.values()
+    assert all(len(images) == 300 for images in fakes.values())
+    assert blurred.std() < 0.9 * real.std()
+    assert blurred.mean().item() == pytest.approx(real.mean().item(), abs=0.05)
+    assert (shifted[..., 2:] == real[..., :-2]).all()
+    assert len(memorised.flatten(1).unique(dim=0)) == 100
+    assert len(without.flatten(1).unique(dim=0)) == 300
