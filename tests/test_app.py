@@ -65,3 +65,21 @@ def test_a_fault_of_the_program_shows_its_trace(alone, capsys):
     assert ended.value.code == 1
     assert "Traceback" in printed
     assert printed.splitlines()[-1].startswith("error: this is a fault of the program")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--loss=saturating"], "--loss is no flag. Options have no dashes: loss=saturating. See --help."),
+        (["seed=1", "--foo"], "--foo is no flag. Options are written as name=value. See --help."),
+        (["--multi", "--cfg", "job", "--config-dir=x", "-m", "seed=1"], None),
+    ],
+)
+def test_words_with_dashes_that_are_no_flags(words, line):
+    assert app.unknown_flag(words) == line
+
+
+def test_an_unknown_flag_ends_in_one_line(command):
+    outcome = command("--los=saturating")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == "error: --los is no flag. Options have no dashes: los=saturating. See --help.\n"

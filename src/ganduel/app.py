@@ -26,6 +26,10 @@ from ganduel.help import choices, option
 
 log = logging.getLogger("ganduel")
 
+# Those of Hydra that have a long name.
+FLAGS = ("help", "hydra-help", "version", "cfg", "resolve", "package", "run", "multirun", "shell-completion",
+         "config-path", "config-name", "config-dir", "experimental-rerun", "info")  # fmt: skip
+
 
 def prepare() -> None:
     """Make schema and resolvers known, let errors reach `run` as they are, and find a user's modules from here."""
@@ -45,8 +49,20 @@ def flags_first(words: Sequence[str]) -> list[str]:
     return [word for word in words if word not in overrides] + overrides
 
 
+def unknown_flag(words: Sequence[str]) -> str | None:
+    """In one line, that a word with dashes is none of Hydra's flags, which may be shortened; None if there is none."""
+    for word in words:
+        name, equals, _ = word.removeprefix("--").partition("=")
+        if word.startswith("--") and not any(flag.startswith(name) for flag in FLAGS):
+            advice = f"Options have no dashes: {word[2:]}" if equals else "Options are written as name=value"
+            return f"--{name} is no flag. {advice}. See --help."
+    return None
+
+
 def run(main: Callable[[], Any]) -> None:
     """Run Hydra's main function; what the user got wrong becomes one line and exit code 1."""
+    if (message := unknown_flag(sys.argv[1:])) is not None:
+        fail(message)
     signal.signal(signal.SIGTERM, pass_on)
     try:
         main()

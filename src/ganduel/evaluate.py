@@ -107,7 +107,7 @@ def plain(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, 
 
 def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapping[str, Value]]) -> Table:
     """Runs, with the floor as the last of them, against metrics: of up to two runs each is a column, of more a row."""
-    names = [f"{path} ({source.iteration:,})" for path, source in zip(paths, sources, strict=True)]
+    names = [f"{name} ({source.iteration:,})" for name, source in zip(short(paths), sources, strict=True)]
     columns = [[cell(value) for value in values.values()] for values in found]
     floor = [number(value.floor) for value in found[0].values()]
     view = Table(caption="(iterations); floor: real samples in the place of generated ones", caption_justify="left")
@@ -126,6 +126,12 @@ def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapp
         view.add_section()
         view.add_row("floor", *floor)
     return view
+
+
+def short(paths: Sequence[Path]) -> list[str]:
+    """The runs' names: of a checkpoint with its file, and the whole paths where names alone would not tell them apart."""
+    names = [path.name if path.is_dir() else f"{path.resolve().parent.parent.name}/{path.name}" for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def cell(value: Value) -> str:
