@@ -129,7 +129,7 @@ def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapp
 
 
 def short(paths: Sequence[Path]) -> list[str]:
-    """The runs' names: of a checkpoint with its file, and the whole paths where names alone would not tell them apart."""
+    """The runs' names, of a checkpoint with its file; whole paths where names do not tell the runs apart."""
     names = [path.name if path.is_dir() else f"{path.resolve().parent.parent.name}/{path.name}" for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 

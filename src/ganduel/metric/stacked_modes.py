@@ -4,11 +4,13 @@
 nats. Real stacks give 1,000 modes and, as 26 a class are few, a reverse_kl near 0.02 rather than 0.
 """
 
+from typing import cast
+
 import torch
 
 from ganduel.data.base import Data
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.features import FakeFeatures, Features, extractor
+from ganduel.metric.features import ClassifierFeatures, FakeFeatures, Features, extractor
 from ganduel.metric.functional.modes import class_coverage
 from ganduel.types import Scalar
 
@@ -32,7 +34,7 @@ class StackedModes(SampleMetric):
 
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
         assert self.features is not None
-        labels = extractor(self.features, fake.device).classes(fake)
+        labels = cast(ClassifierFeatures, extractor(self.features, fake.device)).classes(fake)
         found = class_coverage(labels, self.classes)
         values = {"modes": found.modes, "reverse_kl": found.reverse_kl}
         return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}
