@@ -1,6 +1,7 @@
 """How the program ends: exit codes, one line for what the user got wrong, and a report on a sweep."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,12 @@ import pytest
 from ganduel import app
 from ganduel.errors import Diverged, UserError
 from ganduel.folder import Folder
+
+
+@pytest.fixture(autouse=True)
+def plain_command(monkeypatch):
+    """As if train.py had been called without a word."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
 
 
 @pytest.fixture

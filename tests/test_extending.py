@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small import EVALUATION
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--config-dir", "my_conf", "tracking=none", "trainer.accelerator=cpu", "trainer.max_steps=2"]
@@ -38,8 +39,8 @@ def summary(folder):
 @pytest.mark.parametrize(
     "words",
     [
-        ["loss=least_squares", *SMALL],
-        ["penalty=flat_on_fakes", *SMALL],
+        ["loss=least_squares", *SMALL, *EVALUATION],
+        ["penalty=flat_on_fakes", *SMALL, *EVALUATION],
         ["data=ring", "model=quadratic"],
         ["data=ring", *SMALL],
         ["data=spiral", "metric=[radius_gap]", *SMALL],
@@ -67,7 +68,7 @@ def test_own_parts_train(command, example, words):
         ("loss=broken", "loss/broken.yaml, line 3, is not YAML: "),
         ("experiment=mistyped", "batchsize is not an option. Did you mean batch_size?"),
         ("loss=least_square", "loss=least_square is not a choice. Did you mean least_squares?"),
-        ("experiment=rings", "experiment=rings is not a choice. Did you mean ring?"),
+        ("experiment=rings", "experiment=rings is not a choice. Did you mean ring or "),
         ("loss=nowhere", "loss._target_=my_gan.Nowhere cannot be imported: "),
         ("data=ring trainer.max_epochs=1", "this data set never ends"),
     ],

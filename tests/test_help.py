@@ -17,7 +17,7 @@ def test_every_group_and_every_choice_is_named(command):
     text = command("--help").out
     listed = {}
     for line in text[text.index("Groups") : text.index("Options")].splitlines():
-        if found := re.match(r"  (\w+)=\S+ +(.+)", line):
+        if found := re.match(r"  (\w+)=\S+ *(.*)", line):  # names follow, or begin on the next line
             group, names = found[1], found[2]
         elif found := re.match(r" {10,}(\S.+)", line):
             names = found[1]

@@ -32,6 +32,9 @@ def choices(*, _root_: DictConfig) -> str:
         if group == "hydra" or not names:
             continue
         choice = chosen.get(group) or shown(OmegaConf.create(list(_root_.get(group) or [])) or None)  # several: by key
-        entry = f"  {group + '=' + choice:<{WIDTH}}{', '.join(names)}"
-        lines += textwrap.wrap(entry, 110, subsequent_indent=" " * (WIDTH + 2))
+        head, indent = f"  {group}={choice}", " " * (WIDTH + 2)
+        if len(head) >= len(indent):
+            lines.append(head)
+            head = ""
+        lines += textwrap.wrap(head.ljust(len(indent)) + ", ".join(names), 110, subsequent_indent=indent)
     return "\n".join(lines)
