@@ -66,6 +66,7 @@ def test_two_ranks_equal_one(tmp_path: Path, words: tuple[str, ...]):
             assert two[key] == pytest.approx(one[key], rel=1e-5, abs=1e-7), key
 
 
+@pytest.mark.slow
 def test_a_wrong_average_would_be_seen(tmp_path: Path):
     """The bound above is no formality: another batch size, as if one rank were alone, is off by far more."""
     whole, half = train(tmp_path / "whole"), train(tmp_path / "half", "batch_size=4")
