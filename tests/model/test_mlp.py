@@ -45,9 +45,9 @@ def test_batch_of_one_gives_one_logit():
 @pytest.mark.parametrize("norm", NORMS)
 def test_layers_come_in_order(norm):
     """Linear, norm, activation of each hidden width, and a bare Linear at the end."""
-    kinds = [type(module) for module in mlp.stack([4, 5, 6], "relu", norm)]
+    kinds = [type(module) for module in mlp.Layers("relu", norm).stack([4, 5, 6])]
     between = {"batch": [nn.BatchNorm1d], "layer": [nn.LayerNorm]}.get(norm, [])
-    linear = nn.Linear if norm != "spectral" else type(mlp.linear(1, 1, "spectral"))
+    linear = nn.Linear if norm != "spectral" else type(mlp.Layers(norm="spectral").linear(1, 1))
     assert [kind.__name__ for kind in kinds] == [kind.__name__ for kind in [linear, *between, nn.ReLU] * 2]
     d = MLPDiscriminator((4,), hidden=[5, 6], norm=norm)
     assert [(layer.in_features, layer.out_features) for layer in linears(d)] == [(4, 5), (5, 6), (6, 1)]
@@ -81,9 +81,9 @@ def test_spectral_norm_holds_the_largest_singular_value_at_one():
 
 def test_batch_norm_normalises_the_batch_and_layer_norm_the_sample():
     x = 3 * torch.randn(64, 5) + 2
-    batch = nn.Sequential(*mlp.stack([5, 7], "relu", "batch")[:2])(x)
+    batch = nn.Sequential(*mlp.Layers("relu", "batch").stack([5, 7])[:2])(x)
     torch.testing.assert_close(batch.mean(0), torch.zeros(7), atol=1e-5, rtol=0)
-    layer = nn.Sequential(*mlp.stack([5, 7], "relu", "layer")[:2])(x)
+    layer = nn.Sequential(*mlp.Layers("relu", "layer").stack([5, 7])[:2])(x)
     torch.testing.assert_close(layer.mean(1), torch.zeros(64), atol=1e-5, rtol=0)
     assert not torch.allclose(layer.mean(0), torch.zeros(7), atol=1e-2)
 

@@ -16,6 +16,7 @@ LeakyReLU with slope 0.2 in both networks is of Radford et al. 2015 (arXiv:1511.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -91,14 +92,15 @@ class MLPGenerator(Generator):
         init_scale: float | None = None,
     ):
         super().__init__(noise_dim, noise)
-        check("model.generator", hidden, activation, norm, pieces, init, init_scale)
+        layers = Layers(activation, norm, pieces, init, init_scale)
+        layers.check("model.generator", hidden)
         if output not in get_args(Output):
             raise UserError(f"model.generator.output={output} is not known. {nearest(output, get_args(Output))}")
         if output == "auto":
             output = "tanh" if len(shape) == 3 else "identity"
         self.net = nn.Sequential(
-            *stack([noise_dim, *hidden], activation, norm, pieces, init, init_scale),
-            linear([noise_dim, *hidden][-1], math.prod(shape), norm, init, init_scale),
+            *layers.stack([noise_dim, *hidden]),
+            layers.linear([noise_dim, *hidden][-1], math.prod(shape)),
             OUTPUTS[output](),
             nn.Unflatten(1, tuple(shape)),
         )
@@ -124,7 +126,8 @@ class MLPDiscriminator(Discriminator):
         pixels: Pixels = "signed",
     ):
         super().__init__()
-        check("model.discriminator", hidden, activation, norm, pieces, init, init_scale)
+        layers = Layers(activation, norm, pieces, init, init_scale)
+        layers.check("model.discriminator", hidden)
         for key, p in (("dropout", dropout), ("input_dropout", input_dropout)):
             if not 0 <= p < 1:
                 raise UserError(f"model.discriminator.{key}={p} is the share dropped: at least 0 and below 1.")
@@ -135,74 +138,65 @@ class MLPDiscriminator(Discriminator):
             nn.Flatten(),
             *([UnitRange()] if pixels == "unit" else []),
             *([Dropout(input_dropout)] if input_dropout else []),
-            *stack(widths, activation, norm, pieces, init, init_scale, dropout),
-            linear(widths[-1], 1, norm, init, init_scale),
+            *layers.stack(widths, dropout),
+            layers.linear(widths[-1], 1),
         )
 
     def forward(self, x: Samples) -> Logits:
         return self.net(x).squeeze(1)
 
 
-def stack(
-    widths: Sequence[int],
-    activation: str,
-    norm: Norm,
-    pieces: int = 5,
-    init: Init = "default",
-    init_scale: float | None = None,
-    dropout: float = 0.0,
-) -> list[nn.Module]:
-    """The hidden layers between the given widths."""
-    layers: list[nn.Module] = []
-    for fan_in, width in pairwise(widths):
-        fan_out = width * pieces if activation == "maxout" else width
-        layers.append(linear(fan_in, fan_out, norm, init, init_scale))
-        if norm == "batch":
-            layers.append(nn.BatchNorm1d(fan_out))
-        elif norm == "layer":
-            layers.append(nn.LayerNorm(fan_out))
-        layers.append(Maxout(pieces) if activation == "maxout" else ACTIVATIONS[activation]())
-        if dropout:
-            layers.append(Dropout(dropout))
-    return layers
+@dataclass(frozen=True)
+class Layers:
+    """How the layers of one network are made, by the options of that name."""
 
+    activation: Activation = "leaky_relu"
+    norm: Norm = "none"
+    pieces: int = 5
+    init: Init = "default"
+    init_scale: float | None = None
 
-def linear(fan_in: int, fan_out: int, norm: Norm, init: Init = "default", init_scale: float | None = None) -> nn.Module:
-    """A Linear layer, its largest singular value held at 1 where the norm is spectral."""
-    layer = nn.Linear(fan_in, fan_out)
-    if init_scale is not None:
-        nn.init.zeros_(layer.bias)
-        if init == "uniform":
-            nn.init.uniform_(layer.weight, -init_scale, init_scale)
-        else:
-            nn.init.normal_(layer.weight, std=init_scale)
-    return spectral_norm(layer) if norm == "spectral" else layer
+    def check(self, network: str, hidden: Sequence[int]) -> None:
+        """Refuse what no network can be built from."""
+        for width in hidden:
+            if width < 1:
+                found = f"{network}.hidden={list(hidden)}"
+                raise UserError(f"{found}: a width of {width} leaves no layer. Widths start at 1.")
+        for key, choices in (("activation", Activation), ("norm", Norm), ("init", Init)):
+            if (value := getattr(self, key)) not in get_args(choices):
+                raise UserError(f"{network}.{key}={value} is not known. {nearest(value, get_args(choices))}")
+        if self.pieces < 1:
+            raise UserError(f"{network}.pieces={self.pieces}: a maxout unit has at least 1, and 5 in the paper.")
+        scale = self.init_scale
+        if (self.init == "default") != (scale is None):
+            found = f"{network}.init={self.init} with {network}.init_scale={'null' if scale is None else scale}"
+            raise UserError(f"{found}: uniform and normal have a scale, default has none.")
+        if scale is not None and not scale > 0:
+            raise UserError(f"{network}.init_scale={scale} must be positive, or all units of a layer stay the same.")
 
+    def stack(self, widths: Sequence[int], dropout: float = 0.0) -> list[nn.Module]:
+        """The hidden layers between the given widths."""
+        layers: list[nn.Module] = []
+        for fan_in, width in pairwise(widths):
+            maxout = self.activation == "maxout"
+            fan_out = width * self.pieces if maxout else width
+            layers.append(self.linear(fan_in, fan_out))
+            if self.norm == "batch":
+                layers.append(nn.BatchNorm1d(fan_out))
+            elif self.norm == "layer":
+                layers.append(nn.LayerNorm(fan_out))
+            layers.append(Maxout(self.pieces) if maxout else ACTIVATIONS[self.activation]())
+            if dropout:
+                layers.append(Dropout(dropout))
+        return layers
 
-def check(
-    network: str,
-    hidden: Sequence[int],
-    activation: str,
-    norm: str,
-    pieces: int,
-    init: str,
-    init_scale: float | None,
-) -> None:
-    """Refuse what no network can be built from."""
-    for width in hidden:
-        if width < 1:
-            raise UserError(f"{network}.hidden={list(hidden)}: a width of {width} leaves no layer. Widths start at 1.")
-    for key, value, choices in (
-        ("activation", activation, get_args(Activation)),
-        ("norm", norm, get_args(Norm)),
-        ("init", init, get_args(Init)),
-    ):
-        if value not in choices:
-            raise UserError(f"{network}.{key}={value} is not known. {nearest(value, choices)}")
-    if pieces < 1:
-        raise UserError(f"{network}.pieces={pieces}: a maxout unit has at least 1, and 5 in the paper.")
-    if (init == "default") != (init_scale is None):
-        found = f"{network}.init={init} with {network}.init_scale={'null' if init_scale is None else init_scale}"
-        raise UserError(f"{found}: uniform and normal have a scale, default has none.")
-    if init_scale is not None and not init_scale > 0:
-        raise UserError(f"{network}.init_scale={init_scale} must be positive, or all units of a layer stay the same.")
+    def linear(self, fan_in: int, fan_out: int) -> nn.Module:
+        """A Linear layer, its largest singular value held at 1 where the norm is spectral."""
+        layer = nn.Linear(fan_in, fan_out)
+        if self.init_scale is not None:
+            nn.init.zeros_(layer.bias)
+            if self.init == "uniform":
+                nn.init.uniform_(layer.weight, -self.init_scale, self.init_scale)
+            else:
+                nn.init.normal_(layer.weight, std=self.init_scale)
+        return spectral_norm(layer) if self.norm == "spectral" else layer
