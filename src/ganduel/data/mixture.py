@@ -40,6 +40,7 @@ class Mixture(Data):
         self.sigma = sigma
         self.shape = (self.centres.shape[1],)
         self.device = torch.device("cpu")
+        self.placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}  # the centres, where and as they were needed
 
     def to(self, device: torch.device) -> None:
         self.device = torch.device(device)
@@ -56,7 +57,9 @@ class Mixture(Data):
         dtype, device = torch.get_default_dtype(), generator.device
         component = torch.randint(len(self.centres), (n,), generator=generator, device=device)
         noise = torch.randn(n, *self.shape, generator=generator, dtype=dtype, device=device)
-        return self.centres.to(device, dtype)[component] + self.sigma * noise
+        if (device, dtype) not in self.placed:
+            self.placed[device, dtype] = self.centres.to(device, dtype)
+        return self.placed[device, dtype][component] + self.sigma * noise
 
     def log_prob(self, x: Float[Tensor, "*n d"]) -> LogDensity:
         """Log p(x) in nats a point, in the type of x."""
