@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra._internal.utils import get_args_parser
 
 from ganduel import app
 from ganduel.errors import Diverged, UserError
@@ -90,3 +91,9 @@ def test_an_unknown_flag_ends_in_one_line(command):
     outcome = command("--los=saturating")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == "error: --los is no flag. Options have no dashes: los=saturating. See --help.\n"
+
+
+def test_flags_are_hydras():
+    """All its long ones: a new version may bring more."""
+    names = {name for action in get_args_parser()._actions for name in action.option_strings if name.startswith("--")}
+    assert {f"--{flag}" for flag in app.FLAGS} == names
