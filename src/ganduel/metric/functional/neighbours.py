@@ -75,7 +75,7 @@ def density_coverage(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: 
 def neighbourhood(
     real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: int = 3, k_coverage: int = 5
 ) -> Neighbourhood:
-    """`precision_recall` and `density_coverage` at once, in little more than half of their time."""
+    """`precision_recall` and `density_coverage` at once, in two thirds of their time."""
     real, fake = enough(real, fake, max(k, k_coverage))
     near, far = radii(real, k, k_coverage)
     balls, of_fake, wide = hold(real, fake, near[:, None], radii(fake, k)[0], far[:, None])
