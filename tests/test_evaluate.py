@@ -110,4 +110,4 @@ def test_generator_that_gives_nan(train, capsys):
     saved = torch.load(path, weights_only=True)
     saved["state_dict"] = {k: torch.full_like(v, torch.nan) for k, v in saved["state_dict"].items()}
     torch.save(saved, path)
-    assert "G gives NaN or infinity: there is nothing to measure" in error(capsys, folder, *ARGUMENTS)
+    assert "G gives NaN or infinity: the run diverged" in error(capsys, folder, *ARGUMENTS)

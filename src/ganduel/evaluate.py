@@ -6,14 +6,12 @@ that fit the data, unless some are named.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from ganduel import checkpoint as checkpoints
@@ -21,11 +19,10 @@ from ganduel import schema
 from ganduel.build import build
 from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.evaluation import Evaluation, Value, Watch, named, number, record
-from ganduel.sample import Source, choose_device, load
+from ganduel.metric.evaluation import Evaluation, Value, named, number
+from ganduel.sample import Source, bar, choose_device, load
 
 log = logging.getLogger("ganduel")
-PATIENCE = 2.0  # seconds before a progress bar appears
 
 
 def evaluate(
@@ -102,7 +99,8 @@ def brief(node: Mapping[str, Any]) -> str:
 
 def plain(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, Any]:
     """One run's results in plain containers."""
-    return {"path": str(path), "iteration": source.iteration, "weights": source.name, "metrics": record(values)}
+    metrics = {key: asdict(value) for key, value in values.items()}
+    return {"path": str(path), "iteration": source.iteration, "weights": source.name, "metrics": metrics}
 
 
 def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapping[str, Value]]) -> Table:
@@ -137,20 +135,3 @@ def short(paths: Sequence[Path]) -> list[str]:
 def cell(value: Value) -> str:
     """19.8, or 19.8 ± 0.2."""
     return number(value.value) + ("" if value.error is None else f" ± {number(value.error)}")
-
-
-@contextmanager
-def bar(title: str, total: int) -> Iterator[Watch]:
-    """A progress bar on the terminal, once it takes more than a moment."""
-    view = Progress(console=(console := Console(stderr=True)), transient=True, disable=not console.is_terminal)
-    task, begun = view.add_task(title, total=total), monotonic()
-
-    def watch(n: int) -> None:
-        if not view.live.is_started and monotonic() - begun > PATIENCE:
-            view.start()
-        view.advance(task, n)
-
-    try:
-        yield watch
-    finally:
-        view.stop()

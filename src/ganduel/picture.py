@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganduel.data.base import denormalise
+from ganduel.errors import UserError
 from ganduel.types import Bytes, Images
 
 GAP = 2  # pixels between two tiles
@@ -52,6 +53,24 @@ def generate(generator: nn.Module, noise: Tensor, batch: int = 500) -> Tensor:
     like = next(generator.parameters(), noise)  # its device and type
     with evaluating(generator):
         return torch.cat([generator(z.to(like)).float().cpu() for z in noise.split(batch)])
+
+
+def render(generator: nn.Module, noise: Tensor, shape: Sequence[int], batch: int = 500, name: str = "G") -> Tensor:
+    """G's samples for the noise as a file would hold them: images as bytes, all else as float32.
+
+    Args:
+        generator: G or its average.
+        noise: z.
+        shape: of one sample of the data.
+        batch: samples that G makes together.
+        name: which weights these are, for an error's sake.
+    """
+    made = generate(generator, noise, batch)
+    if made.shape[1:] != tuple(shape):
+        raise UserError(f"G makes samples of shape {tuple(made.shape[1:])}, and its data have {tuple(shape)}.")
+    if not made.isfinite().all():
+        raise UserError(f"{name} gives NaN or infinity: the run diverged.")
+    return denormalise(made) if is_image(shape) else made
 
 
 @contextmanager

@@ -27,10 +27,9 @@ from torch import Tensor, nn
 from ganduel import checkpoint as checkpoints
 from ganduel import rng, schema
 from ganduel.build import build
-from ganduel.data.base import denormalise
 from ganduel.errors import UserError
 from ganduel.model.base import Generator
-from ganduel.picture import GAP, animate, columns_of, generate, is_image, tile
+from ganduel.picture import GAP, animate, columns_of, is_image, render, tile
 from ganduel.types import Noise
 from ganduel.walk import walk
 
@@ -193,17 +192,13 @@ def samples(source: Source, n: int, seed: int, batch: int = BATCH) -> Iterator[T
             left = n - block * BLOCK - i * batch
             if left <= 0:
                 return
-            yield render(source, z)[:left]
+            yield made(source, z)[:left]
 
 
-def render(source: Source, z: Noise) -> Tensor:
-    """What G makes of z: images as bytes, all else as float32."""
-    made = generate(source.generator, z, batch=BATCH)
-    if made.shape[1:] != source.shape:
-        raise UserError(f"G makes samples of shape {tuple(made.shape[1:])}, and its data have {source.shape}.")
-    if not made.isfinite().all():
-        raise UserError(f"{source.name} at iteration {source.iteration:,} gives NaN or infinity: the run diverged.")
-    return denormalise(made) if is_image(source.shape) else made
+def made(source: Source, z: Noise) -> Tensor:
+    """What the source makes of z: images as bytes, all else as float32."""
+    name = f"{source.name} at iteration {source.iteration:,}"
+    return render(source.generator, z, source.shape, BATCH, name)
 
 
 def stations(generator: Generator, walks: int, each: int, seed: int) -> Tensor:
@@ -229,7 +224,7 @@ def write_png(path: Path, source: Source, n: int, seed: int, interpolate: bool) 
     if interpolate:
         ends = stations(source.generator, n, 2, seed)
         z = walk(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS))
-        parts, total, columns = map(partial(render, source), z.flatten(0, 1).split(BATCH)), n * STEPS, STEPS
+        parts, total, columns = map(partial(made, source), z.flatten(0, 1).split(BATCH)), n * STEPS, STEPS
     else:
         parts, total, columns = samples(source, n, seed), n, None
     tile(torch.cat(list(progress(parts, total))), columns).save(path)
@@ -242,7 +237,7 @@ def write_gif(path: Path, source: Source, n: int, seed: int) -> None:
     t = t * t * (3 - 2 * t)  # 0 and 1 stay, and the speed is 0 there: no kink at a station
     legs = [walk(source.generator, z[:, i], z[:, (i + 1) % STATIONS], t) for i in range(STATIONS)]
     frames = torch.cat(legs, dim=1).transpose(0, 1)  # (STATIONS · FRAMES, n, noise_dim)
-    pictures = [render(source, z) for z in progress(frames, len(frames), size=lambda _: 1)]
+    pictures = [made(source, z) for z in progress(frames, len(frames), size=lambda _: 1)]
     animate([tile(picture) for picture in pictures], path, milliseconds=MILLISECONDS, pause=MILLISECONDS)
 
 
@@ -263,13 +258,24 @@ def progress(
     parts: Iterable[Tensor], total: int, size: Callable[[Tensor], int] = len, patience: float = PATIENCE
 ) -> Iterator[Tensor]:
     """The parts, with a bar on the terminal once they take more than a moment."""
-    bar = Progress(console=(console := Console(stderr=True)), transient=True, disable=not console.is_terminal)
-    task, begun = bar.add_task("sampling", total=total), monotonic()
-    try:
+    with bar("sampling", total, patience) as advance:
         for part in parts:
-            if not bar.live.is_started and monotonic() - begun > patience:
-                bar.start()
-            bar.advance(task, size(part))
+            advance(size(part))
             yield part
+
+
+@contextmanager
+def bar(title: str, total: int, patience: float = PATIENCE) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal once it takes more than a moment; what is yielded is told of each advance."""
+    view = Progress(console=(console := Console(stderr=True)), transient=True, disable=not console.is_terminal)
+    task, begun = view.add_task(title, total=total), monotonic()
+
+    def advance(n: int) -> None:
+        if not view.live.is_started and monotonic() - begun > patience:
+            view.start()
+        view.advance(task, n)
+
+    try:
+        yield advance
     finally:
-        bar.stop()
+        view.stop()

@@ -32,13 +32,16 @@ class SampleMetric(Metric, ABC):
         features: the name of the features; None: the data's own.
 
     Attributes:
+        features: the name of the features; empty until `fit_to` says which, if it is left to the data.
         quantities: what `compare` returns, and for each whether more is better; None: neither.
         version: raised when the same samples would give another number than before.
+        uses_real: whether `compare` looks at the real samples; metrics of known modes do not.
         automatic: whether it is taken for all data that it fits, or only when it is asked for.
     """
 
     quantities: Mapping[str, bool | None]
     version: int = 1
+    uses_real: bool = True
     automatic: bool = True
     full_state_update = False
     default_samples = 10_000
@@ -52,7 +55,7 @@ class SampleMetric(Metric, ABC):
             raise UserError(f"{self.label}.samples={self.samples}: a set of samples has at least 2.")
         if features is not None and features not in EXTRACTORS:
             raise UserError(f"{self.label}.features={features} is not known. There are: {', '.join(EXTRACTORS)}.")
-        self.features = features
+        self.features = features or ""
         self.add_state("real", default=[], dist_reduce_fx="cat")
         self.add_state("fake", default=[], dist_reduce_fx="cat")
 
@@ -74,7 +77,7 @@ class SampleMetric(Metric, ABC):
         """Take from the data what the metric needs of them."""
         if (reason := self.why_not(data)) is not None:
             raise UserError(f"{self.label} does not fit {type(data).__name__}: {reason}.")
-        self.features = self.features or data.features
+        self.features = self.features or data.features or ""
 
     def real_split(self, data: Data) -> Split:
         """The samples to compare with: of the test set where there is one."""
@@ -95,7 +98,8 @@ class SampleMetric(Metric, ABC):
 
     def compute(self) -> dict[str, Scalar]:
         """The values under their keys."""
-        real, fake = (dim_zero_cat(cast(Any, rows)) for rows in (self.real, self.fake))
+        fake = dim_zero_cat(cast(Any, self.fake))
+        real = dim_zero_cat(cast(Any, self.real)) if self.uses_real else fake[:0]
         values = self.compare(real, fake)
         return {self.key(quantity): value for quantity, value in values.items()}
 

@@ -13,16 +13,17 @@ would hold them, and what the extractors see is kept, not the images.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganduel import rng
-from ganduel.data.base import Data, Split, denormalise
+from ganduel.data.base import Data, Split
 from ganduel.errors import UserError, nearest
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import checksum, extractor
@@ -34,7 +35,7 @@ from ganduel.metric.neighbours import Neighbours
 from ganduel.metric.parzen import Parzen
 from ganduel.metric.stacked_modes import StackedModes
 from ganduel.model.base import Generator
-from ganduel.picture import evaluating
+from ganduel.picture import render
 
 METRICS: dict[str, type[SampleMetric]] = {
     "modes": Modes,
@@ -105,7 +106,6 @@ class Evaluation:
             raise UserError(f"two metrics have the same key: {', '.join(sorted(keys))}.")
         self.data, self.metrics, self.draws, self.share = data, chosen, draws, share
         self.device = torch.device(device)
-        self.is_image = len(data.shape) == 3
         for name in self.features:
             if not extractor(name, self.device).fits(data.shape):
                 raise UserError(f"the features {name} do not fit samples of shape {tuple(data.shape)}.")
@@ -115,7 +115,7 @@ class Evaluation:
     @property
     def features(self) -> set[str]:
         """The names of all features that are needed."""
-        return {str(metric.features) for metric in self.metrics}
+        return {metric.features for metric in self.metrics}
 
     @property
     def total(self) -> int:
@@ -145,7 +145,7 @@ class Evaluation:
             return
         self.known = [self.look_at_real(draw, watch) for draw in range(self.draws)]
         floors = [compute(metrics) for metrics in self.known]
-        self.floors = {key: mean([values[key] for values in floors]) for key in floors[0]}
+        self.floors = {key: fmean([values[key] for values in floors]) for key in floors[0]}
 
     def look_at_real(self, draw: int, watch: Watch) -> list[SampleMetric]:
         """The metrics with their real samples and, for the floor, real ones in the place of generated ones."""
@@ -153,7 +153,7 @@ class Evaluation:
         for group in self.groups(metrics):
             split, n = group[0].real_split(self.data), group[0].samples
             real = self.data.reference(split, n, draw)
-            self.gather(group, real.split(BATCH), True, watch)
+            self.gather([metric for metric in group if metric.uses_real], real.split(BATCH), True, watch)
             self.gather(group, self.data.reference(*self.other(split, n, draw)).split(BATCH), False, watch)
             if draw == 0:
                 for metric in group:
@@ -178,7 +178,7 @@ class Evaluation:
         directions = {key: up for metric in self.metrics for key, up in metric.directions.items()}
         return {
             key: Value(
-                mean([values[key] for values in found]),
+                fmean([values[key] for values in found]),
                 self.floors[key],
                 standard_error([values[key] for values in found]),
                 directions[key],
@@ -187,20 +187,10 @@ class Evaluation:
             for key in directions
         }
 
-    @torch.no_grad()
     def generated(self, generator: Generator, draw: int) -> Batches:
         """Generated samples, as they would be stored; as many as the largest metric needs."""
-        n = max(metric.samples for metric in self.metrics)
-        like = next(generator.parameters(), torch.empty(0))
-        noise = generator.draw(n, rng.generator("evaluate", draw))
-        with evaluating(generator):
-            for z in noise.split(BATCH):
-                made = generator(z.to(like)).float()
-                if not made.isfinite().all():
-                    raise UserError("G gives NaN or infinity: there is nothing to measure.")
-                if made.shape[1:] != self.data.shape:
-                    raise UserError(f"G makes samples of shape {tuple(made.shape[1:])}, not {self.data.shape}.")
-                yield denormalise(made) if self.is_image else made
+        noise = generator.draw(max(metric.samples for metric in self.metrics), rng.generator("evaluate", draw))
+        return (render(generator, z, self.data.shape, BATCH) for z in noise.split(BATCH))
 
     @torch.no_grad()
     def gather(self, metrics: Sequence[SampleMetric], batches: Any, real: bool, watch: Watch) -> None:
@@ -209,10 +199,10 @@ class Evaluation:
         seen = 0
         for batch in batches:
             rows = batch[rank::ranks].to(self.device)
-            found = {name: extractor(name, self.device)(rows) for name in {str(m.features) for m in metrics}}
+            found = {name: extractor(name, self.device)(rows) for name in {metric.features for metric in metrics}}
             for metric in metrics:
                 left = max(0, metric.samples - seen)
-                metric.update(found[str(metric.features)][: len(range(rank, min(left, len(batch)), ranks))], real)
+                metric.update(found[metric.features][: len(range(rank, min(left, len(batch)), ranks))], real)
             seen += len(batch)
             watch(len(batch))
 
@@ -223,7 +213,7 @@ class Evaluation:
             "version": metric.version,
             "knobs": metric.knobs,
             "features": metric.features,
-            "features_version": extractor(str(metric.features), self.device).version,
+            "features_version": extractor(metric.features, self.device).version,
             "samples": metric.samples,
             "draws": self.draws,
             "split": split,
@@ -260,24 +250,13 @@ def compute(metrics: Sequence[SampleMetric]) -> dict[str, float]:
     return {key: float(value) for key, value in values.items()}
 
 
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
 def standard_error(values: Sequence[float]) -> float | None:
     """s/√n of the mean; None for a single value."""
-    n = len(values)
-    if n < 2:
+    if len(values) < 2:
         return None
-    centre = mean(values)
-    return math.sqrt(sum((x - centre) ** 2 for x in values) / (n - 1) / n)
+    return torch.tensor(values, dtype=torch.float64).std().item() / math.sqrt(len(values))  # NaN where one is
 
 
 def number(x: float) -> str:
     """Three digits or so, as a table has them."""
     return f"{x:.0f}" if math.isfinite(x) and x == int(x) and abs(x) < 1e6 else f"{x:.3g}"
-
-
-def record(values: Mapping[str, Value]) -> dict[str, Any]:
-    """The values in plain containers."""
-    return {key: asdict(value) for key, value in values.items()}

@@ -24,6 +24,7 @@ class Modes(SampleMetric):
     """
 
     quantities = {"modes": True, "high_quality": True, "reverse_kl": False}  # noqa: RUF012
+    uses_real = False
     default_samples = 2500
 
     def __init__(self, samples: int | None = None, within: float = 3.0):

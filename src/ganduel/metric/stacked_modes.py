@@ -23,8 +23,8 @@ class StackedModes(SampleMetric):
     """
 
     quantities = {"modes": True, "reverse_kl": False}  # noqa: RUF012
+    uses_real = False
     default_samples = 26_000
-    classes = 1000
 
     def __init__(self, samples: int | None = None):
         super().__init__(samples, "mnist_cnn_rgb")
@@ -32,8 +32,11 @@ class StackedModes(SampleMetric):
     def why_not(self, data: Data) -> str | None:
         return None if data.features == "mnist_cnn_rgb" else "its classes are those of stacked MNIST"
 
+    def fit_to(self, data: Data) -> None:
+        super().fit_to(data)
+        self.classes: int = getattr(data, "modes", 0)
+
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
-        assert self.features is not None
         labels = cast(ClassifierFeatures, extractor(self.features, fake.device)).classes(fake)
         found = class_coverage(labels, self.classes)
         values = {"modes": found.modes, "reverse_kl": found.reverse_kl}
