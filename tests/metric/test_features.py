@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.errors import UserError
 from ganduel.metric import features
@@ -23,7 +24,9 @@ def test_points_and_pixels():
     points = torch.tensor([[1.0, 2.0]])
     assert torch.equal(extractor("points", CPU)(points), points)
     image = torch.tensor([[[[0, 51], [255, 102]]]], dtype=torch.uint8)
-    torch.testing.assert_close(extractor("pixels", CPU)(image), torch.tensor([[0, 0.2, 1, 0.4]]))
+    expected = torch.tensor([[0, 0.2, 1, 0.4]])
+    torch.testing.assert_close(extractor("pixels", CPU)(image), expected)
+    torch.testing.assert_close(extractor("pixels", CPU)(normalise(image)), expected)
 
 
 def test_both_classifiers_are_shipped_and_small():

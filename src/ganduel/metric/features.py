@@ -65,10 +65,10 @@ class Points(Extractor):
 
 
 class Pixels(Extractor):
-    """Bytes to [0, 1]."""
+    """Bytes, or floats in [−1, 1], to [0, 1]."""
 
     def forward(self, x: Tensor) -> Features:
-        return x.flatten(1).float() / 255
+        return (normalise(x.flatten(1)).float() + 1) / 2
 
     def fits(self, shape: Sequence[int]) -> bool:
         return len(shape) == 3

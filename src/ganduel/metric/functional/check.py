@@ -39,4 +39,4 @@ def checked(least: int, remedy: str = "Draw more.", **sets: Tensor) -> tuple[Ten
                 f"{name} holds NaN or infinite numbers, in {broken} of its {len(x)} samples, so the result would mean "
                 "nothing. See whether the generator diverged before this checkpoint, and take an earlier one."
             )
-    return tuple(x.double() for x in sets.values())
+    return tuple((x.cpu() if x.is_mps else x).double() for x in sets.values())  # MPS has no float64
