@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lightning.pytorch import Trainer
 
 from ganduel.gan import GAN
 from ganduel.tracking.base import Tracker
+
+T = TypeVar("T")
 
 
 def due(trainer: Trainer, every: int) -> bool:
@@ -29,6 +31,11 @@ class Clocked:
 
     def leave_out(self, seconds: float) -> None:
         """Do not count seconds that have just gone into something else."""
+
+
+def others(trainer: Trainer, kind: type[T]) -> list[T]:
+    """The trainer's callbacks of a kind."""
+    return [callback for callback in cast(Any, trainer).callbacks if isinstance(callback, kind)]
 
 
 def gan_of(trainer: Trainer) -> GAN:

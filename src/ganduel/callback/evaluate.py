@@ -12,12 +12,13 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganduel.callback.base import Clocked, gan_of, log, trackers
+from ganduel.callback.base import Clocked, gan_of, log, others, trackers
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST
@@ -84,19 +85,16 @@ class Evaluate(Callback):
 
     def evaluate(self, trainer: Trainer) -> None:
         """Measure, log, and keep the checkpoint if it is the best."""
-        callbacks = cast(list[Callback], getattr(trainer, "callbacks", []))
-        bar = next((c for c in callbacks if isinstance(c, ProgressBar)), ProgressBar(None))
-        stop = next((c for c in callbacks if isinstance(c, StopOnSignal)), None)
+        bars = [bar.second("evaluating", self.evaluation.total) for bar in others(trainer, ProgressBar)]
         started = time.monotonic()
         try:
-            with bar.second("evaluating", self.evaluation.total) as advance:
-                values = self.evaluation(cast(Generator, gan_of(trainer).sampler), watched(advance, stop, trainer))
+            with bars[0] if bars else nullcontext(lambda n: None) as advance:
+                values = self.evaluation(cast(Generator, gan_of(trainer).sampler), watched(advance, trainer))
         except Interrupted:
             logger.info("the evaluation is left out; ganduel evaluate makes it later")
             return
-        for callback in callbacks:
-            if isinstance(callback, Clocked):
-                callback.leave_out(time.monotonic() - started)
+        for clocked in others(trainer, Clocked):
+            clocked.leave_out(time.monotonic() - started)
         if trainer.is_global_zero:
             log(trainer, row(values))
             for tracker in trackers(trainer):
@@ -124,14 +122,15 @@ class Interrupted(Exception):
     """A signal came that ends the run."""
 
 
-def watched(advance: Watch, stop: StopOnSignal | None, trainer: Trainer) -> Watch:
+def watched(advance: Watch, trainer: Trainer) -> Watch:
     """Tells the bar of each advance, and gives up on a signal; of several ranks none may, as the others would wait."""
 
     def watch(n: int) -> None:
         advance(n)
-        if stop is not None and stop.noted and trainer.world_size == 1:
-            stop.on_train_batch_end(trainer, trainer.lightning_module, None, None, 0)
-            raise Interrupted
+        for stop in others(trainer, StopOnSignal) if trainer.world_size == 1 else []:
+            if stop.noted:
+                stop.on_train_batch_end(trainer, trainer.lightning_module, None, None, 0)
+                raise Interrupted
 
     return watch
 

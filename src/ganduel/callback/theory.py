@@ -147,7 +147,7 @@ class Theory(Callback):
         fake = generate(gan.generator, noise, batch=5000).double()
         if hasattr(gan.generator, "log_prob"):
             with torch.no_grad():
-                log_g = cast(Any, gan.generator).log_prob(self.places.to(gan.device)).cpu()
+                log_g = cast(Any, deepcopy(gan.generator).cpu()).log_prob(self.places)
             return self.log_p, log_g, fake
         cells = self.cells_of(fake)
         counts = cells.bincount(minlength=len(self.places))
@@ -167,7 +167,7 @@ class Theory(Callback):
         """D's logits at the places of the grid."""
         like = next(discriminator.parameters())
         with evaluating(discriminator):
-            return torch.cat([discriminator(x.to(like)).double().cpu() for x in self.places.split(10_000)])
+            return torch.cat([discriminator(x.to(like)).cpu().double() for x in self.places.split(10_000)])
 
     def optimal(self, gan: GAN, log_p: Tensor, log_g: Tensor) -> nn.Module:
         """A copy of D that minimises L_D itself, the sum over the cells, by L-BFGS in float64."""
