@@ -161,7 +161,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("ranks", [pytest.param(1), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2])
 def test_sigkill_and_resume_give_the_same_bits(command, tmp_path: Path, ranks: int):
     """The real thing: another process, killed without warning in the middle of an epoch; on one rank and on two."""
     words = ("checkpoint_every=100", f"trainer.devices={ranks}", "k=2")
