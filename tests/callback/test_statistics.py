@@ -74,9 +74,10 @@ def test_histograms_count_every_sample_once(values):
     log_histograms(SimpleNamespace(loggers=[ear], global_step=7), torch.stack([logits, -logits, logits]))
     ((step, counts),) = ear.counts
     assert step == 7
-    assert {key: (len(bins), sum(bins)) for key, bins in counts.items()} == dict.fromkeys(
-        ("d/real", "d/fake"), (BINS, len(values))
-    )
+    n = len(values)
+    assert {key: (len(bins), sum(bins)) for key, bins in counts.items()} == {
+        "d/real": (BINS, n), "d/fake": (BINS, n), "logit/fake": (2 * BINS, n)
+    }  # fmt: skip
     assert counts["d/real"][0] >= sum(value < -10 for value in values)
     assert counts["d/real"][-1] >= sum(value > 10 for value in values)
 
@@ -88,6 +89,17 @@ def test_histograms_of_real_and_fake_are_not_exchanged():
     ((_, counts),) = ear.counts
     assert counts["d/real"] == [0] * (BINS - 1) + [1]
     assert counts["d/fake"] == [1] + [0] * (BINS - 1)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_histogram_of_logits_ends_at_sixteen():
+    """Bins of width 1/2; what is beyond is in the outermost."""
+    ear = Ear()
+    log_histograms(
+        SimpleNamespace(loggers=[ear], global_step=1), torch.tensor([[0.0] * 4, [-99.0, -16, 0.1, 15.9], [0.0] * 4])
+    )
+    ((_, counts),) = ear.counts
+    assert {n: c for n, c in enumerate(counts["logit/fake"]) if c} == {0: 2, 32: 1, 63: 1}
 
 
 @pytest.mark.usefixtures("untyped")

@@ -177,11 +177,12 @@ def test_every_row_has_iteration_and_images(tracker, tmp_path):
 
 def test_histograms_have_their_edges(tracker):
     followed = tracker()
-    followed.log_histograms({"d/real": [1, 2, 3, 4]}, step=1)
+    followed.log_histograms({"d/real": [1, 2, 3, 4], "logit/fake": [5, 6]}, step=1)
     ((_, row),) = rows_of(followed)
     counts, edges = row["hist/d_real"][1]["np_histogram"]
     assert counts.tolist() == [1, 2, 3, 4]
     assert edges.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert row["hist/logit_fake"][1]["np_histogram"][1].tolist() == [-16, 0, 16]
 
 
 @pytest.mark.parametrize(("status", "code"), [("finished", 0), ("stopped", 0), ("failed", 1), ("diverged", 1)])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from lightning.pytorch import Trainer
+from torch import Tensor
 
 from ganduel.gan import GAN
 from ganduel.tracking.base import Tracker
@@ -53,3 +54,11 @@ def log(trainer: Trainer, values: Mapping[str, Any]) -> None:
     row = {"iteration": trainer.global_step, "images_seen": gan_of(trainer).images_seen, **values}
     for logger in trainer.loggers:
         logger.log_metrics(row, step=trainer.global_step)
+
+
+def gather_columns(trainer: Trainer, rows: Tensor) -> Tensor:
+    """Rows over the batch of all ranks, from each rank's (rows, share of the batch)."""
+    if trainer.world_size == 1:
+        return rows
+    gathered = trainer.strategy.all_gather(rows)  # (rank, rows, share)
+    return gathered.transpose(0, 1).flatten(1)

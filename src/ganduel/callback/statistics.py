@@ -10,7 +10,7 @@
     speed/images_per_second, seconds      real samples a second since the last row; seconds of training so far
 
 Rows are not averaged over the iterations between them: nothing then hangs over a resume, and the others cost nothing.
-Histograms of D(x) and D(G(z)) go with each row: counts in 32 equal bins of [0, 1].
+Histograms of D(x), D(G(z)) and the logits of G(z) go with each row: counts in equal bins of tracking.base.RANGES.
 """
 
 import time
@@ -20,11 +20,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ganduel.callback.base import Clocked, due, gan_of, log, trackers
+from ganduel.callback.base import Clocked, due, gan_of, gather_columns, log, trackers
 from ganduel.errors import UserError
 from ganduel.gan import total_norm
+from ganduel.tracking.base import range_of
 
-BINS = 32
+BINS = 32  # of D(x) and D(G(z)); twice as many of the logits
 
 
 class Statistics(Callback, Clocked):
@@ -97,17 +98,16 @@ def statistics(logits: Tensor, losses: Tensor, norms: Tensor) -> dict[str, float
     return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
 
 
-def gather_columns(trainer: Trainer, rows: Tensor) -> Tensor:
-    """Rows over the batch of all ranks, from each rank's (rows, share of the batch)."""
-    if trainer.world_size == 1:
-        return rows
-    gathered = trainer.strategy.all_gather(rows)  # (rank, rows, share)
-    return gathered.transpose(0, 1).flatten(1)
-
-
 def log_histograms(trainer: Trainer, logits: Tensor) -> None:
-    """Send the histograms of D(x) and D(G(z)) to the trackers that take them."""
-    d = logits[:2].sigmoid().cpu()
-    counts = {key: torch.histc(x, BINS, 0, 1).int().tolist() for key, x in zip(("d/real", "d/fake"), d, strict=True)}
+    """Send the histograms of D(x), D(G(z)) and of G(z)'s logits to the trackers that take them."""
+    b = logits[:2].float().cpu()
+    values = {"d/real": b[0].sigmoid(), "d/fake": b[1].sigmoid(), "logit/fake": b[1]}
+    counts = {key: histogram(key, x).int().tolist() for key, x in values.items()}
     for tracker in trackers(trainer):
         tracker.log_histograms(counts, step=trainer.global_step)
+
+
+def histogram(key: str, x: Tensor) -> Tensor:
+    """Counts over the key's range; what is beyond is in the outermost bins."""
+    low, high = range_of(key)
+    return torch.histc(x.clamp(low, high), BINS if key.startswith("d/") else 2 * BINS, low, high)

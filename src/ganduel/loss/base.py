@@ -7,6 +7,7 @@ D and G each minimise their own loss. Values are in nats, averaged over the batc
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -44,6 +45,13 @@ class LogitLoss(Loss):
     @abstractmethod
     def g_fake(self, b: Tensor) -> Tensor:
         """G's term for a generated sample with logit b."""
+
+    def curve(self, b: Tensor) -> tuple[Tensor, Tensor]:
+        """G's term at the logits b, and its slope there."""
+        b = b.detach().requires_grad_()
+        value = self.g_fake(b)
+        (slope,) = torch.autograd.grad(value.sum(), b)
+        return value.detach(), slope
 
     def discriminator(self, real: Logits, fake: Logits) -> Scalar:
         return self.d_real(real).mean() + self.d_fake(fake).mean()

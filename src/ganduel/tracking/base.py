@@ -12,6 +12,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.environment import rank
 
+RANGES = {"d": (0.0, 1.0), "logit": (-16.0, 16.0)}  # of histograms, by the first word of their key
+
 
 class Tracker(Logger):
     """Receives what a run has to tell; on the first rank only. What a tracker has no use for it may ignore."""
@@ -20,7 +22,7 @@ class Tracker(Logger):
         """Nothing to do: a tracker gets the whole config when it is built."""
 
     def log_histograms(self, counts: Mapping[str, list[int]], step: int) -> None:
-        """Take the counts of D(x) ("d/real") and D(G(z)) ("d/fake") in equal bins of [0, 1]."""
+        """Take counts in equal bins of RANGES: of D(x), "d/real"; of D(G(z)), "d/fake"; of its logits, "logit/fake"."""
 
     def log_protocols(self, protocols: Mapping[str, Mapping[str, Any]], step: int) -> None:
         """Take what each metric's value depends on besides the generator, under the metric's key."""
@@ -30,6 +32,11 @@ class Tracker(Logger):
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Take the summary; the run has ended, one way or another."""
+
+
+def range_of(key: str) -> tuple[float, float]:
+    """The range that the histogram of this key covers, such as (0, 1) of "d/fake"."""
+    return RANGES[key.partition("/")[0]]
 
 
 def is_first_rank() -> bool:

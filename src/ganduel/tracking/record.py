@@ -2,7 +2,7 @@
 
     config.yaml        the resolved config, and under `run` the command line, versions, device and revision
     metrics.jsonl      one JSON object a row, appended and flushed as it comes: {"iteration": …, "images_seen": …, …}
-    histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […]}
+    histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]}
     protocols.jsonl    {"iteration": …, "metric": its key, "hash": …, …}: what its values depend on from there on
     samples/           pictures
     checkpoints/       see ganduel.checkpoint

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from ganduel.tracking.base import Tracker, is_first_rank
+from ganduel.tracking.base import Tracker, is_first_rank, range_of
 from ganduel.tracking.courier import Courier
 from ganduel.tracking.labels import LENGTH, all_tags, group_name, without_secrets
 from ganduel.tracking.session import brief, enter, has_key, leave
@@ -215,11 +215,11 @@ def upload(run: Any) -> str:
 
 
 def histograms(counts: Mapping[str, list[int]]) -> dict[str, Any]:
-    """W&B's histograms, such as "hist/d_real", of counts in equal bins of [0, 1]."""
+    """W&B's histograms, such as "hist/d_real", of counts in equal bins."""
     from wandb import Histogram
 
     return {
-        f"hist/{key.replace('/', '_')}": Histogram(np_histogram=(np.array(n), np.linspace(0, 1, len(n) + 1)))
+        f"hist/{key.replace('/', '_')}": Histogram(np_histogram=(np.array(n), np.linspace(*range_of(key), len(n) + 1)))
         for key, n in counts.items()
     }
 

@@ -1,0 +1,143 @@
+r"""How strong a signal D leaves to G under either loss form, whichever is trained.
+
+At D's logit b of a generated sample, D = sigmoid(b), the two forms descend along
+
+    |∂ log(1 − D) / ∂b| = sigmoid(b)  = D            saturating
+    |∂ (−log D)   / ∂b| = sigmoid(−b) = 1 − D        non-saturating
+
+Both are 1/2 where D = 1/2; where D is sure of its case, b → −∞, the first dies and the second is full. By the chain
+rule each sample's share in G's gradient has one of these factors and is otherwise the same, so that the first form's is
+D / (1 − D) = exp(b) times the second's, through any generator.
+
+    saturation/slope_saturating       mean D over the minibatch of G's update; …_q05, …_q50, …_q95 its quantiles
+    saturation/slope_nonsaturating    mean 1 − D, likewise
+    saturation/ratio                  the first mean over the second
+    saturation/share_rejected         share of samples with D(G(z)) < 0.01
+    saturation/grad_norm_saturating, saturation/grad_norm_nonsaturating
+                                      norm of G's whole gradient under each form, at the weights after the iteration
+    saturation/cosine                 of the angle between the two gradients; 1: they differ in length alone
+
+What is not finite, such as the cosine with a gradient of length 0, is left out. The last three take a forward pass and
+two backward passes more, and come at a lower rate. Their noise is a draw of its own and buffers are copies: watching
+changes nothing in training.
+Source: Goodfellow et al. 2014, "Generative Adversarial Nets", section 3 (arXiv:1406.2661); Goodfellow
+2016, "NIPS 2016 Tutorial", section 3.2.3 (arXiv:1701.00160).
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ganduel import rng
+from ganduel.callback.base import due, gan_of, gather_columns, log
+from ganduel.errors import UserError
+from ganduel.gan import GAN
+from ganduel.loss.base import LogitLoss
+from ganduel.types import Logits
+
+REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
+QUANTILES = (0.05, 0.5, 0.95)
+LOSS_FORM = "loss_form.json"  # what the figure of loss forms needs, for readers without torch
+REACH, STEP = 16.0, 0.25  # of the logits in it
+
+
+class Saturation(Callback):
+    """Logs the slopes with every row of statistics, the gradients less often.
+
+    Args:
+        every: iterations between two rows.
+        gradient_every: iterations between two measurements of the whole gradients; also after the first iteration.
+    """
+
+    def __init__(self, every: int, gradient_every: int):
+        for name, value in (("every", every), ("gradient_every", gradient_every)):
+            if value < 1:
+                raise UserError(f"callback.saturation.{name}={value} must be at least 1.")
+        self.every, self.gradient_every = every, gradient_every
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loss = gan_of(trainer).loss
+        if trainer.is_global_zero and isinstance(loss, LogitLoss):
+            path = Path(trainer.default_root_dir) / LOSS_FORM
+            path.write_text(json.dumps(loss_form(loss)) + "\n", encoding="utf-8")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        row: dict[str, float] = {}
+        if due(trainer, self.every):
+            row |= slopes(gather_columns(trainer, outputs["logit/fake_g"][None])[0])
+        if due(trainer, self.gradient_every):
+            both = trainer.strategy.reduce(gradients(gan_of(trainer)), reduce_op="mean")
+            row |= lengths(cast(Tensor, both))
+        if row and trainer.is_global_zero:
+            log(trainer, {key: value for key, value in row.items() if math.isfinite(value)})
+
+
+def slopes(b: Logits) -> dict[str, float]:
+    """The slopes of both forms at logits of generated samples, read back from the device at once."""
+    b = b.double() if b.device.type != "mps" else b
+    saturating, nonsaturating = b.sigmoid(), (-b).sigmoid()
+    rejected = (saturating < REJECTED).to(b.dtype).mean()
+    means = torch.stack([saturating.mean(), nonsaturating.mean(), rejected])
+    at = torch.tensor(QUANTILES, dtype=b.dtype, device=b.device)
+    quantiles = torch.stack([saturating.quantile(at), nonsaturating.quantile(at)])
+    first, second, share, *rest = torch.cat([means, quantiles.flatten()]).tolist()
+    names = [
+        f"saturation/slope_{form}_q{round(100 * q):02}" for form in ("saturating", "nonsaturating") for q in QUANTILES
+    ]
+    return {
+        "saturation/slope_saturating": first,
+        "saturation/slope_nonsaturating": second,
+        "saturation/ratio": first / second if second else float("inf"),
+        "saturation/share_rejected": share,
+        **dict(zip(names, rest, strict=True)),
+    }
+
+
+def gradients(gan: GAN) -> Tensor:
+    """G's whole gradient under the saturating form and the other, (2, weights of G), on this rank's share of the noise.
+
+    Dropout masks follow from a key of their own; the next update of training reseeds the layers.
+    """
+    t = gan.global_step
+    stream = rng.generator(gan.seed, "saturation", t, device=gan.device)
+    weights = dict(gan.generator.named_parameters())
+    noise = gan.generator.draw(gan.batch_size, stream)[gan.share]
+    for name, layer in gan.reseeded.items():
+        layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
+    with torch.enable_grad():
+        b = untouched(gan.discriminator, untouched(gan.generator, noise))
+        slopes = (-b.sigmoid() / len(b), -(-b).sigmoid() / len(b))  # ∂L_G/∂b of each form
+        found = [torch.autograd.grad(b, list(weights.values()), slope, retain_graph=True) for slope in slopes]
+    return torch.stack([torch.cat([g.flatten() for g in parts]) for parts in found])
+
+
+def untouched(net: nn.Module, x: Tensor) -> Tensor:
+    """The network's output as in training, its running statistics and the like left as they are."""
+    return functional_call(net, {name: buffer.clone() for name, buffer in net.named_buffers()}, (x,))
+
+
+def lengths(both: Tensor) -> dict[str, float]:
+    """The norms of the two gradients, (2, weights), and the cosine between them; NaN where one is zero."""
+    norms = both.norm(dim=1)
+    cosine = torch.dot(both[0] / norms[0], both[1] / norms[1])
+    first, second, cosine = torch.stack([*norms, cosine]).tolist()
+    return {
+        "saturation/grad_norm_saturating": first,
+        "saturation/grad_norm_nonsaturating": second,
+        "saturation/cosine": cosine,
+    }
+
+
+def loss_form(loss: LogitLoss) -> dict[str, Any]:
+    """G's term and its slope on a grid of logits, under the name of the loss's class."""
+    b = torch.arange(-REACH, REACH + STEP, STEP)
+    value, slope = loss.curve(b)
+    return {"name": type(loss).__name__, "logit": b.tolist(), "g": value.tolist(), "g_slope": slope.tolist()}
