@@ -1,17 +1,31 @@
-"""Going on with a run: its own config, with only such changes as cannot contradict what it has done so far."""
+"""Going on with a run: its own config, with only such changes as cannot contradict what it has done so far.
 
-from collections.abc import Sequence
+A sweep into a folder that has some of its runs already goes on with those that have not ended, by the same rule.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
-from ganduel.tracking.record import read_config
+from ganduel.tracking.record import CONFIG, SUMMARY, read_config
 
 # Where a run is computed and when it ends may change; what it computes may not.
 FREE = {f"trainer.{key}" for key in ("accelerator", "devices", "num_nodes", "max_steps", "max_epochs")} | {"resume"}
+UNCOMPARED = (
+    "run.",
+    "tracking",
+    "callback",
+    "objective",
+    "log_every",
+    "checkpoint_every",
+)  # nothing computed depends on it
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
@@ -53,3 +67,50 @@ def shown(saved: DictConfig, key: str) -> Any:
     if isinstance(value, dict):
         return saved.run.choices.get(key) or value.get("_target_", ", ".join(value)).rpartition(".")[2]
     return value
+
+
+class Left(Enum):
+    """How much of a run is left to do."""
+
+    ALL, REST, NOTHING = range(3)
+
+
+def left_to_do(run: Path, values: Mapping[str, Any]) -> tuple[Left, dict[str, Any]]:
+    """What a sweep has left to do of a run, which its folder may hold already; and the summary if there is one.
+
+    Nothing is left of a run that is as long as it should be, and of one that diverged, as it would again.
+
+    Args:
+        run: the run's folder; its config is removed if there is no more than that.
+        values: the resolved config that the sweep asks for, with which the run's own must agree.
+    """
+    if not (run / CONFIG).exists():
+        return Left.ALL, {}
+    if not any((run / "checkpoints").glob("*.ckpt")):
+        (run / CONFIG).unlink()  # it never began
+        return Left.ALL, {}
+    keys = different(read_config(run), values)
+    differing = [key for key in keys if key not in FREE and key.partition(".")[0] not in UNCOMPARED]
+    if differing:
+        raise UserError(
+            f"{run} holds a run with other values of {', '.join(differing[:3])}. Give this sweep a folder of its own: "
+            "hydra.sweep.dir=FOLDER."
+        )
+    summary = json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
+    done = checkpoints.read(checkpoints.newest(run))["global_step"]
+    finished = summary.get("status") == "finished" and done >= values["trainer"]["max_steps"]
+    return Left.NOTHING if finished or summary.get("status") == "diverged" else Left.REST, summary
+
+
+def is_free(word: str) -> bool:
+    """Whether a word of the command line may change with a run that goes on."""
+    return word.lstrip("+").partition("=")[0] in FREE
+
+
+def different(first: Any, second: Any, key: str = "") -> Iterator[str]:
+    """The keys, dotted, at which two nested configs differ."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for name in sorted(first.keys() | second.keys()):
+            yield from different(first.get(name), second.get(name), f"{key}.{name}".lstrip("."))
+    elif first != second:
+        yield key

@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
@@ -29,12 +30,13 @@ from ganduel.callback.finite import Finite
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
+from ganduel.claim import claimed
 from ganduel.data.base import Data
 from ganduel.errors import Diverged, UserError, nearest
 from ganduel.explain import explain
 from ganduel.provenance import provenance
 from ganduel.replica import ReplicaStrategy, world_size
-from ganduel.resume import resumed_config
+from ganduel.resume import Left, is_free, left_to_do, resumed_config
 from ganduel.tracking.base import Tracker, is_first_rank
 from ganduel.tracking.record import Record, create_config, write_config
 
@@ -44,22 +46,39 @@ log = logging.getLogger("ganduel")
 def train(config: DictConfig) -> float | None:
     """One job of Hydra's: begin a run, or go on with one. Returns the objective's last value, for a sweeper."""
     hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    if config.resume is None:
-        folder, checkpoint = Path(hydra.runtime.output_dir), None
-        values = begin(config, folder, dict(hydra.runtime.choices), overrides)
-    else:
-        folder = Path(config.resume)
-        values, checkpoint = go_on(config, folder, overrides)
-    summary = fit(values, folder, checkpoint)
+    folder = Path(hydra.runtime.output_dir if config.resume is None else config.resume)
+    with claimed(folder) if is_first_rank() else nullcontext():
+        values, checkpoint, summary = prepared(config, folder)
+        if summary is None:
+            summary = fit(values, folder, checkpoint)
     objective = values["objective"]
     if objective is not None and objective not in summary["metrics"]:
         raise UserError(f"objective={objective} is not a metric of the run. {nearest(objective, summary['metrics'])}")
     return None if objective is None else summary["metrics"][objective]
 
 
-def begin(config: DictConfig, folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved and checked config of a new run, now on record in its folder."""
+def prepared(config: DictConfig, folder: Path) -> tuple[dict[str, Any], Path | None, dict[str, Any] | None]:
+    """A run's config, the checkpoint to go on from, and its summary if nothing is left to do.
+
+    That is so in a sweep into a folder that has some of its runs already: those that have ended are left as they are.
+    """
+    hydra = HydraConfig.get()
+    overrides, choices = list(hydra.overrides.task), dict(hydra.runtime.choices)
+    if config.resume is not None:
+        return *go_on(config, folder, overrides), None
+    values = checked(config, choices)
+    left, summary = left_to_do(folder, values) if hydra.mode == RunMode.MULTIRUN else (Left.ALL, None)
+    if left is Left.NOTHING:
+        log.info("%s: %s already", folder, summary["status"])
+        return values, None, summary
+    if left is Left.REST:
+        log.info("%s: goes on", folder)
+        return *go_on(config, folder, [word for word in overrides if is_free(word)]), None
+    return begin(values, folder, choices, overrides), None, None
+
+
+def checked(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved and checked config of a new run."""
     for group in ("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"):
         if choices.get(group) is None:
             raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
@@ -69,6 +88,11 @@ def begin(config: DictConfig, folder: Path, choices: Mapping[str, Any], override
         OmegaConf.update(config, "trainer.max_steps", iterations(values))
         values = plain(config)
     schema.check(values)
+    return values
+
+
+def begin(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The config of a new run with what else is known of it, now on record in its folder."""
     groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     values["run"] = {"id": uuid.uuid4().hex[:8], "overrides": list(overrides), "choices": groups, **provenance()}
     if is_first_rank():

@@ -1,0 +1,37 @@
+"""One process at a time for the folder of a run: two that write one record would leave neither's."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ganduel.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing is claimed
+    fcntl = None
+
+LOCK = ".lock"
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """The folder is this process's inside; the system takes the claim back when the process ends, however it ends."""
+    if fcntl is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        with suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"another process is training in {folder}. Wait for it, or choose another.") from None
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
