@@ -115,7 +115,8 @@ BELOW = {
     "picture": ["types", "errors", "rng", "data.base"],
     "tracking": ["types", "errors", "environment", "rng", "picture", "provenance"],
     "gan": ["types", "errors", "rng", "ema", "replica", "loss.base", "penalty.base", "model.base", "data.base"],
-    "resume": ["errors", "tracking.record"],
+    "resume": ["errors", "checkpoint", "tracking.record"],
+    "claim": ["errors"],
 }
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,52 @@ def test_a_failing_run_does_not_stop_the_others(command, tmp_path):
     assert outcome.code == 1
     says_which_failed(outcome.err)
     assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "failed", "2": "finished"}
+
+
+@pytest.mark.usefixtures("untyped")
+def test_the_same_sweep_again_does_what_is_left(command, tmp_path):
+    """Run 0 is finished, 1 was killed before its last checkpoint, 2 just before its summary, 3 before it began."""
+    sweep, words = tmp_path / "sweep", ("-m", "seed=0,1,2,3", "experiment=duel", "loss=saturating", *SHORT)
+    assert command(*words).code == 0
+    ends = [(sweep / run / "metrics.jsonl").read_text() for run in "0123"]
+    weights = {run: (sweep / run / "checkpoints" / "last.ckpt").stat().st_mtime_ns for run in "012"}
+    for run in "123":
+        (sweep / run / "summary.json").unlink()
+    (sweep / "1" / "checkpoints" / "last.ckpt").unlink()
+    shutil.rmtree(sweep / "3" / "checkpoints")
+    outcome = command(*words)
+    assert outcome.code == 0, outcome.err
+    assert set(statuses(sweep).values()) == {"finished"}
+    for run, state in {"0": "finished already", "1": "goes on", "2": "goes on"}.items():
+        assert f"sweep/{run}: {state}" in outcome.out
+    again = {run: (sweep / run / "checkpoints" / "last.ckpt").stat().st_mtime_ns for run in "012"}
+    assert [run for run in "012" if again[run] != weights[run]] == ["1"]
+    for run, before in zip("0123", ends, strict=True):
+        after = (sweep / run / "metrics.jsonl").read_text()
+        assert timeless(after) == timeless(before)
+
+
+def timeless(text: str) -> list[dict]:
+    rows = [json.loads(line) for line in text.splitlines()]
+    return [
+        {key: value for key, value in row.items() if key not in ("seconds", "speed/images_per_second")} for row in rows
+    ]
+
+
+@pytest.mark.usefixtures("untyped")
+def test_another_run_in_the_way_is_refused_and_one_that_diverged_is_left(command, tmp_path):
+    """The folders are numbered here, so that another sweep finds runs of other seeds in them."""
+    assert command("-m", "seed=0,1", *SHORT).code == 0
+    refused = command("-m", "seed=0,2", *SHORT)
+    assert refused.code == 1
+    assert "sweep/1 holds a run with other values of seed. Give this sweep a folder of its own:" in refused.err
+    path = tmp_path / "sweep" / "1" / "summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": "diverged", "reason": "loss/d is NaN"}))
+    outcome = command("-m", "seed=0,1", *SHORT)
+    assert "sweep/1: diverged already" in outcome.out
+    longer = command("-m", "seed=0", *TINY, "trainer.max_steps=3")
+    assert "sweep/0: goes on" in longer.out
+    assert json.loads((tmp_path / "sweep" / "0" / "summary.json").read_text())["iteration"] == 3
 
 
 def installed(plugin: str) -> bool:

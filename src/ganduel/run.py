@@ -111,7 +111,7 @@ def go_on(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[d
     if checkpoint["ganduel"]["config"]["model"] != values["model"]:
         raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
     done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
-    if done >= until:
+    if done >= until and config.resume is not None:  # to a sweep's run only the end is missing
         raise UserError(f"the run is at iteration {done} of {until}. Give a larger trainer.max_steps to extend it.")
     values["run"].setdefault("resumed", []).append({"iteration": done, "overrides": list(overrides), **provenance()})
     if is_first_rank():
