@@ -79,6 +79,7 @@ def test_protocols_are_on_record_once(fit, duel, tmp_path):
     ]
     assert all(len(row["hash"]) == 8 for row in found)
     assert found[0]["class"] == "ganduel.metric.frechet.FrechetDistance"
+    assert [row["higher_is_better"] for row in found] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(("values", "kept"), [([5.0, 3.0, 4.0], 4), ([5.0, 6.0, 4.0], 6), ([5.0, 5.0, 5.0], 2)])

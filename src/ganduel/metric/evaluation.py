@@ -223,7 +223,7 @@ class Evaluation:
         }
         text = json.dumps(stated, sort_keys=True)
         stated["hash"] = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        return dict.fromkeys(metric.directions, stated)
+        return {key: {**stated, "higher_is_better": up} for key, up in metric.directions.items()}
 
 
 def fitting(data: Data) -> list[SampleMetric]:
