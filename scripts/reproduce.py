@@ -21,7 +21,7 @@ from typing import Any
 from scipy.stats import t as student
 
 from ganduel.provenance import provenance
-from ganduel.tracking.record import read_config
+from ganduel.tracking.files import read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_THE_RUN = ("iteration", "images_seen", "seconds", "speed/images_per_second")

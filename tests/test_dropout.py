@@ -15,7 +15,7 @@ from ganduel.build import build_gan
 from ganduel.dropout import Dropout
 from ganduel.errors import UserError
 from ganduel.penalty.r1 import R1
-from ganduel.tracking.record import rows
+from ganduel.tracking.files import rows
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 DROPPING = ("model.discriminator.dropout=0.5", "model.discriminator.input_dropout=0.2")

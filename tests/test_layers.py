@@ -115,7 +115,7 @@ BELOW = {
     "picture": ["types", "errors", "rng", "data.base"],
     "tracking": ["types", "errors", "environment", "rng", "picture", "provenance"],
     "gan": ["types", "errors", "rng", "ema", "replica", "loss.base", "penalty.base", "model.base", "data.base"],
-    "resume": ["errors", "checkpoint", "tracking.record"],
+    "resume": ["errors", "checkpoint", "tracking.files"],
     "claim": ["errors"],
 }
 

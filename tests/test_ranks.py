@@ -14,7 +14,7 @@ import pytest
 import torch
 from small import EVALUATION, SMALL
 
-from ganduel.tracking.record import rows
+from ganduel.tracking.files import rows
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 WORDS = (

@@ -17,7 +17,7 @@ from lightning.pytorch import Callback
 from small import SMALL
 
 from ganduel import checkpoint, run
-from ganduel.tracking.record import rows
+from ganduel.tracking.files import rows
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]", "log_every=7")

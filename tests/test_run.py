@@ -15,7 +15,8 @@ from small import SMALL
 
 from ganduel import run
 from ganduel.errors import Diverged
-from ganduel.tracking.record import create_config, rows
+from ganduel.tracking.files import rows
+from ganduel.tracking.record import create_config
 
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]")
 COLUMNS = {

@@ -20,7 +20,7 @@ import torch
 import yaml
 from small import EVALUATION, SMALL
 
-from ganduel.tracking.record import rows
+from ganduel.tracking.files import rows
 
 ROOT = Path(__file__).parents[1]
 KEY = "0123456789" * 4

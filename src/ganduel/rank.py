@@ -12,7 +12,7 @@ from ganduel import app
 
 def main() -> None:
     from ganduel.run import fit
-    from ganduel.tracking.record import read_config
+    from ganduel.tracking.files import read_config
 
     folder, *checkpoint = map(Path, sys.argv[1:])
     fit(read_config(folder), folder, *checkpoint)

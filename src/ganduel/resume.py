@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
-from ganduel.tracking.record import CONFIG, SUMMARY, read_config
+from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 
 # Where a run is computed and when it ends may change; what it computes may not.
 FREE = {f"trainer.{key}" for key in ("accelerator", "devices", "num_nodes", "max_steps", "max_epochs")} | {"resume"}

@@ -20,7 +20,8 @@ from ganduel.metric.evaluation import Evaluation
 from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.kernel import KernelDistance
 from ganduel.metric.modes import Modes
-from ganduel.tracking.record import Record, rows
+from ganduel.tracking.files import rows
+from ganduel.tracking.record import Record
 
 KEY = "fd/points_60"
 

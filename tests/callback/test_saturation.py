@@ -15,7 +15,8 @@ from ganduel.callback.saturation import Saturation, gradients, lengths, loss_for
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
-from ganduel.tracking.record import Record, rows
+from ganduel.tracking.files import rows
+from ganduel.tracking.record import Record
 
 FORMS = (Saturating(), NonSaturating())
 

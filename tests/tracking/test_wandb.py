@@ -18,7 +18,8 @@ from small import SMALL
 from ganduel import run
 from ganduel.tracking import wandb as module
 from ganduel.tracking.labels import HIDDEN
-from ganduel.tracking.record import create_config, rows
+from ganduel.tracking.files import rows
+from ganduel.tracking.record import create_config
 from ganduel.tracking.wandb import Wandb
 
 WORDS = (*SMALL, "k=2", "trainer.max_steps=5", "log_every=2")

@@ -39,12 +39,12 @@ from ganduel.callback.base import due, gan_of, gather_columns, log
 from ganduel.errors import UserError
 from ganduel.gan import GAN
 from ganduel.loss.base import LogitLoss
+from ganduel.tracking.files import LOSS_FORM
 from ganduel.types import Logits
 
 REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
 QUANTILES = (0.05, 0.5, 0.95)
-LOSS_FORM = "loss_form.json"  # what the figure of loss forms needs, for readers without torch
-REACH, STEP = 16.0, 0.25  # of the logits in it
+REACH, STEP = 16.0, 0.25  # of the logits in loss_form.json, which is for readers without torch
 
 
 class Saturation(Callback):

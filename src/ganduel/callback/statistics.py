@@ -10,7 +10,7 @@
     speed/images_per_second, seconds      real samples a second since the last row; seconds of training so far
 
 Rows are not averaged over the iterations between them: nothing then hangs over a resume, and the others cost nothing.
-Histograms of D(x), D(G(z)) and the logits of G(z) go with each row: counts in equal bins of tracking.base.RANGES.
+Histograms of D(x), D(G(z)) and the logits of G(z) go with each row: counts in equal bins of tracking.files.RANGES.
 """
 
 import time
@@ -23,7 +23,7 @@ from torch import Tensor
 from ganduel.callback.base import Clocked, due, gan_of, gather_columns, log, trackers
 from ganduel.errors import UserError
 from ganduel.gan import total_norm
-from ganduel.tracking.base import range_of
+from ganduel.tracking.files import range_of
 
 BINS = 32  # of D(x) and D(G(z)); twice as many of the logits
 

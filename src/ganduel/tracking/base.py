@@ -12,8 +12,6 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.environment import rank
 
-RANGES = {"d": (0.0, 1.0), "logit": (-16.0, 16.0)}  # of histograms, by the first word of their key
-
 
 class Tracker(Logger):
     """Receives what a run has to tell; on the first rank only. What a tracker has no use for it may ignore."""
@@ -32,11 +30,6 @@ class Tracker(Logger):
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Take the summary; the run has ended, one way or another."""
-
-
-def range_of(key: str) -> tuple[float, float]:
-    """The range that the histogram of this key covers, such as (0, 1) of "d/fake"."""
-    return RANGES[key.partition("/")[0]]
 
 
 def is_first_rank() -> bool:

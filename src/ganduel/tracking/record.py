@@ -1,12 +1,4 @@
-"""The run's own record: plain files in the run's folder, that need neither an account nor this package to be read.
-
-    config.yaml        the resolved config, and under `run` the command line, versions, device and revision
-    metrics.jsonl      one JSON object a row, appended and flushed as it comes: {"iteration": …, "images_seen": …, …}
-    histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]}
-    protocols.jsonl    {"iteration": …, "metric": its key, "hash": …, …}: what its values depend on from there on
-    samples/           pictures
-    checkpoints/       see ganduel.checkpoint
-    summary.json       written when the run ends: status, last metrics, seconds, peak memory
+"""The run's own record: the files that ganduel.tracking.files names, written as the run goes.
 
 A row is on disk before a checkpoint that follows it. On resume the rows after the checkpoint are dropped: the run makes
 them again.
@@ -23,12 +15,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.errors import UserError
 from ganduel.tracking.base import Tracker, is_first_rank
-
-CONFIG = "config.yaml"
-METRICS = "metrics.jsonl"
-HISTOGRAMS = "histograms.jsonl"
-PROTOCOLS = "protocols.jsonl"
-SUMMARY = "summary.json"
+from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
 
 
 class Record(Tracker):
@@ -97,36 +84,10 @@ def write_config(folder: Path, values: Mapping[str, Any]) -> None:
     write(folder / CONFIG, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The resolved config of the run in a folder."""
-    try:
-        values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no run: it has no {CONFIG}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{folder / CONFIG} cannot be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(values, dict) or "run" not in values:
-        raise UserError(f"{folder / CONFIG} is not the config of a run.")
-    return values
-
-
 def append(path: Path, row: Mapping[str, Any]) -> None:
     """Add a row; it survives a kill of this process from here on."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    """All whole rows of a file; none where it is missing. A last line that a kill cut off is passed over."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return found
 
 
 def rewind(path: Path, iteration: int) -> None:

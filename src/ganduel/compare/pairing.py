@@ -1,0 +1,205 @@
+"""Which runs may be compared with which: those whose configs are equal in everything but the factor, seed by seed.
+
+    factor     what is compared: a group such as loss, a key such as k or optimizer.generator.lr, or experiment
+    level      a value that the factor takes
+    stratum    runs that agree in all that varies besides factor and seed; comparisons stay within one
+    pair       two runs of a stratum, of different levels and the same seed: same data order, same noise
+
+What a run does not depend on (where it is logged, which metrics watch it) does not keep runs apart; versions and
+machines do not either, but are named where they differ.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganduel.compare.reading import Run
+from ganduel.errors import UserError, nearest
+
+UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every", "resume"}
+WHERE = {"trainer.accelerator", "trainer.devices", "trainer.num_nodes"}  # it is computed
+FIRST = ("loss", "experiment", "penalty", "k")  # the factors that one would ask for, where they vary
+BESIDES = ("versions", "machine", "git")  # of a run, named where they differ
+
+
+@dataclass(frozen=True)
+class Design:
+    """The runs in their places.
+
+    Attributes:
+        factor: what is compared.
+        levels: its values, as labels.
+        strata: labels of the strata; a single "" if nothing else varies.
+        cells: the run of each (stratum, level, seed).
+        repeated: runs of a place that is taken.
+        besides: what differs among the runs that is no part of what they compute, in words.
+    """
+
+    factor: str
+    levels: list[str]
+    strata: list[str]
+    cells: Mapping[tuple[str, str, int], Run]
+    repeated: list[Run] = field(default_factory=list)
+    besides: list[str] = field(default_factory=list)
+
+    def of(self, stratum: str, level: str) -> dict[int, Run]:
+        """The runs of a level in a stratum, by seed."""
+        return {place[2]: run for place, run in sorted(self.cells.items(), key=order) if place[:2] == (stratum, level)}
+
+    def pairs(self, stratum: str, first: str, second: str) -> dict[int, tuple[Run, Run]]:
+        """The runs of two levels that belong together, by seed."""
+        one, two = self.of(stratum, first), self.of(stratum, second)
+        return {seed: (one[seed], two[seed]) for seed in one if seed in two}
+
+    def unpaired(self, stratum: str, first: str, second: str) -> list[Run]:
+        """The runs of two levels without a partner."""
+        one, two = self.of(stratum, first), self.of(stratum, second)
+        return [run for own, others in ((one, two), (two, one)) for seed, run in own.items() if seed not in others]
+
+
+def order(item: tuple[tuple[str, str, int], Run]) -> int:
+    return item[0][2]
+
+
+def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
+    """Find each run's place.
+
+    Args:
+        runs: at least one.
+        factor: what is compared; None: the first of loss, experiment, penalty, k that varies, or else whatever does.
+
+    Raises:
+        UserError: the factor is not in the configs.
+    """
+    flats = [flat(run.config) for run in runs]
+    units = varying(runs, flats)
+    factor = chosen(factor, units, runs, flats)
+    own = units.get(factor) or keys_of(factor, flats)
+    rest = [(unit, keys) for unit, keys in units.items() if unit != factor and not set(keys) <= set(own)]
+    levels = labels(factor, own, runs, flats)
+    parts = [[f"{unit}={label}" for label in labels(unit, keys, runs, flats)] for unit, keys in rest]
+    strata = [", ".join(words) for words in zip(*parts, strict=True)] if parts else [""] * len(runs)
+    cells: dict[tuple[str, str, int], Run] = {}
+    repeated = []
+    for run, stratum, level in zip(runs, strata, levels, strict=True):
+        place = (stratum, level, int(run.config["seed"]))
+        if place in cells:
+            better = run.status == "finished" and cells[place].status != "finished"
+            repeated.append(cells[place] if better else run)
+            if not better:
+                continue
+        cells[place] = run
+    return Design(factor, natural(set(levels)), natural(set(strata)), cells, repeated, besides(runs))
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """What a run's result depends on: dotted keys, with values as JSON."""
+    found: dict[str, str] = {}
+    for name, value in config.items():
+        key = f"{prefix}{name}"
+        if key in UNCOMPARED or key in WHERE:
+            continue
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{key}.")
+        else:
+            found[key] = json.dumps(value, ensure_ascii=False, default=str)
+    return found
+
+
+def choices(run: Run) -> Mapping[str, Any]:
+    """What was chosen in each group of the config."""
+    found = run.config["run"].get("choices")
+    return found if isinstance(found, Mapping) else {}
+
+
+def varying(runs: Sequence[Run], flats: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """What varies among the runs besides the seed, a group, an experiment or a key, with the keys that belong to it."""
+    everywhere = sorted({key for one in flats for key in one} - {"seed"})
+    keys = [key for key in everywhere if len({one.get(key) for one in flats}) > 1]
+    units: dict[str, list[str]] = {}
+    for key in keys:
+        top = key.partition(".")[0]
+        grouped = len({str(choices(run).get(top)) for run in runs}) > 1
+        units.setdefault(top if grouped else key, []).append(key)
+    experiments = [str(choices(run).get("experiment")) for run in runs]
+    if len(set(experiments)) > 1:
+        told = [unit for unit, own in units.items() if follows(own, experiments, flats)]
+        if told:
+            units = {"experiment": [key for unit in told for key in units.pop(unit)], **units}
+    return units
+
+
+def follows(keys: Iterable[str], experiments: Sequence[str], flats: Sequence[Mapping[str, str]]) -> bool:
+    """Whether the values of the keys are the same wherever the experiment is."""
+    keys = list(keys)
+    pairs = {(name, *(one.get(key) for key in keys)) for name, one in zip(experiments, flats, strict=True)}
+    return len(pairs) == len(set(experiments))
+
+
+def chosen(
+    factor: str | None, units: Mapping[str, list[str]], runs: Sequence[Run], flats: Sequence[Mapping[str, str]]
+) -> str:
+    """The factor, asked for or found."""
+    if factor is None:
+        return next((name for name in (*FIRST, *units) if name in units), "loss")
+    if factor in units or keys_of(factor, flats) or any(factor in choices(run) for run in runs):
+        return factor
+    known = {key for one in flats for key in one} | set(choices(runs[0]))
+    raise UserError(f"--factor {factor} is not in the runs' configs. {nearest(factor, units or known)}")
+
+
+def keys_of(factor: str, flats: Sequence[Mapping[str, str]]) -> list[str]:
+    """The keys of a factor that need not vary."""
+    found = {key for one in flats for key in one if key == factor or key.startswith(f"{factor}.")}
+    return sorted(found)
+
+
+def labels(unit: str, keys: Sequence[str], runs: Sequence[Run], flats: Sequence[Mapping[str, str]]) -> list[str]:
+    """What each run's value is called: the choice of a group, with the values that tell apart runs of one choice."""
+    values = [tuple(one.get(key) for key in keys) for one in flats]
+    if not any(unit in choices(run) for run in runs):
+        return [", ".join(short(value) for value in row) for row in values]
+    names = [str(choices(run).get(unit)) for run in runs]
+    made = []
+    for name, row in zip(names, values, strict=True):
+        same = {other for other_name, other in zip(names, values, strict=True) if other_name == name}
+        differing = [n for n in range(len(keys)) if len({other[n] for other in same}) > 1]
+        words = [f"{keys[n].removeprefix(f'{unit}.')}={short(row[n])}" for n in differing]
+        made.append(f"{name} ({', '.join(words)})" if words else name)
+    return made
+
+
+def short(value: str | None) -> str:
+    """A value as one would type it; of a class its name."""
+    text = "absent" if value is None else value.strip('"')
+    return text.rpartition(".")[2] if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", text) else text
+
+
+def natural(names: Iterable[str]) -> list[str]:
+    """In order, numbers by their size."""
+
+    def key(name: str) -> list[tuple[int, float, str]]:
+        words = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", name)
+        return [(1, 0.0, word) if n % 2 == 0 else (0, float(word), "") for n, word in enumerate(words) if word]
+
+    return sorted(names, key=key)
+
+
+def besides(runs: Sequence[Run]) -> list[str]:
+    """What differs besides, such as "versions.torch: 2.12.0 (3 runs), 2.13.0 (7 runs)"."""
+    found: dict[str, dict[str, int]] = {}
+    for run in runs:
+        origin = {key: run.config["run"].get(key) for key in BESIDES if run.config["run"].get(key) is not None}
+        origin["trainer"] = {
+            key.partition(".")[2]: run.config.get("trainer", {}).get(key.partition(".")[2]) for key in WHERE
+        }
+        for key, value in flat(origin).items():
+            counts = found.setdefault(key, {})
+            counts[short(value)] = counts.get(short(value), 0) + 1
+    return [
+        f"{key}: " + ", ".join(f"{value} ({n} run{'s' * (n > 1)})" for value, n in counts.items())
+        for key, counts in found.items()
+        if len(counts) > 1
+    ]
