@@ -1,6 +1,7 @@
 """Twenty-five Gaussians on the grid {−4, −2, 0, 2, 4}², σ = 0.05.
 
-Source: Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761), section 4.1; Lin et al. 2018 (PacGAN, arXiv:1712.04086).
+Source: Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761), table 1; centres and σ as in the published code of Lin et
+al. 2018 (PacGAN, arXiv:1712.04086).
 """
 
 from itertools import product
