@@ -6,7 +6,7 @@
 Stacks are made when they are asked for, on the training device, and not stored: minibatch number `position` is a
 function of (seed, "stack", position), so that there is no epoch and no end.
 Source: Metz et al. 2016 (Unrolled GAN, arXiv:1611.02163), section 3.3.1; Srivastava et al. 2017 (VEEGAN,
-arXiv:1705.07761), section 4.2.
+arXiv:1705.07761), table 2.
 """
 
 import torch
