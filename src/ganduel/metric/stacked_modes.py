@@ -1,7 +1,8 @@
 """`metric=stacked_modes`: which of the 1,000 modes of stacked MNIST are found, as a classifier sees them.
 
-26,000 samples, as in Metz et al. 2016 and Srivastava et al. 2017; reverse_kl is KL(p_g ‖ uniform) over the classes, in
-nats. Real stacks give 1,000 modes and, as 26 a class are few, a reverse_kl near 0.02 rather than 0.
+26,000 samples, as in Srivastava et al. 2017 (VEEGAN), of the data of Metz et al. 2016 (Unrolled GAN); reverse_kl is
+KL(p_g ‖ uniform) over the classes, in nats. Real stacks give 1,000 modes and, as 26 a class are few, a reverse_kl
+near 0.02 rather than 0.
 """
 
 from typing import cast
