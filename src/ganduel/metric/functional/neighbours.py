@@ -17,7 +17,7 @@ holds the copies. (The authors' code of density and coverage takes open balls, w
 data would score 0.)
 Source: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models", equations 1
 and 2, k = 3 (arXiv:1904.06991); Naeem et al. 2020, "Reliable fidelity and diversity metrics for generative models",
-section 3, k = 5, the mean coverage in lemma 2 (arXiv:2002.09797).
+section 3, k = 5, with the mean coverage (arXiv:2002.09797).
 """
 
 from collections.abc import Sequence
