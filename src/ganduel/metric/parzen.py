@@ -1,10 +1,10 @@
 """`metric=parzen`: the log-likelihood of the test images under a Parzen window of samples; key parzen, in nats.
 
-By the protocol of Goodfellow et al. 2014, section 5 and table 1: 10,000 samples, pixels in [0, 1], σ chosen from
-logspace(−1, 0, 10) on the first 1,000 of the last 10,000 training images. A model should then be trained on the first
-50,000 alone (`data.train_on=train`). `parzen_se` is the standard error std/√n over the test images, `parzen_sigma`
-the σ chosen. Theis et al. 2016 (arXiv:1511.01844) show how little this says of a model; it is here for comparison with
-the published figures. The formula: ganduel.metric.functional.parzen.
+By the protocol of Goodfellow et al. 2014, section 5 and table 1, with the sizes of their published code: 10,000
+samples, pixels in [0, 1], σ chosen from logspace(−1, 0, 10) on the first 1,000 of the last 10,000 training images. A
+model should then be trained on the first 50,000 alone (`data.train_on=train`). `parzen_se` is the standard error
+std/√n over the test images, `parzen_sigma` the σ chosen. Theis et al. 2016 (arXiv:1511.01844) show how little this
+says of a model; it is here for comparison with the published figures. The formula: ganduel.metric.functional.parzen.
 """
 
 import math
