@@ -6,7 +6,7 @@
 
 With the half-life in images a schedule survives a change of batch size. The ramp forgets the first, useless weights:
 a fixed β near 1 would drag them along for thousands of iterations. Buffers (BatchNorm's statistics) are copied.
-Source: Karras et al. 2018, "Progressive growing of GANs", section 4 (arXiv:1710.10196); half-life and ramp-up as in
+Source: Karras et al. 2018, "Progressive growing of GANs", appendix A.1 (arXiv:1710.10196); half-life and ramp-up as in
 Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose ramp is 0.05.
 """
 

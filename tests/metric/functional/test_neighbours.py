@@ -148,7 +148,7 @@ def test_differences_are_left_for_what_products_leave_open(monkeypatch: pytest.M
 
 
 def test_independent_draws_of_one_distribution():
-    """Density has the mean 1; coverage that of lemma 2, which is near 1 − 2^−k."""
+    """Density has the mean 1; coverage is near 1 − 2^−k."""
     draws = [density_coverage(normal(200, 2, 2 * i), normal(200, 2, 2 * i + 1)) for i in range(60)]
     assert np.mean([draw.density.item() for draw in draws]) == pytest.approx(1, abs=0.02)
     expected = 1 - math.prod((200 - i) / (400 - i) for i in range(1, 6))
