@@ -35,7 +35,7 @@ def mean_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
 
     All n^n resamples enter up to n = 5, above it 4,000 drawn ones. Values that are not finite numbers are left out, so
     where some runs ended early, the interval is of the mean of those still there, which may not be like the others.
-    Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5 (arXiv:1411.5279).
+    Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (arXiv:1411.5279).
     """
     columns = np.asarray(values, float).reshape(len(values), math.prod(values.shape[1:]))
     columns = np.sort(np.where(np.isfinite(columns), columns, np.nan), axis=0)  # NaN last, and runs in no order

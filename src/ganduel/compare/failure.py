@@ -1,0 +1,63 @@
+"""Which runs failed, by rules that are the same for all: a comparison of the survivors alone would flatter.
+
+    ended badly      status failed or diverged
+    not a number     the last value of a loss is NaN or infinite
+    D has won        over the last tenth of the rows D is right of 99.9% of the samples, and G's gradient is below 1% of
+                     the longest that it has had: nothing moves G any more
+    modes are lost   the share of known modes, or recall or coverage, is below a tenth of that of real samples; of known
+                     modes below half
+
+The thresholds are ours: generous, so that what fails by them has failed by any.
+"""
+
+import math
+
+import numpy as np
+
+from ganduel.compare.reading import UNFINISHED, Run
+
+RIGHT, GONE = 0.999, 0.01
+LOST = {"modes": 0.5, "recall": 0.1, "coverage": 0.1}  # of the floor, by the first word of the metric
+
+
+def failure(run: Run) -> str | None:
+    """Why the run has failed; None if it has not, or not yet."""
+    if run.status in ("failed", "diverged"):
+        return f"{run.status}: {run.reason}" if run.reason else run.status
+    if run.status == UNFINISHED:
+        return None
+    return not_a_number(run) or d_has_won(run) or modes_are_lost(run)
+
+
+def not_a_number(run: Run) -> str | None:
+    for key in ("loss/d", "loss/g"):
+        values = run.curves.get(key)
+        if values is not None and not math.isfinite(run.final(key)):
+            return f"{key} is not a number"
+    return None
+
+
+def d_has_won(run: Run) -> str | None:
+    needed = [run.curves.get(key) for key in ("d/accuracy_real", "d/accuracy_fake", "grad/norm_g")]
+    if any(values is None for values in needed):
+        return None
+    real, fake, norms = (values[np.isfinite(values)] for values in needed if values is not None)
+    if not (len(real) and len(fake) and len(norms)):
+        return None
+    right = (late(real) + late(fake)) / 2
+    gone = late(norms) < GONE * norms.max()
+    return "D has won: it is always right, and G's gradient is gone" if right >= RIGHT and gone else None
+
+
+def late(values: np.ndarray) -> float:
+    """The mean of the last tenth."""
+    return float(values[-max(1, len(values) // 10) :].mean())
+
+
+def modes_are_lost(run: Run) -> str | None:
+    for metric in run.protocols:
+        least = LOST.get(metric.partition("/")[0])
+        value, floor = run.final(metric), run.final(f"{metric}/floor")
+        if least is not None and value < least * floor:
+            return f"modes are lost: {metric} is {value:.3g}, of real samples {floor:.3g}"
+    return None
