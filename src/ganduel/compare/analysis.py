@@ -1,8 +1,8 @@
 """A comparison in numbers: every level of the factor summed up over its seeds, every two levels paired seed by seed.
 
 What is compared are the last values of metrics. Those of samples are compared only if all runs of a stratum measured
-them by the same protocol. The first metric is the question asked; the p-values of all metrics together are also given as
-adjusted for asking so many (Holm).
+them by the same protocol. The first metric is the question asked; the p-values of all metrics together are also given
+as adjusted for asking so many (Holm).
 """
 
 from collections.abc import Iterable, Sequence

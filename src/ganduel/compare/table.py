@@ -1,0 +1,108 @@
+"""The comparison in a terminal, and as JSON for programs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ganduel.compare.analysis import Report
+from ganduel.compare.reading import Aside
+from ganduel.compare.verdict import interval, number, probability, shown, verdicts
+
+
+def print_report(report: Report, aside: Sequence[Aside], console: Console) -> None:
+    """Levels against metrics, differences, what is to be known of them, and the answer last, where it is looked for."""
+    console.print(levels(report))
+    if report.contrasts:
+        console.print(differences(report))
+    for line in report.warnings:
+        console.print(f"note: {escape(line)}", highlight=False)
+    for entry in aside:
+        console.print(f"left out: {escape(str(entry.folder))}: {escape(entry.reason)}", highlight=False)
+    for line in verdicts(report):
+        console.print(escape(line), style="bold", highlight=False)
+
+
+def levels(report: Report) -> Table:
+    """Each level's metrics: mean and interval over its seeds."""
+    view = Table(title="means and 95% intervals over seeds", title_justify="left")
+    view.add_column(report.design.factor, overflow="fold")
+    view.add_column("runs", justify="right")
+    view.add_column("failed", justify="right")
+    metrics = report.metrics[:6]
+    for metric in metrics:
+        view.add_column(escape(metric.replace("/", " ")), justify="right", overflow="fold")
+    for cell in report.cells:
+        label = f"{cell.level} ({cell.stratum})" if cell.stratum else cell.level
+        found = [cell.finals.get(metric) for metric in metrics]
+        values = ["not compared" if one is None else shown(one) if one.n else "–" for one in found]
+        view.add_row(escape(label), str(len(cell.runs)), f"{cell.failures.count}/{cell.failures.n}", *values)
+    return view
+
+
+def differences(report: Report) -> Table:
+    """Each two levels by each metric, first less second."""
+    view = Table(title="paired differences, first less second", title_justify="left")
+    for name in ("pair", "metric"):
+        view.add_column(name, overflow="fold")
+    for name in ("n", "difference", "p", "p, Holm", "effect", "seeds needed"):
+        view.add_column(name, justify="right", overflow="fold")
+    for c in report.contrasts:
+        d = c.difference
+        pair = f"{c.first} − {c.second}" + (f" ({c.stratum})" if c.stratum else "")
+        values = [
+            f"{number(d.mean)}{interval(d.low, d.high)}",
+            probability(d.p),
+            probability(c.p_holm),
+            number(d.effect),
+        ]
+        words = values if d.n else ["–"] * 4
+        view.add_row(escape(pair), escape(c.metric), str(d.n), *words, "–" if d.needed is None else str(d.needed))
+    return view
+
+
+def as_json(report: Report, aside: Sequence[Aside]) -> dict[str, Any]:
+    """Everything that the tables show, unrounded; what is no number is null."""
+    design = report.design
+    made = {
+        "factor": design.factor,
+        "levels": design.levels,
+        "strata": design.strata,
+        "metrics": report.metrics,
+        "verdicts": verdicts(report),
+        "cells": [
+            {
+                "stratum": cell.stratum,
+                "level": cell.level,
+                "runs": {str(seed): str(run.folder) for seed, run in cell.runs.items()},
+                "finals": {key: asdict(found) for key, found in cell.finals.items()},
+                "failures": asdict(cell.failures),
+                "unfinished": cell.unfinished,
+            }
+            for cell in report.cells
+        ],
+        "differences": [
+            {
+                "stratum": c.stratum, "metric": c.metric, "first": c.first, "second": c.second,
+                "seeds": c.seeds, "values": c.values.tolist(), **asdict(c.difference), "p_holm": c.p_holm,
+                "better": c.better, "higher_is_better": c.higher_is_better,
+            }
+            for c in report.contrasts
+        ],
+        "warnings": report.warnings,
+        "left_out": [{"folder": str(entry.folder), "reason": entry.reason} for entry in aside],
+    }  # fmt: skip
+    return plain(made)
+
+
+def plain(value: Any) -> Any:
+    """The value with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,119 @@
+"""The answer in sentences, honest where there is none: what was found, how sure that is, and what would settle it."""
+
+import math
+
+from ganduel.compare.analysis import Cell, Contrast, Report
+from ganduel.compare.statistics import Summary
+
+SIGNIFICANT = 0.05
+
+
+def verdicts(report: Report) -> list[str]:
+    """One sentence or two for each stratum and each two levels, by the first metric; then one on failures, if any."""
+    if not report.metrics:
+        return [
+            "No metric of samples is on record, so that nothing says which is better: ganduel evaluate measures runs."
+        ]
+    metric = report.metrics[0]
+    said = []
+    for stratum in report.design.strata:
+        contrasts = report.contrast(stratum, metric)
+        cells = [cell for cell in report.cells if cell.stratum == stratum]
+        found = [sentence(contrast, report) for contrast in contrasts] or [alone(cell, metric) for cell in cells]
+        where = f"At {stratum}: " if stratum else ""
+        said += [capital(where + words) for words in found]
+    return said + failures(report)
+
+
+def sentence(contrast: Contrast, report: Report) -> str:
+    """What two levels come to by a metric."""
+    d = contrast.difference
+    if not d.n:
+        return f"{contrast.first} and {contrast.second} have no pair of finished runs with {contrast.metric}."
+    better = contrast.better or contrast.first
+    worse = contrast.second if better == contrast.first else contrast.first
+    cells = {cell.level: cell for cell in report.cells if cell.stratum == contrast.stratum}
+    one, two = (shown(cells[level].finals[contrast.metric]) for level in (better, worse))
+    wins = d.wins if (better == contrast.first) != bool(contrast.higher_is_better) else 1 - d.wins
+    seeds = f"over {d.n} paired seed{'s' * (d.n > 1)}, "
+    return (
+        f"{seeds}{better} ends at {contrast.metric} {one} against {two} of {worse}; {gap(d.mean, d.low, d.high)}, "
+        f"p = {probability(d.p)}, {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}. {conclusion(contrast, better)}"
+    )
+
+
+def gap(mean: float, low: float, high: float) -> str:
+    """The difference as a positive number, with its interval."""
+    if mean < 0:
+        mean, low, high = -mean, -high, -low
+    return f"difference {number(mean)}{interval(low, high)}"
+
+
+def conclusion(contrast: Contrast, better: str) -> str:
+    """How far that goes."""
+    d = contrast.difference
+    best = f"{better} is better" if contrast.better else "They differ"
+    more = "" if d.needed is None else f" A difference of this size would take about {d.needed} seeds to resolve."
+    if d.n == 1:
+        return "One pair decides nothing."
+    if d.p <= SIGNIFICANT:
+        return f"{best}."
+    if d.low > 0 or d.high < 0:
+        least = 2 / 2**d.n
+        if least > SIGNIFICANT:
+            return (
+                f"{best} as far as {d.n} pairs can tell: with so few p cannot be below {least:.2g}, "
+                "six seeds could settle it."
+            )
+        return f"{best} by the interval, and not by the permutation test: undecided.{more}"
+    return f"Undecided: the interval contains 0.{more}"
+
+
+def alone(cell: Cell, metric: str) -> str:
+    """A level without another to compare with."""
+    found = cell.finals.get(metric)
+    if found is None or not found.n:
+        return f"{cell.level} has no finished run with {metric}."
+    runs = f"{found.n} run{'s' * (found.n > 1)}"
+    return f"{cell.level} ends at {metric} {shown(found)} over {runs}, and there is nothing to compare it with."
+
+
+def failures(report: Report) -> list[str]:
+    """Which levels had failures; a mean over the rest flatters them."""
+    said = []
+    for cell in report.cells:
+        f = cell.failures
+        if f.count:
+            where = f" at {cell.stratum}" if cell.stratum else ""
+            share = f"{f.count / f.n:.0%} [{f.low:.0%}, {f.high:.0%}]"
+            said.append(
+                f"{capital(cell.level)}{where}: {f.count} of {f.n} runs failed, {share}: {'; '.join(f.reasons)}."
+            )
+    return said
+
+
+def shown(found: Summary) -> str:
+    """19.8 [18.1, 21.3], mean and interval."""
+    return f"{number(found.mean)}{interval(found.low, found.high)}"
+
+
+def interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) or math.isnan(high) else f" [{number(low)}, {number(high)}]"
+
+
+def number(x: float) -> str:
+    """Three digits."""
+    return f"{x:.3g}" if abs(x) < 1000 else f"{x:.0f}"
+
+
+def probability(p: float) -> str:
+    return f"{p:.2g}" if p >= 0.001 else "< 0.001"
+
+
+def count(wins: float) -> str:
+    """4, or 3.5 where a tie is half a win."""
+    return f"{wins:g}"
+
+
+def capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
