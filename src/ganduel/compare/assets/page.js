@@ -1,0 +1,508 @@
+"use strict";
+// Everything that comes from runs reaches the page as text (textContent) or as numbers; what plotly draws, which reads
+// tags in its labels, goes through `label` first.
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+
+// Okabe & Ito's colours, told apart by colour-blind readers, a lighter set on dark paper. A loss form has the same colour
+// everywhere; other levels take the rest in order.
+const COLOURS = {
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d00", "#4b4b9b", "#7f7f7f"],
+  dark: ["#56b4e9", "#ff9f40", "#2fd3a1", "#e8a8cc", "#f0e442", "#a9a9ff", "#bbbbbb"],
+};
+const OWN = { nonsaturating: 0, saturating: 1 };
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+const MARKS = ["circle", "square", "diamond", "cross", "x", "triangle-up", "star"];
+const rest = data.levels.filter((level) => !(level in OWN));
+const free = COLOURS.light.map((_, n) => n).filter((n) => !data.levels.some((level) => OWN[level] === n));
+const indexOf = (level) => (level in OWN ? OWN[level] : free[rest.indexOf(level) % free.length]);
+const dark = () => document.documentElement.dataset.theme === "dark";
+const colour = (level) => COLOURS[dark() ? "dark" : "light"][indexOf(level)];
+const dash = (group) => DASHES[data.strata.indexOf(group.stratum) % DASHES.length];
+const mark = (level) => MARKS[data.levels.indexOf(level) % MARKS.length];
+const faint = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
+const groupName = (group) => (group.stratum ? `${group.level} · ${group.stratum}` : group.level);
+const label = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function number(x) {
+  if (x === null || x === undefined) return "–";
+  if (x === 0) return "0";
+  const size = Math.abs(x);
+  if (size >= 1e6 || size < 1e-3) return x.toExponential(2);
+  return size >= 1000 ? x.toFixed(0) : String(Number(x.toPrecision(3)));
+}
+const interval = (low, high) => (low === null || high === null ? "" : ` [${number(low)}, ${number(high)}]`);
+
+// ---- what the reader has chosen, kept in the address so that it survives a reload --------------------------------------
+
+const chosen = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+function keep(key, value) {
+  chosen[key] = value;
+  history.replaceState(null, "", "#" + new URLSearchParams(chosen));
+}
+function bind(id, event, redraw) {
+  const input = $(id);
+  const read = () => (input.type === "checkbox" ? String(input.checked) : input.value);
+  if (id in chosen) {
+    if (input.type === "checkbox") input.checked = chosen[id] === "true";
+    else input.value = chosen[id];
+  }
+  input.addEventListener(event, () => {
+    keep(id, read());
+    redraw();
+  });
+}
+
+// ---- plots: drawn when they come into view -----------------------------------------------------------------------------
+
+const plots = new Map(); // element → function that gives {traces, layout}
+const inView = new Set();
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting) {
+        inView.add(entry.target);
+        draw(entry.target);
+      } else inView.delete(entry.target);
+    }
+  },
+  { rootMargin: "300px" },
+);
+const stale = new Set();
+
+function layout(more) {
+  const ink = css("--ink"), line = css("--line");
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  const { xaxis, yaxis, yaxis2, ...others } = more;
+  return {
+    margin: { l: 48, r: 12, t: 8, b: 36 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: ink, size: 12 }, showlegend: false, hovermode: "closest",
+    hoverlabel: { bgcolor: css("--panel"), bordercolor: line, font: { color: ink } },
+    xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis },
+    ...(yaxis2 ? { yaxis2: { ...axis, showgrid: false, overlaying: "y", side: "right", ...yaxis2 } } : {}),
+    ...others,
+  };
+}
+function draw(target) {
+  if (!stale.has(target)) return;
+  stale.delete(target);
+  const { traces, layout: more } = plots.get(target)();
+  Plotly.react(target, traces, layout(more), { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
+}
+function redraw(kind) {
+  for (const target of plots.keys()) {
+    if (kind && target.dataset.kind !== kind) continue;
+    stale.add(target);
+    if (inView.has(target)) draw(target);
+  }
+}
+function panel(parent, kind, heading, note, make) {
+  const target = element("div", { className: "plot" });
+  target.dataset.kind = kind;
+  const caption = element("figcaption", {}, heading, " ", element("small", {}, note));
+  parent.append(element("figure", { className: "panel" }, caption, target));
+  plots.set(target, make);
+  stale.add(target);
+  watcher.observe(target);
+}
+window.addEventListener("beforeprint", () => {
+  for (const target of plots.keys()) draw(target);
+});
+
+// ---- the answer --------------------------------------------------------------------------------------------------------
+
+function row(table, cells, tag = "td") {
+  const made = element("tr");
+  for (const cell of cells) {
+    const { text = cell, className = "", node = null } = cell !== null && typeof cell === "object" ? cell : {};
+    made.append(element(tag, { className }, node ?? String(text)));
+  }
+  table.append(made);
+  return made;
+}
+const right = (text) => ({ text, className: "number" });
+
+function answer() {
+  const runs = data.runs.length, ended = data.runs.filter((run) => run.status !== "unfinished").length;
+  $("meta").textContent = `${runs} runs, ${runs - ended} unfinished · ganduel ${data.version} · ${data.created.replace("T", " ").slice(0, 16)} UTC`;
+  const notes = $("notes").querySelector("ul");
+  for (const words of data.warnings) notes.append(element("li", {}, words));
+  $("notes").hidden = !data.warnings.length;
+  const head = $("differences").tHead, body = $("differences").tBodies[0];
+  row(head, ["pair", "metric", right("n"), right("difference"), right("p"), right("p, Holm"), right("effect"), right("wins of the first"), right("seeds needed")], "th");
+  for (const d of data.differences) {
+    const pair = `${d.first} − ${d.second}` + (d.stratum ? ` (${d.stratum})` : "");
+    const wins = d.wins === null ? null : (d.higher_is_better ? 1 - d.wins : d.wins) * d.n;
+    row(body, [pair, d.metric, right(d.n), right(d.n ? number(d.mean) + interval(d.low, d.high) : "–"), right(number(d.p)),
+      right(number(d.p_holm)), right(number(d.effect)), right(wins === null ? "–" : `${number(wins)} of ${d.n}`), right(d.needed ?? "–")]);
+  }
+  $("differences").parentElement.hidden = !data.differences.length;
+  row($("failures").tHead, [data.factor, right("runs"), right("unfinished"), right("failed"), right("share"), "reasons"], "th");
+  for (const cell of data.cells) {
+    const f = cell.failures;
+    row($("failures").tBodies[0], [groupName(cell), right(Object.keys(cell.runs).length), right(cell.unfinished), right(`${f.count} of ${f.n}`),
+      right(f.n ? `${(100 * f.count / f.n).toFixed(0)}% [${(100 * f.low).toFixed(0)}%, ${(100 * f.high).toFixed(0)}%]` : "–"), f.reasons.join("; ")]);
+  }
+}
+
+// ---- final values ------------------------------------------------------------------------------------------------------
+
+const better = {};
+for (const d of data.differences) better[d.metric] = d.higher_is_better;
+const direction = (metric) => (better[metric] === true ? "more is better" : better[metric] === false ? "less is better" : "");
+
+function finals() {
+  for (const metric of data.metrics) panel($("final-panels"), "finals", metric, direction(metric), () => finalPlot(metric));
+  $("finals").hidden = !data.metrics.length;
+}
+function finalPlot(metric) {
+  const traces = [];
+  const done = data.runs.filter((run) => run.status === "finished" && run.finals[metric] !== null);
+  const names = data.groups.map((group) => label(groupName(group)));
+  const pairs = new Map();
+  for (const run of done) {
+    const key = `${run.stratum} ${run.seed}`;
+    pairs.set(key, [...(pairs.get(key) ?? []), run]);
+  }
+  for (const runs of pairs.values())
+    if (runs.length > 1)
+      traces.push({ x: runs.map((r) => r.group), y: runs.map((r) => r.finals[metric]), mode: "lines", line: { color: css("--line"), width: 1 }, hoverinfo: "skip" });
+  data.groups.forEach((group, n) => {
+    const own = done.filter((run) => run.group === n);
+    traces.push({
+      x: own.map(() => n), y: own.map((r) => r.finals[metric]), text: own.map((r) => `seed ${r.seed}`), mode: "markers", hovertemplate: "%{text}: %{y:.4g}<extra></extra>",
+      marker: { color: faint(colour(group.level), 0.65), size: 7, symbol: mark(group.level) },
+    });
+    const found = data.cells[n].finals[metric];
+    if (found && found.n)
+      traces.push({
+        x: [n + 0.18], y: [found.mean], mode: "markers", hovertemplate: `mean %{y:.4g}${label(interval(found.low, found.high))}<extra></extra>`,
+        marker: { color: colour(group.level), size: 11, symbol: mark(group.level), line: { color: css("--ink"), width: 1 } },
+        error_y: found.low === null ? undefined : { type: "data", symmetric: false, array: [found.high - found.mean], arrayminus: [found.mean - found.low], color: colour(group.level), thickness: 2 },
+      });
+  });
+  const floor = data.floors[metric];
+  if (floor !== null && floor !== undefined)
+    traces.push({ x: [-0.5, names.length - 0.5], y: [floor, floor], mode: "lines", line: { color: css("--soft"), dash: "dash", width: 1 }, hovertemplate: "real samples %{y:.4g}<extra></extra>" });
+  return { traces, layout: { xaxis: { tickvals: names.map((_, n) => n), ticktext: names, range: [-0.5, names.length - 0.5], zeroline: false }, yaxis: { zeroline: false } } };
+}
+
+// ---- curves ------------------------------------------------------------------------------------------------------------
+
+const NAMES = {
+  "loss/d": ["Loss of D", "nats, without penalty"], "loss/g": ["Loss of G", "nats; not comparable between forms"], "loss/penalty": ["Penalty", "nats"],
+  "d/real": ["D(x)", "mean over real samples"], "d/fake": ["D(G(z))", "mean, in D's update"], "d/fake_g": ["D(G(z))", "mean, in G's update"],
+  "d/accuracy_real": ["Accuracy of D on real samples", ""], "d/accuracy_fake": ["Accuracy of D on generated samples", ""],
+  "grad/norm_d": ["Gradient of D", "norm"], "grad/norm_g": ["Gradient of G", "norm, of the loss that is trained"],
+  "saturation/slope_saturating": ["Slope of the saturating form", "mean D(G(z)), at D's logits"], "saturation/slope_nonsaturating": ["Slope of the non-saturating form", "mean 1 − D(G(z))"],
+  "saturation/ratio": ["Ratio of the slopes", "saturating over non-saturating"], "saturation/share_rejected": ["Rejected samples", "share with D(G(z)) < 0.01"],
+  "saturation/grad_norm_saturating": ["G's gradient, saturating form", "norm, whichever form trains"], "saturation/grad_norm_nonsaturating": ["G's gradient, non-saturating form", "norm, whichever form trains"],
+  "saturation/cosine": ["Cosine of the two gradients", "of G, under both forms"],
+};
+const GROUPS = [
+  ["Losses", (key) => key.startsWith("loss/")],
+  ["D(x) and D(G(z))", (key) => /^d\/(real|fake|fake_g|accuracy_real|accuracy_fake)$/.test(key)],
+  ["Gradients", (key) => key.startsWith("grad/")],
+  ["Saturation", (key) => key.startsWith("saturation/") && !/_q\d\d$/.test(key)],
+];
+
+function curves() {
+  const keys = [...new Set(data.groups.flatMap((group) => Object.keys(group.curves)))];
+  const many = (key) => data.groups.some((group) => (group.curves[key]?.at.length ?? 0) > 1);
+  const left = new Set(keys.filter((key) => many(key) && !key.endsWith("/floor") && !key.endsWith("/error")));
+  const take = (test) => [...left].filter((key) => test(key) && left.delete(key));
+  const parts = [["Metrics of samples", take((key) => data.metrics.includes(key))], ...GROUPS.map(([name, test]) => [name, take(test)]), ["Everything else", [...left]]];
+  for (const [name, found] of parts) {
+    if (!found.length) continue;
+    const ordered = found.sort((a, b) => Object.keys(NAMES).indexOf(a) - Object.keys(NAMES).indexOf(b));
+    const box = element("div", { className: "panels" });
+    const whole = element("details", { open: name !== "Everything else" }, element("summary", {}, element("strong", {}, name)), box);
+    for (const key of ordered) panel(box, "curves", ...(NAMES[key] ?? [key, direction(key)]), () => curvePlot(key));
+    $("curve-groups").append(whole);
+  }
+  for (const [id, event] of [["axis", "change"], ["logx", "change"], ["logy", "change"], ["band", "change"], ["single", "change"], ["smooth", "input"]])
+    bind(id, event, () => {
+      $("smooth-value").textContent = $("smooth").value;
+      redraw("curves");
+    });
+  $("smooth-value").textContent = $("smooth").value;
+}
+function legend() {
+  $("legend").replaceChildren(
+    ...data.groups.map((group) => {
+      const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      line.setAttribute("width", "34");
+      line.setAttribute("height", "10");
+      const stroke = document.createElementNS("http://www.w3.org/2000/svg", "line");
+      const dashes = { solid: "", dash: "8 4", dot: "2 3", dashdot: "8 3 2 3", longdash: "14 4" };
+      for (const [key, value] of Object.entries({ x1: 0, x2: 34, y1: 5, y2: 5, stroke: colour(group.level), "stroke-width": 3, "stroke-dasharray": dashes[dash(group)] })) stroke.setAttribute(key, value);
+      line.append(stroke);
+      return element("span", {}, line, groupName(group));
+    }),
+  );
+}
+function smoothed(values, reach) {
+  if (!reach) return values;
+  return values.map((_, n) => {
+    const near = values.slice(Math.max(0, n - reach), n + reach + 1).filter((v) => v !== null);
+    return near.length ? near.reduce((a, b) => a + b, 0) / near.length : null;
+  });
+}
+function curvePlot(key) {
+  const axis = $("axis").value, kind = $("band").value, reach = Number($("smooth").value);
+  const traces = [];
+  data.groups.forEach((group, n) => {
+    const found = group.curves[key];
+    if (!found) return;
+    const x = found.at.map((place) => group.x[axis][place]);
+    const tone = colour(group.level);
+    if ($("single").checked)
+      for (const run of data.runs.filter((one) => one.group === n && one.curves[key])) {
+        const own = run.curves[key];
+        const places = Array.isArray(own) ? null : own.at;
+        const xs = places ? places.map((at) => ahead(run, axis, at)) : run.curves[axis] ?? run.curves.iteration;
+        traces.push({ x: xs, y: places ? own.y : own, mode: "lines", line: { color: faint(tone, 0.35), width: 1 }, text: label(run.name), hovertemplate: `seed ${run.seed}: %{y:.4g}<extra></extra>` });
+      }
+    const [low, high, centre] = kind === "quartiles" ? [found.q25, found.q75, found.median] : [found.low, found.high, found.mean];
+    if (kind !== "none" && low.some((v) => v !== null)) {
+      const at = low.map((v, m) => (v === null ? -1 : m)).filter((m) => m >= 0);
+      const [bottom, top] = [smoothed(low, reach), smoothed(high, reach)];
+      traces.push({
+        x: [...at.map((m) => x[m]), ...at.map((m) => x[m]).reverse()], y: [...at.map((m) => bottom[m]), ...at.map((m) => top[m]).reverse()],
+        fill: "toself", fillcolor: faint(tone, 0.18), line: { width: 0 }, mode: "lines", hoverinfo: "skip",
+      });
+    }
+    if (reach) traces.push({ x, y: centre, mode: "lines", line: { color: faint(tone, 0.4), width: 1 }, hoverinfo: "skip" });
+    traces.push({ x, y: smoothed(centre, reach), mode: found.at.length < 30 ? "lines+markers" : "lines", line: { color: tone, width: 2, dash: dash(group) }, marker: { size: 5, symbol: mark(group.level) },
+      hovertemplate: `${label(groupName(group))}: %{y:.4g}<extra></extra>` });
+  });
+  const title = { iteration: "iteration", images_seen: "images", seconds: "seconds of training" }[axis];
+  return { traces, layout: { xaxis: { title: { text: title }, type: $("logx").checked ? "log" : "linear" }, yaxis: { type: $("logy").checked ? "log" : "linear" } } };
+}
+function ahead(run, axis, iteration) {
+  if (axis === "iteration") return iteration;
+  const at = run.curves.iteration.findIndex((n) => n >= iteration);
+  return (run.curves[axis] ?? run.curves.iteration)[at < 0 ? run.curves.iteration.length - 1 : at];
+}
+
+// ---- samples -----------------------------------------------------------------------------------------------------------
+
+function samples() {
+  const having = data.runs.filter((run) => run.pictures.grids.length);
+  if (!having.length) {
+    $("samples").hidden = true;
+    return;
+  }
+  const iterations = [...new Set(having.flatMap((run) => run.pictures.grids.map(([n]) => n)))].sort((a, b) => a - b);
+  const seeds = [...new Set(having.map((run) => run.seed))].sort((a, b) => a - b);
+  for (const seed of seeds) $("seed").append(element("option", { value: seed }, String(seed)));
+  $("seed").append(element("option", { value: "all" }, "all"));
+  $("iteration").max = iterations.length - 1;
+  $("iteration").value = iterations.length - 1;
+  const show = () => {
+    const at = iterations[$("iteration").value], seed = $("seed").value;
+    $("iteration-value").textContent = at.toLocaleString("en");
+    $("iteration").setAttribute("aria-valuetext", `iteration ${at}`);
+    const cards = having
+      .filter((run) => seed === "all" || String(run.seed) === seed)
+      .map((run) => {
+        const [n, image] = run.pictures.grids.findLast(([m]) => m <= at) ?? run.pictures.grids[0];
+        const words = `${groupName(run)}, seed ${run.seed}, iteration ${n.toLocaleString("en")}`;
+        return element("figure", { className: "panel" }, element("img", { src: data.images[image], alt: `samples of ${words}` }), element("figcaption", {}, words));
+      });
+    const real = having.find((run) => run.pictures.real !== null);
+    if (real) cards.push(element("figure", { className: "panel" }, element("img", { src: data.images[real.pictures.real], alt: "real samples" }), element("figcaption", {}, "real samples")));
+    $("grids").replaceChildren(...cards);
+  };
+  bind("seed", "change", show);
+  bind("iteration", "input", show);
+  show();
+}
+
+// ---- loss forms --------------------------------------------------------------------------------------------------------
+
+function forms() {
+  const having = data.groups.filter((group) => group.histograms.iteration);
+  if (!data.loss_forms.length && !having.length) {
+    $("forms").hidden = true;
+    return;
+  }
+  const iterations = [...new Set(having.flatMap((group) => group.histograms.iteration))].sort((a, b) => a - b);
+  $("form-iteration").max = Math.max(0, iterations.length - 1);
+  const show = () => {
+    $("form-iteration-value").textContent = iterations.length ? iterations[$("form-iteration").value].toLocaleString("en") : "–";
+    redraw("forms");
+  };
+  bind("form-iteration", "input", show);
+  for (const button of $("forms").querySelectorAll("button"))
+    button.addEventListener("click", () => {
+      $("form-iteration").value = Math.round(button.dataset.at * $("form-iteration").max);
+      keep("form-iteration", $("form-iteration").value);
+      show();
+    });
+  const names = data.loss_forms.map((form) => form.name).join(" and ");
+  panel($("form-panels"), "forms", "G's loss against D(G(z))", `lines: ${names}; bars: D(G(z))`, () => formPlot("d/fake", iterations, [0, 1], "g"));
+  panel($("form-panels"), "forms", "Slope against D's logit", "lines: |∂L_G/∂b|; bars: logits of generated samples", () => formPlot("logit/fake", iterations, [-16, 16], "g_slope"));
+  show();
+}
+function formPlot(key, iterations, [low, high], term) {
+  const at = iterations[$("form-iteration").value];
+  const traces = [];
+  for (const group of having(key)) {
+    const n = Math.max(0, group.histograms.iteration.findLastIndex((m) => m <= at));
+    const shares = group.histograms[key][n], width = (high - low) / shares.length;
+    traces.push({ type: "bar", x: shares.map((_, m) => low + (m + 0.5) * width), y: shares, width, yaxis: "y2", name: label(groupName(group)), marker: { color: faint(colour(group.level), 0.35), line: { color: colour(group.level), width: 0.5 } },
+      hovertemplate: `${label(groupName(group))}: %{y:.3f}<extra></extra>` });
+  }
+  for (const form of data.loss_forms) {
+    const x = key === "d/fake" ? form.logit.map((b) => 1 / (1 + Math.exp(-b))) : form.logit;
+    traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines", line: { color: colour(form.name), width: 3 }, name: label(form.name), hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
+  }
+  return {
+    traces,
+    layout: {
+      barmode: "overlay", margin: { l: 52, r: 52, t: 30, b: 40 }, showlegend: true, legend: { orientation: "h", y: 1.12, x: 0 },
+      xaxis: { title: { text: key === "d/fake" ? "D(G(z))" : "logit b" }, range: [low, high], zeroline: false },
+      yaxis: term === "g" ? { title: { text: "L_G per sample, nats" }, range: [-5.2, 5.2] } : { title: { text: "|∂L_G/∂b|" }, range: [0, 1.05] },
+      yaxis2: { title: { text: "share of samples" }, range: [0, 1.05] },
+    },
+  };
+}
+const having = (key) => data.groups.filter((group) => group.histograms[key]);
+
+// ---- the table of runs -------------------------------------------------------------------------------------------------
+
+function table() {
+  const differing = [...new Set(data.runs.flatMap((run) => Object.keys(run.differing)))];
+  const columns = [
+    ["run", (run) => run.name, (run) => ({ className: "name", node: element("a", { href: run.href }, run.name) })],
+    [data.factor, (run) => run.level], ...(data.strata.length > 1 ? [["at", (run) => run.stratum]] : []),
+    ["seed", (run) => run.seed], ["status", (run) => run.status, (run) => ({ text: run.status, className: run.failure ? "bad" : "" })],
+    ["iteration", (run) => run.iteration], ["seconds", (run) => run.seconds], ...data.metrics.map((metric) => [metric, (run) => run.finals[metric]]),
+    ...differing.filter((key) => key !== data.factor).map((key) => [key, (run) => run.differing[key], (run) => ({ text: run.differing[key], className: "differs" })]),
+    ["remarks", (run) => [run.failure, run.failure ? null : run.reason, run.note].filter(Boolean).join("; ")],
+  ];
+  const numeric = columns.map(([, value]) => data.runs.some((run) => typeof value(run) === "number"));
+  let sorted = [Number(chosen.sort ?? 0), chosen.order ?? "ascending"];
+  const head = row($("run-table").tHead, columns.map(([name], n) => ({ node: element("button", { type: "button" }, name), className: numeric[n] ? "number" : "" })), "th");
+  [...head.cells].forEach((cell, n) =>
+    cell.firstChild.addEventListener("click", () => {
+      sorted = [n, sorted[0] === n && sorted[1] === "ascending" ? "descending" : "ascending"];
+      keep("sort", n);
+      keep("order", sorted[1]);
+      fill();
+    }),
+  );
+  function fill() {
+    const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = (run) => columns.map(([, value]) => value(run)).join(" ").toLowerCase();
+    const [by, order] = sorted, value = columns[by]?.[1] ?? columns[0][1];
+    const rows = data.runs.filter((run) => words.every((word) => text(run).includes(word)));
+    const sign = order === "ascending" ? 1 : -1;
+    rows.sort((a, b) => {
+      const [p, q] = [value(a), value(b)];
+      if (p === null || p === undefined || q === null || q === undefined) return (p === null || p === undefined) - (q === null || q === undefined);
+      return sign * (typeof p === "number" && typeof q === "number" ? p - q : String(p).localeCompare(String(q), "en", { numeric: true }));
+    });
+    [...head.cells].forEach((cell, n) => (n === by ? cell.setAttribute("aria-sort", order) : cell.removeAttribute("aria-sort")));
+    const body = $("run-table").tBodies[0];
+    body.replaceChildren();
+    for (const run of rows)
+      row(body, columns.map(([, get, show], n) => show?.(run) ?? { text: typeof get(run) === "number" ? number(get(run)) : get(run) ?? "–", className: numeric[n] ? "number" : "" }));
+    $("shown").textContent = `${rows.length} of ${data.runs.length} runs`;
+  }
+  bind("filter", "input", fill);
+  fill();
+  if (data.left_out.length) {
+    const list = element("ul", {}, ...data.left_out.map((entry) => element("li", {}, element("code", {}, entry.folder), `: ${entry.reason}`)));
+    $("aside").append(element("h3", {}, "Left out"), list);
+  }
+}
+
+// ---- downloads ---------------------------------------------------------------------------------------------------------
+
+function csv(rows) {
+  const field = (value) => {
+    let text = value === null || value === undefined ? "" : String(value);
+    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // a spreadsheet would take it for a formula
+    return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+  };
+  return rows.map((fields) => fields.map(field).join(",")).join("\n") + "\n";
+}
+function download(name, rows) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([csv(rows)], { type: "text/csv" })), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+function curveRows() {
+  const rows = [[data.factor, "stratum", "seed", "metric", "iteration", "value"]];
+  for (const run of data.runs)
+    for (const [key, own] of Object.entries(run.curves)) {
+      const [at, y] = Array.isArray(own) ? [run.curves.iteration, own] : [own.at, own.y];
+      at.forEach((iteration, n) => {
+        if (y[n] !== null) rows.push([run.level, run.stratum, run.seed, key, iteration, y[n]]);
+      });
+    }
+  return rows;
+}
+function runRows() {
+  const rows = [["run", data.factor, "stratum", "seed", "status", "failure", "iteration", "seconds", ...data.metrics]];
+  for (const run of data.runs)
+    rows.push([run.name, run.level, run.stratum, run.seed, run.status, run.failure, run.iteration, run.seconds, ...data.metrics.map((metric) => run.finals[metric])]);
+  return rows;
+}
+
+// ---- provenance --------------------------------------------------------------------------------------------------------
+
+function origin() {
+  const p = data.provenance, box = $("provenance");
+  const counted = (heading, entries) => box.append(element("h3", {}, heading), element("ul", {}, ...entries.map(([words, n]) => element("li", {}, words, ` (${n} run${n > 1 ? "s" : ""})`))));
+  counted("Versions", p.versions);
+  counted("Machines", p.machines);
+  counted("Commits", p.commits);
+  if (p.protocols.length)
+    box.append(element("h3", {}, "Protocols of the metrics"), element("ul", {}, ...p.protocols.map(([metric, found]) => element("li", {}, `${metric}: `, element("code", {}, found.map(([hash, n]) => `${hash} (${n} runs)`).join(", "))))));
+  box.append(element("details", {}, element("summary", {}, "Command lines"), element("ul", {}, ...p.commands.map((words) => element("li", {}, element("code", {}, words))))));
+}
+
+// ---- all together ------------------------------------------------------------------------------------------------------
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+  $("theme").textContent = name === "dark" ? "Light" : "Dark";
+  $("theme").setAttribute("aria-pressed", String(name === "dark"));
+  legend();
+  redraw();
+}
+answer();
+finals();
+curves();
+samples();
+forms();
+table();
+origin();
+theme(chosen.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+$("theme").addEventListener("click", () => {
+  const name = dark() ? "light" : "dark";
+  keep("theme", name);
+  theme(name);
+});
+$("csv-curves").addEventListener("click", () => download("curves.csv", curveRows()));
+$("csv-runs").addEventListener("click", () => download("runs.csv", runRows()));
+for (const link of document.querySelectorAll("nav a"))
+  link.addEventListener("click", (event) => {
+    event.preventDefault(); // the address keeps the choices
+    document.querySelector(link.getAttribute("href")).scrollIntoView({ behavior: "smooth" });
+  });
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,50 @@
+"""One self-contained HTML file: the comparison's data, plotly's JavaScript and ours; it opens with no network.
+
+What comes from runs is in the page as JSON inside a script element of another type, which no browser runs, with "<" written
+as an escape so that nothing in it ends the element; the sentences of the answer are escaped. A content security policy
+forbids requests.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from ganduel.compare.analysis import Report
+from ganduel.compare.bundle import bundle
+from ganduel.compare.reading import Aside
+
+ASSETS = files("ganduel.compare") / "assets"
+
+
+def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int | None = None) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        report: the comparison.
+        aside: what was left out of it.
+        path: the file.
+        refresh: seconds after which the page loads itself again; None: never.
+    """
+    data = bundle(report, aside, path)
+    parts = {
+        "title": escape(f"ganduel – {data['title']}"),
+        "refresh": "" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">',
+        "style": asset("page.css"),
+        "verdicts": "\n".join(f"<p>{escape(line)}</p>" for line in data["verdicts"]),
+        "data": json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "plotly": (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8"),
+        "script": asset("page.js"),
+    }
+    first, *rest = asset("page.html").split("{{")
+    text = first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
