@@ -103,6 +103,21 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, with the protocols")
 
 
+def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
+    paths = "folders of runs or of sweeps, or patterns; whatever cannot be read is listed and left out"
+    factor = "what is compared: a group or key of the config, such as loss, k or optimizer.generator.lr"
+    metric = "the metric that decides, such as fd or fd/mnist_cnn_10k; by default the first of the usual ones"
+    watch = "write the page again every SECONDS (30) until all runs have ended"
+    wandb = "build the same view as a workspace of W&B's"
+    parser.add_argument("paths", metavar="RUNS", nargs="+", help=paths)
+    parser.add_argument("-o", "--out", metavar="FILE", type=Path, help="the page to write, such as duel.html")
+    parser.add_argument("--factor", metavar="NAME", help=factor)
+    parser.add_argument("--metric", metavar="NAME", help=metric)
+    parser.add_argument("--json", dest="as_json_text", action="store_true", help="print the numbers as JSON")
+    parser.add_argument("--watch", metavar="SECONDS", type=int, nargs="?", const=30, help=watch)
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help=wandb)
+
+
 def prepare() -> None:
     """What commands need that build a run's parts."""
     sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
@@ -127,7 +142,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
     evaluate(**options(arguments))
 
 
+def compare(arguments: argparse.Namespace) -> None:
+    from ganduel.compare.command import compare
+
+    compare(**options(arguments))
+
+
 COMMANDS = {
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
+    "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
 }

@@ -1,7 +1,7 @@
 """Everything that the page shows, as plain values, thinned out so that the page stays small.
 
-Curves are thinned by taking every n-th row, never by averaging: what is shown was measured. Pictures are embedded up to a
-total size; beyond it some iterations are left out, then some seeds.
+Curves are thinned by taking every n-th row, never by averaging: what is shown was measured. Pictures are embedded up to
+a total size; beyond it some iterations are left out, then some seeds.
 """
 
 import base64

@@ -1,8 +1,8 @@
 """One self-contained HTML file: the comparison's data, plotly's JavaScript and ours; it opens with no network.
 
-What comes from runs is in the page as JSON inside a script element of another type, which no browser runs, with "<" written
-as an escape so that nothing in it ends the element; the sentences of the answer are escaped. A content security policy
-forbids requests.
+What comes from runs is in the page as JSON inside a script element of another type, which no browser runs, with "<"
+written as an escape so that nothing in it ends the element; the sentences of the answer are escaped. A content security
+policy forbids requests.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The comparison in a terminal, and as JSON for programs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,8 +17,8 @@ from ganduel.compare.verdict import interval, number, probability, shown, verdic
 def print_report(report: Report, aside: Sequence[Aside], console: Console) -> None:
     """Levels against metrics, differences, what is to be known of them, and the answer last, where it is looked for."""
     console.print(levels(report))
-    if report.contrasts:
-        console.print(differences(report))
+    for view in differences(report):
+        console.print(view)
     for line in report.warnings:
         console.print(f"note: {escape(line)}", highlight=False)
     for entry in aside:
@@ -44,25 +44,22 @@ def levels(report: Report) -> Table:
     return view
 
 
-def differences(report: Report) -> Table:
+def differences(report: Report) -> Iterator[Table]:
     """Each two levels by each metric, first less second."""
-    view = Table(title="paired differences, first less second", title_justify="left")
-    for name in ("pair", "metric"):
-        view.add_column(name, overflow="fold")
-    for name in ("n", "difference", "p", "p, Holm", "effect", "seeds needed"):
-        view.add_column(name, justify="right", overflow="fold")
-    for c in report.contrasts:
-        d = c.difference
-        pair = f"{c.first} − {c.second}" + (f" ({c.stratum})" if c.stratum else "")
-        values = [
-            f"{number(d.mean)}{interval(d.low, d.high)}",
-            probability(d.p),
-            probability(c.p_holm),
-            number(d.effect),
-        ]
-        words = values if d.n else ["–"] * 4
-        view.add_row(escape(pair), escape(c.metric), str(d.n), *words, "–" if d.needed is None else str(d.needed))
-    return view
+    pairs = dict.fromkeys((c.stratum, c.first, c.second) for c in report.contrasts)
+    for stratum, first, second in pairs:
+        where = f" ({stratum})" if stratum else ""
+        view = Table(title=escape(f"{first} less {second}{where}, over pairs of a seed"), title_justify="left")
+        view.add_column("metric", overflow="fold")
+        for name in ("n", "difference", "p", "p, Holm", "effect", "seeds needed"):
+            view.add_column(name, justify="right", no_wrap=name != "seeds needed")
+        for c in report.contrasts:
+            if (c.stratum, c.first, c.second) == (stratum, first, second):
+                d = c.difference
+                words = [f"{number(d.mean)}{interval(d.low, d.high)}", probability(d.p), probability(c.p_holm)]
+                needed = "–" if d.needed is None else str(d.needed)
+                view.add_row(escape(c.metric), str(d.n), *words, number(d.effect), needed)
+        yield view
 
 
 def as_json(report: Report, aside: Sequence[Aside]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ SIGNIFICANT = 0.05
 
 def verdicts(report: Report) -> list[str]:
     """One sentence or two for each stratum and each two levels, by the first metric; then one on failures, if any."""
+    unfinished = sum(cell.unfinished for cell in report.cells)
+    going = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
     if not report.metrics:
-        return [
-            "No metric of samples is on record, so that nothing says which is better: ganduel evaluate measures runs."
-        ]
+        return [*going, "No metric of samples is on record, so that nothing says which is better."]
     metric = report.metrics[0]
     said = []
     for stratum in report.design.strata:
@@ -22,7 +22,7 @@ def verdicts(report: Report) -> list[str]:
         found = [sentence(contrast, report) for contrast in contrasts] or [alone(cell, metric) for cell in cells]
         where = f"At {stratum}: " if stratum else ""
         said += [capital(where + words) for words in found]
-    return said + failures(report)
+    return going + said + failures(report)
 
 
 def sentence(contrast: Contrast, report: Report) -> str:
@@ -102,11 +102,16 @@ def interval(low: float, high: float) -> str:
 
 
 def number(x: float) -> str:
-    """Three digits."""
+    """Three digits; a dash for what is no number."""
+    if math.isnan(x):
+        return "–"
     return f"{x:.3g}" if abs(x) < 1000 else f"{x:.0f}"
 
 
 def probability(p: float) -> str:
+    """Two digits, as p-values deserve."""
+    if math.isnan(p):
+        return "–"
     return f"{p:.2g}" if p >= 0.001 else "< 0.001"
 
 
