@@ -118,6 +118,14 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help=wandb)
 
 
+def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
+    names = "loss-forms: G's losses and slopes against D(G(z)), and where the samples of runs are"
+    parser.add_argument("name", metavar="NAME", choices=("loss-forms",), help=names)
+    parser.add_argument("paths", metavar="RUNS", nargs="*", help="folders of runs or of sweeps, or patterns")
+    parser.add_argument("-o", "--out", metavar="FILE", type=Path, required=True, help="a .png or .svg")
+    parser.add_argument("--factor", metavar="NAME", help="what tells the runs apart, such as loss")
+
+
 def prepare() -> None:
     """What commands need that build a run's parts."""
     sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
@@ -148,8 +156,16 @@ def compare(arguments: argparse.Namespace) -> None:
     compare(**options(arguments))
 
 
+def figure(arguments: argparse.Namespace) -> None:
+    prepare()
+    from ganduel.figure import figure
+
+    print(figure(**options(arguments)))
+
+
 COMMANDS = {
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
+    "figure": Command("Draw a figure of the loss forms.", add_figure_arguments, figure),
 }

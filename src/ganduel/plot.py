@@ -61,7 +61,14 @@ def new_figure(title: str, size: tuple[float, float]) -> tuple[Any, Any]:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a PNG whose bytes do not depend on when it was drawn."""
+    """Write a PNG, or an SVG if the name ends so, whose bytes do not depend on when it was drawn."""
+    if path.suffix == ".svg":
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        with rc_context({"svg.hashsalt": "ganduel"}):
+            FigureCanvasSVG(figure).print_svg(str(path), metadata={"Date": None, "Creator": None})
+        return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure).print_png(str(path), metadata={"Software": None})

@@ -67,7 +67,7 @@ def prepared(config: DictConfig, folder: Path) -> tuple[dict[str, Any], Path | N
     if config.resume is not None:
         return *go_on(config, folder, overrides), None
     values = checked(config, choices)
-    left, summary = left_to_do(folder, values) if hydra.mode == RunMode.MULTIRUN else (Left.ALL, None)
+    left, summary = left_to_do(folder, values) if hydra.mode == RunMode.MULTIRUN else (Left.ALL, {})
     if left is Left.NOTHING:
         log.info("%s: %s already", folder, summary["status"])
         return values, None, summary

@@ -28,6 +28,7 @@ POINTS = 300  # of a curve, at most
 NUMBERS = 700_000  # in the curves of single runs together, about 5 MB
 PICTURES = 5_000_000  # bytes of all pictures together
 FRAMES = 60  # of the histograms
+FEW = 3  # runs that an interval at a point of a curve takes: of two it would dwarf the curves
 
 
 def bundle(report: Report, aside: Sequence[Aside], page: Path) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def band(rows: Sequence[np.ndarray]) -> dict[str, Any]:
     table = np.stack(rows)
     there = np.flatnonzero(np.isfinite(table).any(0))
     table = np.where(np.isfinite(table[:, there]), table[:, there], np.nan)
-    low, high = mean_interval(table)
+    enough = np.isfinite(table).sum(0) >= FEW
+    low, high = (np.where(enough, limit, np.nan) for limit in mean_interval(table))
     q25, median, q75 = np.nanquantile(table, [0.25, 0.5, 0.75], axis=0) if len(there) else np.empty((3, 0))
     values = {"mean": mean_of(table), "low": low, "high": high, "q25": q25, "median": median, "q75": q75}
     return {"at": there.tolist(), **{name: listed(value) for name, value in values.items()}}
@@ -183,7 +185,7 @@ def histograms(runs: Sequence[Run]) -> dict[str, Any]:
     having = [run for run in runs if "iteration" in run.histograms]
     if not having:
         return {}
-    iterations = every(np.unique(np.concatenate([run.histograms["iteration"] for run in having])), FRAMES)
+    iterations = frames(np.unique(np.concatenate([run.histograms["iteration"] for run in having])))
     made: dict[str, Any] = {"iteration": iterations.tolist()}
     for key in ("d/real", "d/fake", "logit/fake"):
         widths = {run.histograms[key].shape[1] for run in having if key in run.histograms}
@@ -198,6 +200,15 @@ def histograms(runs: Sequence[Run]) -> dict[str, Any]:
         shares = total / np.maximum(total.sum(1, keepdims=True), 1)
         made[key] = [listed(row) for row in shares]
     return made
+
+
+def frames(iterations: np.ndarray) -> np.ndarray:
+    """At most so many of the iterations, half of them evenly chosen and half on a logarithmic scale: G moves early."""
+    n = len(iterations)
+    if n <= FRAMES:
+        return iterations
+    linear, logarithmic = np.linspace(1, n, FRAMES // 2), np.geomspace(1, n, FRAMES // 2)
+    return iterations[np.unique(np.concatenate([linear, logarithmic]).round().astype(int)) - 1]
 
 
 def pictures(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, Any]]]:

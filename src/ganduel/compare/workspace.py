@@ -58,7 +58,7 @@ def workspace(report: Report, place: str) -> Any:
         )
 
     known = {key for cell in report.cells for run in cell.runs.values() for key in run.curves}
-    bars = [
+    bars: list[Any] = [
         panels.BarPlot(title=key, metrics=[panels.SummaryMetric(key)], groupby=panels.Config(by), orientation="v")
         for key in report.metrics
     ]

@@ -219,7 +219,7 @@ const GROUPS = [
 
 function curves() {
   const keys = [...new Set(data.groups.flatMap((group) => Object.keys(group.curves)))];
-  const many = (key) => data.groups.some((group) => (group.curves[key]?.at.length ?? 0) > 1);
+  const many = (key) => data.groups.some((group) => (group.curves[key]?.at.length ?? 0) > 1 && group.curves[key].mean.some((v) => v !== 0));
   const left = new Set(keys.filter((key) => many(key) && !key.endsWith("/floor") && !key.endsWith("/error")));
   const take = (test) => [...left].filter((key) => test(key) && left.delete(key));
   const parts = [["Metrics of samples", take((key) => data.metrics.includes(key))], ...GROUPS.map(([name, test]) => [name, take(test)]), ["Everything else", [...left]]];
@@ -340,6 +340,7 @@ function forms() {
   }
   const iterations = [...new Set(having.flatMap((group) => group.histograms.iteration))].sort((a, b) => a - b);
   $("form-iteration").max = Math.max(0, iterations.length - 1);
+  $("form-iteration").value = $("form-iteration").max;
   const show = () => {
     $("form-iteration-value").textContent = iterations.length ? iterations[$("form-iteration").value].toLocaleString("en") : "–";
     redraw("forms");
@@ -347,7 +348,8 @@ function forms() {
   bind("form-iteration", "input", show);
   for (const button of $("forms").querySelectorAll("button"))
     button.addEventListener("click", () => {
-      $("form-iteration").value = Math.round(button.dataset.at * $("form-iteration").max);
+      const wanted = button.dataset.at * iterations[iterations.length - 1];
+      $("form-iteration").value = iterations.findIndex((n) => n >= wanted);
       keep("form-iteration", $("form-iteration").value);
       show();
     });
@@ -375,7 +377,7 @@ function formPlot(key, iterations, [low, high], term) {
       barmode: "overlay", margin: { l: 52, r: 52, t: 30, b: 40 }, showlegend: true, legend: { orientation: "h", y: 1.12, x: 0 },
       xaxis: { title: { text: key === "d/fake" ? "D(G(z))" : "logit b" }, range: [low, high], zeroline: false },
       yaxis: term === "g" ? { title: { text: "L_G per sample, nats" }, range: [-5.2, 5.2] } : { title: { text: "|∂L_G/∂b|" }, range: [0, 1.05] },
-      yaxis2: { title: { text: "share of samples" }, range: [0, 1.05] },
+      yaxis2: { title: { text: "share of samples" }, range: [0, 1.05], tickmode: "linear", tick0: 0, dtick: 0.25 },
     },
   };
 }
