@@ -65,14 +65,8 @@ def make_run(
 ) -> Path:
     """Write the folder of a run: rows at 1, 50, 100, …; `metrics` at the end; grids at the first and the last.
 
-    Args:
-        folder: of the run, made here.
-        loss, seed, k: of its config; `more` replaces further keys there.
-        metrics: final values of the metrics of samples; None: {FD: 40 + seed, RECALL: 0.5}. {}: none.
-        status: None for a run without summary.json.
-        reason: of the status.
-        rows: of statistics.
-        hash: of the metrics' protocol.
+    Loss, seed, k and `more` are of its config. Metrics are final values, by default {FD: 40 + seed, RECALL: 0.5}, and
+    their protocol has the hash. A status of None leaves no summary.json.
     """
     metrics = {FD: 40.0 + seed, RECALL: 0.5} if metrics is None else metrics
     folder.mkdir(parents=True)

@@ -17,8 +17,8 @@ from small import SMALL
 
 from ganduel import run
 from ganduel.tracking import wandb as module
-from ganduel.tracking.labels import HIDDEN
 from ganduel.tracking.files import rows
+from ganduel.tracking.labels import HIDDEN
 from ganduel.tracking.record import create_config
 from ganduel.tracking.wandb import Wandb
 
