@@ -38,7 +38,8 @@ def sentence(contrast: Contrast, report: Report) -> str:
     seeds = f"over {d.n} paired seed{'s' * (d.n > 1)}, "
     return (
         f"{seeds}{better} ends at {contrast.metric} {one} against {two} of {worse}; {gap(d.mean, d.low, d.high)}, "
-        f"p = {probability(d.p)}, {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}. {capital(conclusion(contrast, better))}"
+        f"p = {probability(d.p)}, {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}. "
+        f"{capital(conclusion(contrast, better))}"
     )
 
 
