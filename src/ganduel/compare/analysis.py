@@ -81,6 +81,22 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Interaction:
+    """How the difference of two levels, first less second, changes from one stratum to another, seed by seed.
+
+    Attributes:
+        difference: of the differences, that in the stratum `of` less that in the stratum `to`.
+    """
+
+    metric: str
+    first: str
+    second: str
+    of: str
+    to: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
 class Report:
     """All that a page or a table shows of a comparison in numbers."""
 
@@ -88,6 +104,7 @@ class Report:
     metrics: list[str]
     cells: list[Cell]
     contrasts: list[Contrast]
+    interactions: list[Interaction] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def contrast(self, stratum: str, metric: str) -> list[Contrast]:
@@ -114,7 +131,8 @@ def analyse(design: Design, metric: str | None = None) -> Report:
         cells += [cell(stratum, level, own, sound) for level, own in places.items() if own]
         for first, second in combinations([level for level, own in places.items() if own], 2):
             contrasts += contrast(design, stratum, first, second, sound)
-    return Report(design, metrics, cells, contrasts, warnings + remarks(design))
+    found = interactions([c for c in contrasts if c.metric == metrics[0]]) if metrics else []
+    return Report(design, metrics, cells, contrasts, found, warnings + remarks(design))
 
 
 def chosen(metric: str | None, runs: Sequence[Run]) -> list[str]:
@@ -174,6 +192,21 @@ def contrast(design: Design, stratum: str, first: str, second: str, metrics: Seq
         Contrast(stratum, metric, first, second, seeds, table, found, float(p), up)
         for (metric, seeds, table, found, up), p in zip(made, adjusted, strict=True)
     ]
+
+
+def interactions(contrasts: Sequence[Contrast]) -> list[Interaction]:
+    """Each two strata by what they make of each two levels, over the seeds that both have."""
+    made = []
+    for one, two in combinations(contrasts, 2):
+        if (one.first, one.second) != (two.first, two.second):
+            continue
+        gaps = [dict(zip(c.seeds, c.values[:, 0] - c.values[:, 1], strict=True)) for c in (one, two)]
+        seeds = [seed for seed in gaps[0] if seed in gaps[1]]
+        if seeds:
+            first, second = (np.array([gap[seed] for seed in seeds]) for gap in gaps)
+            found = difference(first, second)
+            made.append(Interaction(one.metric, one.first, one.second, one.stratum, two.stratum, found))
+    return made
 
 
 def remarks(design: Design) -> list[str]:

@@ -90,6 +90,7 @@ def as_json(report: Report, aside: Sequence[Aside]) -> dict[str, Any]:
             }
             for c in report.contrasts
         ],
+        "interactions": [asdict(found) for found in report.interactions],
         "warnings": report.warnings,
         "left_out": [{"folder": str(entry.folder), "reason": entry.reason} for entry in aside],
     }  # fmt: skip

@@ -2,14 +2,14 @@
 
 import math
 
-from ganduel.compare.analysis import Cell, Contrast, Report
+from ganduel.compare.analysis import Cell, Contrast, Interaction, Report
 from ganduel.compare.statistics import Summary
 
 SIGNIFICANT = 0.05
 
 
 def verdicts(report: Report) -> list[str]:
-    """One sentence or two for each stratum and each two levels, by the first metric; then one on failures, if any."""
+    """One sentence or two for each stratum and each two levels, by the first metric; then on how strata differ, and on failures."""
     unfinished = sum(cell.unfinished for cell in report.cells)
     going = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
     if not report.metrics:
@@ -22,7 +22,18 @@ def verdicts(report: Report) -> list[str]:
         found = [sentence(contrast, report) for contrast in contrasts] or [alone(cell, metric) for cell in cells]
         where = f"At {stratum}: " if stratum else ""
         said += [capital(where + words) for words in found]
-    return going + said + failures(report)
+    return going + said + [change(found) for found in report.interactions] + failures(report)
+
+
+def change(found: Interaction) -> str:
+    """How much it matters to the difference of two levels what else varies."""
+    d = found.difference
+    by = f"{number(-d.mean)}{interval(-d.high, -d.low)}"
+    verb = "changes" if d.p <= SIGNIFICANT else "is not seen to change"
+    return (
+        f"From {found.of} to {found.to} the difference {found.first} less {found.second} {verb}: by {by} over {d.n} "
+        f"seed{'s' * (d.n > 1)}, p = {probability(d.p)}."
+    )
 
 
 def sentence(contrast: Contrast, report: Report) -> str:
