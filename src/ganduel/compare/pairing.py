@@ -79,6 +79,8 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     own = units.get(factor) or keys_of(factor, flats)
     rest = [(unit, keys) for unit, keys in units.items() if unit != factor and not set(keys) <= set(own)]
     levels = labels(factor, own, runs, flats)
+    if len(own) == 1 and not any(factor in choices(run) for run in runs):
+        levels = [f"{factor.rpartition('.')[2]}={label}" for label in levels]  # 5 alone would say little
     parts = [[f"{unit}={label}" for label in labels(unit, keys, runs, flats)] for unit, keys in rest]
     strata = [", ".join(words) for words in zip(*parts, strict=True)] if parts else [""] * len(runs)
     cells: dict[tuple[str, str, int], Run] = {}
