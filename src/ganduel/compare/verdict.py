@@ -9,7 +9,7 @@ SIGNIFICANT = 0.05
 
 
 def verdicts(report: Report) -> list[str]:
-    """What each two levels of each stratum come to by the first metric; how strata differ; which levels had failures."""
+    """What each two levels of a stratum come to by the first metric; how strata differ; which levels had failures."""
     unfinished = sum(cell.unfinished for cell in report.cells)
     going = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
     if not report.metrics:
