@@ -44,7 +44,7 @@ class Run:
         curves: for each metric its values, one for each of `curves["iteration"]`; NaN where it was not logged.
         histograms: for each key counts (rows, bins); "iteration" says of which iterations the rows are.
         protocols: the last protocol of each metric of samples.
-        pictures: the grids of samples, by iteration.
+        pictures: the grids of samples, or what stands for them, by iteration.
         real: the grid of real samples.
         loss_form: G's term on a grid of logits.
     """
@@ -188,7 +188,9 @@ def cut_off(path: Path) -> str | None:
 
 
 def grids(folder: Path) -> Iterable[Path]:
-    return (folder / SAMPLES).glob("iteration_[0-9]*.png")
+    """The grids of samples; of a world of known density, which has none, the pictures of samples over D."""
+    own = list((folder / SAMPLES).glob("iteration_[0-9]*.png"))
+    return own or (folder / SAMPLES).glob("theory_[0-9]*.png")
 
 
 def columns(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
