@@ -56,7 +56,7 @@ SETTINGS = [
     "optimizer.discriminator.lr=2e-4",
     "optimizer.generator.lr=2e-4",
     "schedule=constant",
-    "callback=[statistics,sample_grid,theory]",  # without the metrics, which come at the end of a run
+    "callback=[statistics,saturation,sample_grid,theory]",  # without the metrics, which come at the end of a run
     "trainer=default",
     "tracking=none",
 ]

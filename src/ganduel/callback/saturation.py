@@ -109,7 +109,7 @@ def gradients(gan: GAN) -> Tensor:
     t = gan.global_step
     stream = rng.generator(gan.seed, "saturation", t, device=gan.device)
     weights = dict(gan.generator.named_parameters())
-    noise = gan.generator.draw(gan.batch_size, stream)[gan.share]
+    noise = gan.generator.draw(gan.batch_size, stream)[gan.share].to(next(iter(weights.values())))
     for name, layer in gan.reseeded.items():
         layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
     with torch.enable_grad():
