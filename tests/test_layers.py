@@ -117,6 +117,7 @@ BELOW = {
     "gan": ["types", "errors", "rng", "ema", "replica", "loss.base", "penalty.base", "model.base", "data.base"],
     "resume": ["errors", "checkpoint", "tracking.files"],
     "claim": ["errors"],
+    "benchmark": ["errors", "plot"],
 }
 
 

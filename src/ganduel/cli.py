@@ -126,6 +126,15 @@ def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--factor", metavar="NAME", help="what tells the runs apart, such as loss")
 
 
+def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch", metavar="N", type=int, nargs="+", default=[64], help="batch sizes, 64 by default")
+    parser.add_argument("--rounds", metavar="N", type=int, default=3, help="blocks of every loop, 3 by default")
+    parser.add_argument("--iterations", metavar="N", type=int, default=300, help="timed ones a block, 300 by default")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it is computed")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="a JSON file for the results")
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="a .png or .svg of the results")
+
+
 def prepare() -> None:
     """What commands need that build a run's parts."""
     sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
@@ -163,9 +172,16 @@ def figure(arguments: argparse.Namespace) -> None:
     print(figure(**options(arguments)))
 
 
+def benchmark(arguments: argparse.Namespace) -> None:
+    from ganduel.benchmark import benchmark
+
+    benchmark(**options(arguments))
+
+
 COMMANDS = {
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
+    "benchmark": Command("Time the training loop against others.", add_benchmark_arguments, benchmark),
     "figure": Command("Draw a figure of the loss forms.", add_figure_arguments, figure),
 }
