@@ -151,7 +151,7 @@ def test_newest_is_last_or_else_of_the_highest_iteration(tmp_path):
     with pytest.raises(UserError, match=r"has no checkpoint .*last\.ckpt.*a run that has begun"):
         newest(tmp_path)
     folder.mkdir()
-    (folder / ".last.ckpt.part").touch()
+    (folder / ".last.part.ckpt").touch()
     with pytest.raises(UserError, match="has no checkpoint"):
         newest(tmp_path)
     for name in (INITIAL, "iteration_00000900.ckpt", "iteration_00001000.ckpt"):

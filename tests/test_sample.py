@@ -20,7 +20,8 @@ from ganduel.build import build
 from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
 from ganduel.errors import UserError
 from ganduel.picture import GAP
-from ganduel.sample import BATCH, BLOCK, FRAMES, STATIONS, STEPS, load, replacing, sample, samples, stations
+from ganduel.replacing import output
+from ganduel.sample import BATCH, BLOCK, FRAMES, STATIONS, STEPS, load, sample, samples, stations
 from ganduel.walk import walk
 
 CPU = torch.device("cpu")
@@ -258,7 +259,7 @@ def test_an_npz_of_any_size_passes_through_memory_in_batches(tmp_path: Path, mon
 
 
 def half_written(out: Path, error: BaseException) -> None:
-    with replacing(out) as part:
+    with output(out) as part:
         part.write_text("half")
         raise error
 

@@ -22,6 +22,7 @@ from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
 from ganduel.loss.base import LogitLoss
 from ganduel.plot import BLUE, GREEN, GREY, ORANGE, save
+from ganduel.replacing import output
 from ganduel.tracking.files import range_of
 
 COLOURS = {"nonsaturating": BLUE, "saturating": ORANGE}
@@ -46,8 +47,8 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
     if paths and not runs:
         raise UserError(f"there is no run to draw. {'; '.join(f'{a.folder}: {a.reason}' for a in aside[:3])}")
     forms = {**shipped(), **recorded(runs)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save(drawn(forms, levels(runs, factor)), out)
+    with output(out) as part:
+        save(drawn(forms, levels(runs, factor)), part)
     return out
 
 

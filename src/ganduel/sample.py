@@ -30,6 +30,7 @@ from ganduel.build import build
 from ganduel.errors import UserError
 from ganduel.model.base import Generator
 from ganduel.picture import GAP, animate, columns_of, is_image, render, tile
+from ganduel.replacing import output
 from ganduel.types import Noise
 from ganduel.walk import walk
 
@@ -85,7 +86,7 @@ def sample(
     suffix = out.suffix.lower()
     if suffix != ".npz":
         check_picture(source.shape, n, out, interpolate)
-    with replacing(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+    with output(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
         if suffix == ".npz":
             write_npz(file, source, n, seed)
         elif suffix == ".gif":
@@ -239,19 +240,6 @@ def write_gif(path: Path, source: Source, n: int, seed: int) -> None:
     frames = torch.cat(legs, dim=1).transpose(0, 1)  # (STATIONS · FRAMES, n, noise_dim)
     pictures = [made(source, z) for z in progress(frames, len(frames), size=lambda _: 1)]
     animate([tile(picture) for picture in pictures], path, milliseconds=MILLISECONDS, pause=MILLISECONDS)
-
-
-@contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """A file beside `out` that takes its place when all went well, and else leaves nothing."""
-    part = out.with_name(f".{out.stem}.part{out.suffix}")
-    try:
-        yield part
-        os.replace(part, out)
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def progress(

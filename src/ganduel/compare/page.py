@@ -6,7 +6,6 @@ policy forbids requests.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -15,6 +14,7 @@ from pathlib import Path
 from ganduel.compare.analysis import Report
 from ganduel.compare.bundle import bundle
 from ganduel.compare.reading import Aside
+from ganduel.replacing import output
 
 ASSETS = files("ganduel.compare") / "assets"
 
@@ -40,10 +40,8 @@ def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int 
     }
     first, *rest = asset("page.html").split("{{")
     text = first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with output(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def asset(name: str) -> str:

@@ -5,7 +5,6 @@ them again.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.errors import UserError
+from ganduel.replacing import replacing
 from ganduel.tracking.base import Tracker, is_first_rank
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
 
@@ -99,6 +99,5 @@ def rewind(path: Path, iteration: int) -> None:
 
 def write(path: Path, text: str) -> None:
     """Replace a file as a whole."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
