@@ -49,6 +49,7 @@ CASES = [
     # unknown options
     ("losss=saturating", "losss is not an option. Did you mean loss?"),
     ("trainer.max_step=3", "trainer.max_step is not an option. Did you mean max_steps"),
+    ("penalty.gamma=3", "penalty.gamma is not an option. penalty=r1 has it: add penalty=r1."),
     ("ema.foo=3", "ema.foo is not an option. There are: half_life_kimg, ramp."),
     ("x=1", "x is not an option. There are: batch_size, "),
     ("+foo=3", "foo is not an option. There are: batch_size, "),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import (
@@ -150,7 +151,23 @@ def unknown_key(error: OmegaConfBaseException) -> str:
         if isinstance(error.parent_node, DictConfig)
         else []
     )
-    return f"{full_key} is not an option. " + (nearest(key, known) if known else "See --help.")
+    advice = nearest(key, known) if known else "See --help."
+    if having := others(full_key):
+        advice = f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} it: add {having[0]}."
+    return f"{full_key} is not an option. {advice}"
+
+
+def others(full_key: str) -> list[str]:
+    """The choices of the key's group that have it, as words to type, such as penalty=r1 for penalty.gamma."""
+    group, *keys = full_key.split(".")
+    found = []
+    for file in sorted((Path(sys.argv[0]).resolve().parent / "conf" / group).glob("*.yaml")):
+        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for key in keys:
+            node = node.get(key) if isinstance(node, dict) else None
+        if keys and node is not None:
+            found.append(f"{group}={file.stem}")
+    return found
 
 
 def first_line(error: BaseException) -> str:
