@@ -70,7 +70,10 @@ CASES = [
     ("optimizer.generator.lr=-1", "optimizer.generator: Invalid learning rate: -1."),
     # unknown choices
     ("loss=foo", "loss=foo is not a choice. There are: "),
-    ("callback=[foo]", "callback=foo is not a choice. There are: evaluate, sample_grid, statistics, theory."),
+    (
+        "callback=[foo]",
+        "callback=foo is not a choice. There are: evaluate, sample_grid, saturation, statistics, theory.",
+    ),
     ("callback=[statistics,sample_gird]", "callback=sample_gird is not a choice. Did you mean sample_grid?"),
     ("experiment=foo", "experiment=foo is not a choice. "),
     ("tracking=foo", "tracking=foo is not a choice. There are: none, wandb."),

@@ -28,19 +28,19 @@ def print_report(report: Report, aside: Sequence[Aside], console: Console) -> No
 
 
 def levels(report: Report) -> Table:
-    """Each level's metrics: mean and interval over its seeds."""
+    """Each level's metrics, a row each: mean and interval over its seeds."""
     view = Table(title="means and 95% intervals over seeds", title_justify="left")
-    view.add_column(report.design.factor, overflow="fold")
-    view.add_column("runs", justify="right")
-    view.add_column("failed", justify="right")
-    metrics = report.metrics[:6]
-    for metric in metrics:
-        view.add_column(escape(metric.replace("/", " ")), justify="right", overflow="fold")
+    view.add_column("metric", overflow="fold")
     for cell in report.cells:
-        label = f"{cell.level} ({cell.stratum})" if cell.stratum else cell.level
-        found = [cell.finals.get(metric) for metric in metrics]
-        values = ["not compared" if one is None else shown(one) if one.n else "–" for one in found]
-        view.add_row(escape(label), str(len(cell.runs)), f"{cell.failures.count}/{cell.failures.n}", *values)
+        view.add_column(escape(f"{cell.level}, {cell.stratum}" if cell.stratum else cell.level), justify="right")
+    for metric in report.metrics:
+        found = [cell.finals.get(metric) for cell in report.cells]
+        view.add_row(
+            escape(metric), *("not compared" if one is None else shown(one) if one.n else "–" for one in found)
+        )
+    view.add_section()
+    view.add_row("runs", *(str(len(cell.runs)) for cell in report.cells))
+    view.add_row("failed", *(f"{cell.failures.count} of {cell.failures.n}" for cell in report.cells))
     return view
 
 
@@ -50,7 +50,7 @@ def differences(report: Report) -> Iterator[Table]:
     for stratum, first, second in pairs:
         where = f" ({stratum})" if stratum else ""
         view = Table(title=escape(f"{first} less {second}{where}, over pairs of a seed"), title_justify="left")
-        view.add_column("metric", overflow="fold")
+        view.add_column("metric", overflow="fold", min_width=16)
         for name in ("n", "difference", "p", "p, Holm", "effect", "needed"):
             view.add_column(name, justify="right", no_wrap=True)
         for c in report.contrasts:
