@@ -50,8 +50,8 @@ def differences(report: Report) -> Iterator[Table]:
     for stratum, first, second in pairs:
         where = f" ({stratum})" if stratum else ""
         view = Table(title=escape(f"{first} less {second}{where}, over pairs of a seed"), title_justify="left")
-        view.add_column("metric", overflow="fold", min_width=16)
-        for name in ("n", "difference", "p", "p, Holm", "effect", "needed"):
+        view.add_column("metric", overflow="fold")
+        for name in ("n", "difference", "p", "Holm", "effect", "needed"):
             view.add_column(name, justify="right", no_wrap=True)
         for c in report.contrasts:
             if (c.stratum, c.first, c.second) == (stratum, first, second):
