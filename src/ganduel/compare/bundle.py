@@ -136,7 +136,8 @@ def band(rows: Sequence[np.ndarray]) -> dict[str, Any]:
     table = np.where(np.isfinite(table[:, there]), table[:, there], np.nan)
     enough = np.isfinite(table).sum(0) >= FEW
     low, high = (np.where(enough, limit, np.nan) for limit in mean_interval(table))
-    q25, median, q75 = np.nanquantile(table, [0.25, 0.5, 0.75], axis=0) if len(there) else np.empty((3, 0))
+    quantile = np.quantile if np.isfinite(table).all() else np.nanquantile  # the latter goes column by column
+    q25, median, q75 = quantile(table, [0.25, 0.5, 0.75], axis=0) if len(there) else np.empty((3, 0))
     values = {"mean": mean_of(table), "low": low, "high": high, "q25": q25, "median": median, "q75": q75}
     return {"at": there.tolist(), **{name: listed(value) for name, value in values.items()}}
 

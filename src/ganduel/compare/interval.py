@@ -1,6 +1,7 @@
 """Intervals of level 0.95 or another: of the mean of a few runs, and of a share of them."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -58,6 +59,7 @@ def stretched(columns: np.ndarray, level: float, seed: int) -> tuple[np.ndarray,
     return base + centre + factor * (low - centre), base + centre + factor * (high - centre)
 
 
+@lru_cache(maxsize=64)
 def resamples(n: int, seed: int) -> np.ndarray:
     """How often each of n values is in each resample, (resamples, n): in all of them, or in drawn ones."""
     if n**n <= DRAWS:
