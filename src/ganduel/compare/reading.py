@@ -6,7 +6,10 @@ cut off in the middle, folders of something else. Nothing here raises for what i
 
 import glob
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from ganduel.tracking.files import (
 )
 
 UNFINISHED = "unfinished"  # there is no summary: the run is on its way, or was killed
+NO_ROWS = "no rows yet"
 SKIPPED = {"wandb", "checkpoints", SAMPLES}  # folders that hold no runs
 AXES = ("iteration", "images_seen", "seconds")
 
@@ -42,6 +46,7 @@ class Run:
         reason: why it ended so; None where there is nothing to say.
         note: what is wrong with its files, though the rest can be used; None: nothing.
         curves: for each metric its values, one for each of `curves["iteration"]`; NaN where it was not logged.
+        last: the value that each metric was last logged with, which may be NaN too.
         histograms: for each key counts (rows, bins); "iteration" says of which iterations the rows are.
         protocols: the last protocol of each metric of samples.
         pictures: the grids of samples, or what stands for them, by iteration.
@@ -55,6 +60,7 @@ class Run:
     reason: str | None = None
     note: str | None = None
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)
+    last: Mapping[str, float] = field(default_factory=dict)
     histograms: Mapping[str, np.ndarray] = field(default_factory=dict)
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pictures: Mapping[int, Path] = field(default_factory=dict)
@@ -74,13 +80,11 @@ class Run:
     def seconds(self) -> float:
         """Of training."""
         values = self.curves.get("seconds", np.array([]))
-        return float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
+        return float(values[np.isfinite(values)].max(initial=0.0))
 
     def final(self, metric: str) -> float:
         """The last value of a metric; NaN if there is none."""
-        values = self.curves.get(metric, np.array([]))
-        known = values[~np.isnan(values)]
-        return float(known[-1]) if len(known) else float("nan")
+        return self.last.get(metric, math.nan)
 
 
 @dataclass(frozen=True)
@@ -106,67 +110,78 @@ def read_all(words: Sequence[str | Path]) -> tuple[list[Run], list[Aside]]:
 
 
 def candidates(words: Sequence[str | Path]) -> list[Path]:
-    """The folders that the words name or hold, each once; those without any trace of a run only where nothing else is.
+    """The folders that the words name or hold, each once: runs, and what may have been meant for one.
 
     Raises:
         UserError: a word that matches nothing.
     """
     found: dict[Path, Path] = {}
     for word in words:
-        paths = [Path(word)] if Path(word).exists() else [Path(path) for path in sorted(glob.glob(str(word)))]
+        paths = [Path(word)] if os.path.exists(word) else [Path(path) for path in sorted(glob.glob(str(word)))]
         if not paths:
             raise UserError(f"{word} is neither a folder nor a pattern that matches one.")
         for path in paths:
             for folder in inside(path):
-                found.setdefault(folder.resolve(), folder)
+                found.setdefault(Path(os.path.realpath(folder)), folder)
     return list(found.values())
 
 
-def inside(path: Path) -> list[Path]:
-    """The folder itself if it looks like a run; else those in it, at any depth, or itself as one that holds none."""
-    if not path.is_dir() or any((path / name).exists() for name in (CONFIG, METRICS, SUMMARY)):
-        return [path]
-    folders = sorted(f for f in path.iterdir() if f.is_dir() and f.name not in SKIPPED and not f.name.startswith("."))
-    found = [run for folder in folders for run in inside(folder)]
+def inside(path: Path, above: frozenset[str] = frozenset()) -> list[Path]:
+    """The folder itself if it looks like a run; else those in it, at any depth, or itself as one that holds none.
+
+    A link to a folder above is not followed.
+    """
+    try:
+        if not path.is_dir() or any((path / name).exists() for name in (CONFIG, METRICS, SUMMARY)):
+            return [path]
+        above |= {os.path.realpath(path)}
+        folders = sorted(f for f in path.iterdir() if f.is_dir() and os.path.realpath(f) not in above)
+    except OSError:
+        return [path]  # `read` says what is wrong
+    named = [f for f in folders if f.name not in SKIPPED and not f.name.startswith(".")]
+    found = [run for folder in named for run in inside(folder, above)]
     return found or [path]
 
 
 def read(folder: Path) -> Run | Aside:
     """The run in a folder, or why there is none."""
+    try:
+        return understood(folder)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return Aside(folder, f"cannot be read: {lines[0]}")
+
+
+def understood(folder: Path) -> Run | Aside:
+    """As `read`, but for what cannot be understood at all."""
     if not folder.is_dir():
         return Aside(folder, "not a folder")
     if not any(folder.iterdir()):
         return Aside(folder, "empty")
-    try:
-        summary, broken = read_json(folder / SUMMARY)
-        if not (folder / CONFIG).exists():
-            reason = summary.get("reason")
-            return Aside(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
-        config = read_config(folder)
-        if not isinstance(config["run"], dict) or "seed" not in config:
-            return Aside(folder, f"{CONFIG} is not that of a run of ganduel")
-        curves = columns(rows(folder / METRICS))
-        if not len(curves.get("iteration", ())):
-            reason = summary.get("reason")
-            return Aside(folder, f"{summary['status']}: {reason}" if reason else "no rows yet")
-        loss_form, _ = read_json(folder / LOSS_FORM)
-        return Run(
-            folder,
-            config,
-            status=str(summary.get("status", UNFINISHED)),
-            reason=summary.get("reason"),
-            note=broken or cut_off(folder / METRICS),
-            curves=curves,
-            histograms=read_histograms(folder / HISTOGRAMS),
-            protocols={str(row["metric"]): row for row in rows(folder / PROTOCOLS) if "metric" in row},
-            pictures={int(path.stem.rpartition("_")[2]): path for path in sorted(grids(folder))},
-            real=real if (real := folder / SAMPLES / "real.png").is_file() else None,
-            loss_form=loss_form or None,
-        )
-    except (UserError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        return Aside(
-            folder, f"cannot be read: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
-        )
+    summary, broken = read_json(folder / SUMMARY)
+    reason = None if summary.get("reason") is None else str(summary["reason"])
+    if not (folder / CONFIG).exists():
+        return Aside(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
+    config = read_config(folder)
+    if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
+        return Aside(folder, f"{CONFIG} is not that of a run of ganduel")
+    curves, last = columns(rows(folder / METRICS))
+    if not len(curves["iteration"]):
+        return Aside(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
+    return Run(
+        folder,
+        config,
+        status=str(summary.get("status", UNFINISHED)),
+        reason=reason,
+        note=broken or cut_off(folder / METRICS),
+        curves=curves,
+        last=last,
+        histograms=read_histograms(folder / HISTOGRAMS),
+        protocols={str(row["metric"]): row for row in rows(folder / PROTOCOLS) if "metric" in row},
+        pictures=dict(sorted(grids(folder).items())),
+        real=real if (real := folder / SAMPLES / "real.png").is_file() else None,
+        loss_form=read_loss_form(folder / LOSS_FORM),
+    )
 
 
 def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
@@ -187,40 +202,67 @@ def cut_off(path: Path) -> str | None:
         return None if file.read() == b"\n" else f"the last row of {path.name} is cut off"
 
 
-def grids(folder: Path) -> Iterable[Path]:
+def grids(folder: Path) -> dict[int, Path]:
     """The grids of samples; of a world of known density, which has none, the pictures of samples over D."""
-    own = list((folder / SAMPLES).glob("iteration_[0-9]*.png"))
-    return own or (folder / SAMPLES).glob("theory_[0-9]*.png")
+    for name in ("iteration", "theory"):
+        found = {path: re.fullmatch(rf"{name}_([0-9]+)\.png", path.name) for path in (folder / SAMPLES).glob("*.png")}
+        own = {int(match[1]): path for path, match in found.items() if match and path.is_file()}
+        if own:
+            return own
+    return {}
 
 
-def columns(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Rows as columns over the iterations; rows of the same iteration are one."""
-    iterations = sorted({row["iteration"] for row in found if is_number(row.get("iteration"))})
+def columns(found: Sequence[Mapping[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Rows as columns over the iterations, and the last value of each; rows of the same iteration are one."""
+    found = sorted((row for row in found if is_iteration(row.get("iteration"))), key=lambda row: row["iteration"])
+    iterations = list(dict.fromkeys(row["iteration"] for row in found))
     place = {iteration: n for n, iteration in enumerate(iterations)}
-    made = {"iteration": np.array(iterations, dtype=np.float64)}
+    made: dict[str, np.ndarray] = {"iteration": np.array(iterations, dtype=np.float64)}
+    last: dict[str, float] = {}
     for row in found:
-        if (n := place.get(row.get("iteration"))) is None:  # type: ignore[arg-type]
-            continue
+        n = place[row["iteration"]]
         for key, value in row.items():
-            if key not in made:
-                made[key] = np.full(len(iterations), np.nan)
             if value.__class__ is float or is_number(value):
-                made[key][n] = value
-    return made
+                if key not in made:
+                    made[key] = np.full(len(iterations), np.nan)
+                made[key][n] = last[key] = float(value)
+    return made, last
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Of what JSON holds; True is none, nor is a whole number beyond all floats."""
+    return value.__class__ is float or (value.__class__ is int and abs(value) < 2**1000)
+
+
+def is_iteration(value: Any) -> bool:
+    return is_number(value) and 0 <= value < 2**53
 
 
 def read_histograms(path: Path) -> dict[str, np.ndarray]:
-    """Counts as arrays (rows, bins); of a key only where its number of bins stays the same."""
-    found = [row for row in rows(path) if is_number(row.get("iteration"))]
+    """Counts as arrays (rows, bins) in order; of a key only where its number of bins stays the same."""
+    by_iteration = {row["iteration"]: row for row in rows(path) if is_iteration(row.get("iteration"))}
+    found = [by_iteration[iteration] for iteration in sorted(by_iteration)]
     if not found:
         return {}
     made = {"iteration": np.array([row["iteration"] for row in found], dtype=np.int64)}
     for key in found[0].keys() - {"iteration"}:
-        counts = [row.get(key) for row in found]
-        if all(isinstance(n, list) and len(n) == len(counts[0]) for n in counts):  # type: ignore[arg-type]
-            made[key] = np.array(counts, dtype=np.int64)
+        counts = table([row.get(key) for row in found])
+        if counts is not None and counts.dtype.kind == "i":
+            made[key] = counts
     return made
+
+
+def read_loss_form(path: Path) -> dict[str, Any] | None:
+    """G's term, if the file has all of it."""
+    form, _ = read_json(path)
+    curves = table([form.get(key) for key in ("logit", "g", "g_slope")])
+    return form if curves is not None and "name" in form else None
+
+
+def table(lists: Sequence[Any]) -> np.ndarray | None:
+    """Lists of numbers, equally long, as an array; None if they are not that."""
+    try:
+        made = np.array(lists)
+    except ValueError:
+        return None
+    return made if made.ndim == 2 and made.size and made.dtype.kind in "if" else None

@@ -1,0 +1,475 @@
+"""Whatever a sweep's folder holds is read or set aside with the reason; nothing in it raises."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from golden import FD, RECALL, config, counts, form, make_run, make_sweep, write_lines
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganduel.compare.reading import UNFINISHED, Aside, Run, candidates, columns, read, read_all
+from ganduel.errors import UserError
+
+
+def run_of(folder: Path) -> Run:
+    found = read(folder)
+    assert isinstance(found, Run), found
+    return found
+
+
+def reason_of(folder: Path) -> str:
+    found = read(folder)
+    assert isinstance(found, Aside), "was read"
+    assert found.folder == folder
+    assert "\n" not in found.reason
+    return found.reason
+
+
+def append(path: Path, *lines: str) -> None:
+    path.write_text(path.read_text() + "\n".join(lines) + "\n")
+
+
+def change_config(folder: Path, **values: Any) -> None:
+    """JSON is YAML; NaN and infinity aside."""
+    (folder / "config.yaml").write_text(json.dumps({**config(), **values}), encoding="utf-8")
+
+
+# ---- one run
+
+
+def test_a_run_as_it_is_on_disk(tmp_path):
+    run = run_of(make_run(tmp_path / "a", "nonsaturating", seed=3, k=2))
+    assert (run.name, run.status, run.reason, run.note) == ("a", "finished", None, None)
+    assert (run.config["seed"], run.config["k"], run.config["run"]["choices"]["loss"]) == (3, 2, "nonsaturating")
+    assert run.curves["iteration"].tolist() == [1, *range(50, 501, 50)]
+    assert (run.iteration, run.seconds) == (500, 10.0)
+    assert (run.final(FD), run.final(RECALL), run.final(f"{FD}/floor")) == (43.0, 0.5, 2.0)
+    assert run.curves["d/fake"] == pytest.approx(np.full(11, 0.43))
+    assert run.protocols[FD]["hash"] == "aaaa1111"
+    assert run.histograms["d/fake"].sum(1).tolist() == [64] * 11
+    assert run.histograms["iteration"].tolist() == run.curves["iteration"].tolist()
+    assert sorted(run.pictures) == [0, 500]
+    assert run.real == tmp_path / "a" / "samples" / "real.png"
+    assert run.loss_form is not None
+    assert run.loss_form["name"] == "NonSaturating"
+
+
+def test_a_metric_that_comes_seldom_is_missing_elsewhere(tmp_path):
+    run = run_of(make_run(tmp_path / "a"))
+    assert np.isnan(run.curves[FD]).tolist() == [True] * 10 + [False]
+    assert math.isnan(run.final("of nothing"))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("finished", None), ("stopped", "SIGTERM"), ("diverged", "D's loss"), ("failed", "no room")]
+)
+def test_how_a_run_ended(tmp_path, status, reason):
+    run = run_of(make_run(tmp_path / "a", status=status, reason=reason))
+    assert (run.status, run.reason) == (status, reason)
+
+
+def test_a_run_without_a_summary_is_unfinished(tmp_path):
+    run = run_of(make_run(tmp_path / "a", status=None))
+    assert (run.status, run.reason, run.iteration) == (UNFINISHED, None, 500)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [("{", "summary.json cannot be read: "), ("", "summary.json cannot be read: "), ("[]", "summary.json holds no")],
+)
+def test_a_summary_that_is_none_is_noted_and_the_rest_used(tmp_path, text, note):
+    folder = make_run(tmp_path / "a")
+    (folder / "summary.json").write_text(text)
+    run = run_of(folder)
+    assert run.status == UNFINISHED
+    assert str(run.note).startswith(note)
+    assert run.final(FD) == 40.0
+
+
+def test_a_folder_in_the_place_of_a_summary(tmp_path):
+    folder = make_run(tmp_path / "a", status=None)
+    (folder / "summary.json").mkdir()
+    assert "summary.json cannot be read" in str(run_of(folder).note)
+
+
+def test_a_reason_that_is_no_text_becomes_one(tmp_path):
+    """It goes on to a page as JSON, which has no NaN."""
+    folder = make_run(tmp_path / "a", status="failed")
+    (folder / "summary.json").write_text('{"status": "failed", "reason": {"code": NaN}}')
+    assert run_of(folder).reason == "{'code': nan}"
+
+
+def test_a_row_that_a_kill_cut_off_is_noted(tmp_path):
+    folder = make_run(tmp_path / "a", status=None)
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(text[:-20])
+    run = run_of(folder)
+    assert run.note == "the last row of metrics.jsonl is cut off"
+    assert run.iteration == 500
+    assert math.isnan(run.final(FD)), "which the last row had"
+
+
+@given(st.integers(1, 4000))
+def test_rows_cut_off_anywhere_are_a_run_or_set_aside(tmp_path_factory, size):
+    folder = tmp_path_factory.mktemp("cut") / "a"
+    make_run(folder)
+    content = (folder / "metrics.jsonl").read_bytes()
+    (folder / "metrics.jsonl").write_bytes(content[:size])
+    found = read(folder)
+    if isinstance(found, Aside):
+        assert found.reason == "finished: it has no rows"
+        assert b"}" not in content[:size]
+    else:
+        assert len(found.curves["iteration"]) == min(11, content[:size].count(b"}"))
+
+
+# ---- folders that are no runs
+
+
+def test_folders_without_a_run(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("a")
+    (tmp_path / "file").write_text("a")
+    assert reason_of(tmp_path / "empty") == "empty"
+    assert reason_of(tmp_path / "foreign") == "no run: it has no config.yaml"
+    assert reason_of(tmp_path / "file") == "not a folder"
+    assert reason_of(tmp_path / "gone") == "not a folder"
+
+
+def test_a_run_that_never_began_says_why(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "summary.json").write_text('{"status": "failed", "reason": "model=x is not a choice"}')
+    assert reason_of(folder) == "never began: model=x is not a choice"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        (None, None, "no rows yet"),
+        ("diverged", "D's loss became nan", "diverged: D's loss became nan"),
+        ("failed", None, "failed: it has no rows"),
+    ],
+)
+def test_a_run_without_rows(tmp_path, status, reason, said):
+    folder = make_run(tmp_path / "a", status=status, reason=reason, rows=0, metrics={})
+    assert reason_of(folder) == said
+    (folder / "metrics.jsonl").unlink()
+    assert reason_of(folder) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1", "cannot be read: "),
+        ("\xff", "is not the config of a run"),
+        ("- 1", "is not the config of a run"),
+        ("seed: 0", "is not the config of a run"),
+        ("run: 3\nseed: 0", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nlr: 1", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: null", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: .nan", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: true", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: [0, 1]", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: &a [*a]", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: 0\na: " + "[" * 3000, "cannot be read: "),
+    ],
+)
+def test_configs_that_are_not_ours(tmp_path, text, said):
+    folder = make_run(tmp_path / "a")
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    assert said in reason_of(folder)
+
+
+def test_a_config_that_is_no_text(tmp_path):
+    folder = make_run(tmp_path / "a")
+    (folder / "config.yaml").write_bytes(b"\xff\xfe\xff")
+    assert "cannot be read: " in reason_of(folder)
+
+
+def test_rows_that_are_no_text(tmp_path):
+    folder = make_run(tmp_path / "a")
+    (folder / "metrics.jsonl").write_bytes(b'{"iteration": 1, "a": "\xff"}\n')
+    assert reason_of(folder).startswith("cannot be read: ")
+
+
+def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch):
+    """Tests may run as root, who may enter all; so iterdir refuses."""
+    make_sweep(tmp_path / "sweep", 1)
+    (tmp_path / "sweep" / "secret").mkdir()
+    listing = Path.iterdir
+
+    def refuse(path: Path) -> Any:
+        if path.name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    runs, aside = read_all([tmp_path / "sweep"])
+    assert len(runs) == 2
+    assert ["Permission denied" in entry.reason for entry in aside] == [True]
+
+
+# ---- rows
+
+
+def test_rows_out_of_order_become_columns_in_order():
+    found = columns([{"iteration": n, "a": 10.0 * n} for n in (50, 1, 100)])[0]
+    assert found["iteration"].tolist() == [1, 50, 100]
+    assert found["a"].tolist() == [10, 500, 1000]
+
+
+def test_of_rows_made_again_after_a_resume_the_later_counts():
+    """Some programs append what a resume makes again; all rows of an iteration are one."""
+    rows = [{"iteration": 1, "a": 1.0}, {"iteration": 2, "a": 2.0}, {"iteration": 1, "a": 5.0, "b": 6.0}]
+    found, last = columns(rows)
+    assert found["iteration"].tolist() == [1, 2]
+    assert found["a"].tolist() == [5, 2]
+    assert found["b"] == pytest.approx([6, math.nan], nan_ok=True)
+    assert last == {"iteration": 2, "a": 2.0, "b": 6.0}
+
+
+@pytest.mark.parametrize("value", [None, True, "1.5", [1.5], {"a": 1.5}, 10**400])
+def test_what_is_no_number_is_no_value(value):
+    found, last = columns([{"iteration": 1, "a": 1.5, "b": value}, {"iteration": 2, "a": value}])
+    assert found["a"] == pytest.approx([1.5, math.nan], nan_ok=True)
+    assert "b" not in found
+    assert last == {"iteration": 2, "a": 1.5}
+
+
+@pytest.mark.parametrize("value", [None, True, "2", [2], {"a": 2}, math.nan, math.inf, -1, 1e300])
+def test_a_row_without_the_number_of_an_iteration_is_no_row(value):
+    """True is 1 to Python, and no iteration."""
+    found, last = columns([{"iteration": 1, "a": 1.5}, {"iteration": value, "a": 9.0}, {"a": 9.0}])
+    assert found["iteration"].tolist() == [1]
+    assert found["a"].tolist() == [1.5]
+    assert last["a"] == 1.5
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["iteration", "a", "b"]), st.one_of(st.integers(0, 3), st.floats(), st.none()))
+    )
+)
+def test_columns_are_of_one_length_and_hold_what_was_logged(rows):
+    found, last = columns(rows)
+    n = len(found["iteration"])
+    assert (np.diff(found["iteration"]) > 0).all()
+    assert all(values.shape == (n,) and values.dtype == np.float64 for values in found.values())
+    logged = {value for row in rows for value in row.values() if value is not None}
+    assert all(value in logged for values in found.values() for value in values[~np.isnan(values)].tolist())
+    for key, value in last.items():
+        assert math.isnan(value) or value in found[key]
+
+
+def test_the_last_value_may_be_no_number(tmp_path):
+    """NaN at the end is the last value; it is not as if the metric had not been measured again."""
+    folder = make_run(tmp_path / "a")
+    append(folder / "metrics.jsonl", f'{{"iteration": 500, "{FD}": NaN, "loss/d": Infinity}}')
+    run = run_of(folder)
+    assert math.isnan(run.final(FD))
+    assert run.final("loss/d") == math.inf
+    assert run.final(RECALL) == 0.5
+
+
+def test_rows_of_all_kinds_do_not_cost_the_run(tmp_path):
+    folder = make_run(tmp_path / "a")
+    append(
+        folder / "metrics.jsonl",
+        '{"iteration": 600, "a": true, "b": "x", "c": {"d": 1}, "e": [1, [2]], "f": null, "loss/d": 0.5}',
+        '{"iteration": [600], "a": 1}', '{"iteration": NaN, "a": 1}', "3", "[]", "null", "not json",
+        '{"iteration": 650, "seconds": Infinity}',
+    )  # fmt: skip
+    run = run_of(folder)
+    assert (run.iteration, run.final("loss/d")) == (650, 0.5)
+    assert {"a", "b", "c", "e", "f"}.isdisjoint(run.curves)
+    assert run.seconds == 10.0
+
+
+def test_a_run_without_seconds(tmp_path):
+    folder = make_run(tmp_path / "a")
+    (folder / "metrics.jsonl").write_text('{"iteration": 5}\n')
+    assert (run_of(folder).seconds, run_of(folder).iteration) == (0.0, 5)
+
+
+# ---- the other files
+
+
+def test_a_run_needs_only_its_config_and_rows(tmp_path):
+    folder = make_run(tmp_path / "a")
+    for name in ("protocols.jsonl", "histograms.jsonl", "loss_form.json"):
+        (folder / name).unlink()
+    (folder / "samples").rename(folder / "elsewhere")
+    run = run_of(folder)
+    assert (run.protocols, run.histograms, run.loss_form, run.pictures, run.real) == ({}, {}, None, {}, None)
+
+
+def test_the_last_protocol_counts(tmp_path):
+    folder = make_run(tmp_path / "a")
+    append(folder / "protocols.jsonl", json.dumps({"iteration": 400, "metric": FD, "hash": "new"}), "{}", "[1]")
+    assert run_of(folder).protocols[FD]["hash"] == "new"
+
+
+def test_histograms_out_of_order_or_made_again(tmp_path):
+    """They are in the order of iterations; of two rows of an iteration the later one is there alone."""
+    folder = make_run(tmp_path / "a")
+    rows = [counts(100, 0.2), counts(50, 0.3), counts(50, 0.4), {"iteration": None, "d/real": [1]}]
+    write_lines(folder / "histograms.jsonl", rows)
+    found = run_of(folder).histograms
+    assert found["iteration"].tolist() == [50, 100]
+    assert found["d/fake"].argmax(1).tolist() == [int(32 * 0.4), int(32 * 0.2)]
+
+
+@pytest.mark.parametrize("bad", [[1, 2], None, "x", [[1] * 32], [math.nan] * 32, [10**400] * 32, ["x"] * 32])
+def test_of_a_key_whose_histograms_are_none_only_the_others_are_kept(tmp_path, bad):
+    folder = make_run(tmp_path / "a")
+    write_lines(folder / "histograms.jsonl", [counts(1, 0.2), {**counts(50, 0.3), "d/fake": bad}])
+    found = run_of(folder).histograms
+    assert found["d/real"].shape == (2, 32)
+    assert "d/fake" not in found
+
+
+def test_pictures_of_other_names_are_not_taken(tmp_path):
+    folder = make_run(tmp_path / "a")
+    for name in ("iteration_00000100 (copy).png", "iteration_1_2x.png", "iteration_³.png", "iteration_200.jpg"):
+        (folder / "samples" / name).write_bytes(b"")
+    (folder / "samples" / "iteration_00000250.png").mkdir()
+    assert sorted(run_of(folder).pictures) == [0, 500]
+
+
+def test_a_world_of_known_density_shows_samples_over_d(tmp_path):
+    folder = make_run(tmp_path / "a")
+    for path in (folder / "samples").glob("*.png"):
+        path.unlink()
+    (folder / "samples" / "theory_00000100.png").write_bytes(b"")
+    run = run_of(folder)
+    assert (list(run.pictures), run.real) == ([100], None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"g": "x"}, {"g": None}, {"g": [1.0]}, {"g": [[1.0]] * 33}, {"logit": []}, {"g_slope": {}}, {"g": [10**400] * 33}],
+)
+def test_a_loss_form_that_is_none_is_left_out(tmp_path, change):
+    folder = make_run(tmp_path / "a")
+    (folder / "loss_form.json").write_text(json.dumps({**form("saturating"), **change}))
+    assert run_of(folder).loss_form is None
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"name": "x"}'])
+def test_a_file_of_no_loss_form(tmp_path, text):
+    folder = make_run(tmp_path / "a")
+    (folder / "loss_form.json").write_text(text)
+    assert run_of(folder).loss_form is None
+
+
+# ---- many runs
+
+
+def names(paths: Any) -> list[str]:
+    return sorted(path.name for path in paths)
+
+
+def test_a_run_a_sweep_and_a_pattern_name_the_same_runs(tmp_path, monkeypatch):
+    sweep = make_sweep(tmp_path / "runs" / "sweep", 2)
+    everyone = names(sweep.iterdir())
+    assert len(everyone) == 4
+    assert names(candidates([sweep])) == everyone
+    assert names(candidates([str(tmp_path)])) == everyone
+    assert names(candidates([f"{sweep}/*"])) == everyone
+    assert names(candidates([f"{tmp_path}/*/*/*seed=1*"])) == [name for name in everyone if "seed=1" in name]
+    assert names(candidates(sorted(sweep.iterdir()))) == everyone
+    monkeypatch.chdir(sweep / everyone[0])
+    assert candidates(["."]) == [Path(".")]
+
+
+def test_a_name_with_the_signs_of_a_pattern_is_a_name(tmp_path):
+    make_run(tmp_path / "hidden=[8,8]")
+    assert names(candidates([tmp_path / "hidden=[8,8]"])) == ["hidden=[8,8]"]
+
+
+def test_nested_folders_and_what_is_no_run_in_them(tmp_path):
+    """Runs are found at any depth; W&B's files and hidden folders are passed over, others are named."""
+    make_run(tmp_path / "day" / "hour" / "0")
+    make_run(tmp_path / "day" / "other")
+    make_run(tmp_path / "day" / ".submitit" / "x")
+    (tmp_path / "day" / "hour" / "0" / "wandb" / "run").mkdir(parents=True)
+    (tmp_path / "day" / "wandb" / "run").mkdir(parents=True)
+    (tmp_path / "day" / "notes" / "deep").mkdir(parents=True)
+    (tmp_path / "day" / "multirun.yaml").write_text("a: 1")
+    runs, aside = read_all([tmp_path])
+    assert names(run.folder for run in runs) == ["0", "other"]
+    assert [(entry.folder.name, entry.reason) for entry in aside] == [("deep", "empty")]
+
+
+def test_a_run_inside_a_run_is_not_looked_for(tmp_path):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "a" / "b")
+    assert candidates([tmp_path]) == [tmp_path / "a"]
+
+
+def test_each_run_is_taken_once(tmp_path, monkeypatch):
+    sweep = make_sweep(tmp_path / "sweep", 1)
+    (tmp_path / "link").symlink_to(sweep)
+    (sweep / "again").symlink_to(sweep / "loss=saturating,seed=0")
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep", str(sweep), "link", "sweep/../sweep", f"{sweep}/*", "sweep/loss=saturating,seed=0"]
+    runs, aside = read_all(words)
+    assert (len(runs), aside) == (2, [])
+
+
+def test_links_that_lead_in_circles_end(tmp_path):
+    """Two of them make 2^40 ways to the depth at which the system gives up."""
+    sweep = make_sweep(tmp_path / "sweep", 1)
+    for name in ("here", "there"):
+        (sweep / name).symlink_to(sweep)
+    (sweep / "self").symlink_to(sweep / "self")
+    (sweep / "broken").symlink_to(sweep / "gone")
+    runs, aside = read_all([sweep])
+    assert (len(runs), aside) == (2, [])
+
+
+def test_links_to_nothing_are_set_aside(tmp_path):
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "broken").symlink_to(tmp_path / "gone")
+    runs, aside = read_all([tmp_path / "self", tmp_path / "broken"])
+    assert runs == []
+    assert [entry.reason for entry in aside] == ["not a folder"] * 2
+
+
+@pytest.mark.parametrize("word", ["gone", "no*ne", "x" * 300, "a/" * 3000])
+def test_a_word_that_names_nothing(tmp_path, monkeypatch, word):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="is neither a folder nor a pattern that matches one"):
+        read_all([word])
+
+
+def test_a_folder_of_nothing_names_itself(tmp_path):
+    assert read_all([tmp_path]) == ([], [Aside(tmp_path, "empty")])
+
+
+def test_a_sweep_with_every_defect(tmp_path):
+    """What can be used is; all else is named, and nothing is in both lists."""
+    sweep = make_sweep(tmp_path / "sweep", 2)
+    make_run(sweep / "going", seed=2, status=None)
+    make_run(sweep / "failed", seed=3, status="failed", reason="no room")
+    make_run(sweep / "diverged", seed=4, status="diverged", reason="D's loss became nan")
+    (sweep / "empty").mkdir()
+    (sweep / "foreign").mkdir()
+    (sweep / "foreign" / "config.yaml").write_text("name: other")
+    make_run(sweep / "torn", seed=5)
+    (sweep / "torn" / "config.yaml").write_text("a: [")
+    make_run(sweep / "begun", seed=6, rows=0, metrics={}, status=None)
+    runs, aside = read_all([sweep])
+    assert {run.name: run.status for run in runs} == {
+        **{f"loss={loss},seed={seed}": "finished" for loss in ("saturating", "nonsaturating") for seed in (0, 1)},
+        "going": UNFINISHED, "failed": "failed", "diverged": "diverged",
+    }  # fmt: skip
+    assert names(entry.folder for entry in aside) == ["begun", "empty", "foreign", "torn"]
+    assert len(runs) + len(aside) == len(os.listdir(sweep))
