@@ -10,6 +10,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,18 +216,43 @@ def grids(folder: Path) -> dict[int, Path]:
 def columns(found: Sequence[Mapping[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Rows as columns over the iterations, and the last value of each; rows of the same iteration are one."""
     found = sorted((row for row in found if is_iteration(row.get("iteration"))), key=lambda row: row["iteration"])
-    iterations = list(dict.fromkeys(row["iteration"] for row in found))
-    place = {iteration: n for n, iteration in enumerate(iterations)}
-    made: dict[str, np.ndarray] = {"iteration": np.array(iterations, dtype=np.float64)}
+    iterations, place = np.unique([float(row["iteration"]) for row in found], return_inverse=True)
+    made: dict[str, np.ndarray] = {"iteration": iterations}
     last: dict[str, float] = {}
-    for row in found:
-        n = place[row["iteration"]]
-        for key, value in row.items():
-            if value.__class__ is float or is_number(value):
-                if key not in made:
-                    made[key] = np.full(len(iterations), np.nan)
-                made[key][n] = last[key] = float(value)
+    for key, (at, values) in cells(found).items():
+        column = made.setdefault(key, np.full(len(iterations), np.nan))
+        column[place[at]] = values  # of rows of the same iteration the later counts
+        last[key] = float(values[-1])
     return made, last
+
+
+def cells(found: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each key the rows that have a number there, in order, and the numbers; rows of equal keys at once."""
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for n, row in enumerate(found):
+        alike.setdefault(tuple(row), []).append(n)
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for keys, at in alike.items():
+        values, known = numbers([list(found[n].values()) for n in at])
+        for key, column, there in zip(keys, values.T, known.T, strict=True):
+            if there.any():
+                parts.setdefault(key, []).append((np.array(at)[there], column[there]))
+    made = {}
+    for key, some in parts.items():
+        at, values = (np.concatenate(arrays) for arrays in zip(*some, strict=True))
+        order = np.argsort(at, kind="stable")
+        made[key] = (at[order], values[order])
+    return made
+
+
+def numbers(found: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """The values of rows as floats, and which of them are numbers at all."""
+    if {kind for row in found for kind in map(type, row)} <= {int, float}:
+        with suppress(OverflowError):
+            values = np.array(found, dtype=np.float64)
+            return values, np.ones(values.shape, dtype=bool)
+    known = np.array([[is_number(value) for value in row] for row in found])
+    return np.array([[float(x) if is_number(x) else np.nan for x in row] for row in found]), known
 
 
 def is_number(value: Any) -> bool:
