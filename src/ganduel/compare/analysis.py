@@ -58,6 +58,7 @@ class Contrast:
     Attributes:
         values: of the pairs, (pairs, 2), first and second, in the order of `seeds`.
         difference: first less second.
+        sound: the same over the pairs in which no run failed; None if none did.
         p_holm: adjusted for all metrics of these two levels.
         higher_is_better: None, if neither is.
     """
@@ -69,6 +70,7 @@ class Contrast:
     seeds: list[int]
     values: np.ndarray
     difference: Difference
+    sound: Difference | None
     p_holm: float
     higher_is_better: bool | None
 
@@ -177,21 +179,34 @@ def last(run: Run, metric: str) -> float:
 def contrast(design: Design, stratum: str, first: str, second: str, metrics: Sequence[str]) -> list[Contrast]:
     """Two levels by all metrics."""
     pairs = design.pairs(stratum, first, second)
+    failed = {seed for seed, pair in pairs.items() if any(failure(run) is not None for run in pair)}
     made = []
     for metric in metrics:
         values = {seed: [last(run, metric) for run in pair] for seed, pair in pairs.items()}
         known = {seed: row for seed, row in values.items() if np.isfinite(row).all()}
-        table = np.array(list(known.values()), dtype=float).reshape(-1, 2)
-        directions = [
-            run.protocols[metric].get("higher_is_better") for run in design.cells.values() if metric in run.protocols
-        ]
-        up = directions[0] if directions else None
-        made.append((metric, list(known), table, difference(table[:, 0], table[:, 1]), up))
-    adjusted = holm(np.array([row[3].p for row in made]))
+        whole = difference_of(list(known.values()))
+        sound = difference_of([row for seed, row in known.items() if seed not in failed]) if failed else None
+        made.append((metric, known, whole, sound))
+    adjusted = holm(np.array([whole.p for *_, whole, _ in made]))
     return [
-        Contrast(stratum, metric, first, second, seeds, table, found, float(p), up)
-        for (metric, seeds, table, found, up), p in zip(made, adjusted, strict=True)
-    ]
+        Contrast(
+            stratum, metric, first, second, list(known), np.array(list(known.values()), dtype=float).reshape(-1, 2),
+            whole, sound, float(p), direction(design, metric),
+        )
+        for (metric, known, whole, sound), p in zip(made, adjusted, strict=True)
+    ]  # fmt: skip
+
+
+def difference_of(pairs: Sequence[Sequence[float]]) -> Difference:
+    """First less second of pairs of values."""
+    table = np.array(pairs, dtype=float).reshape(-1, 2)
+    return difference(table[:, 0], table[:, 1])
+
+
+def direction(design: Design, metric: str) -> bool | None:
+    """Whether more of the metric is better; None if neither is, or it is on no record."""
+    found = [run.protocols[metric] for run in design.cells.values() if metric in run.protocols]
+    return found[0].get("higher_is_better") if found else None
 
 
 def interactions(contrasts: Sequence[Contrast]) -> list[Interaction]:

@@ -86,6 +86,7 @@ def as_json(report: Report, aside: Sequence[Aside]) -> dict[str, Any]:
             {
                 "stratum": c.stratum, "metric": c.metric, "first": c.first, "second": c.second,
                 "seeds": c.seeds, "values": c.values.tolist(), **asdict(c.difference), "p_holm": c.p_holm,
+                "sound": None if c.sound is None else asdict(c.sound),
                 "better": c.better, "higher_is_better": c.higher_is_better,
             }
             for c in report.contrasts

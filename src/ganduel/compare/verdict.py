@@ -50,8 +50,17 @@ def sentence(contrast: Contrast, report: Report) -> str:
     return (
         f"{seeds}{better} ends at {contrast.metric} {one} against {two} of {worse}; {gap(d.mean, d.low, d.high)}, "
         f"p = {probability(d.p)}, {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}. "
-        f"{capital(conclusion(contrast, better))}"
+        f"{capital(conclusion(contrast, better))}{survivors(contrast)}"
     )
+
+
+def survivors(contrast: Contrast) -> str:
+    """What the pairs without a failed run say; they are not a fair sample, but tell failing from being worse."""
+    d = contrast.sound
+    if d is None or not d.n:
+        return ""
+    pairs = f"{d.n} pair{'s' * (d.n > 1)} in which no run failed"
+    return f" Of the {pairs}: {gap(d.mean, d.low, d.high)}, p = {probability(d.p)}."
 
 
 def gap(mean: float, low: float, high: float) -> str:
