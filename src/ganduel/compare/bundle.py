@@ -6,8 +6,7 @@ a total size; beyond it some iterations are left out, then some seeds.
 
 import base64
 import os
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -75,7 +74,6 @@ def bundle(report: Report, aside: Sequence[Aside], page: Path) -> dict[str, Any]
         ],
         "images": images,
         "loss_forms": loss_forms(report.cells),
-        "provenance": provenance(runs),
     }
 
 
@@ -267,38 +265,3 @@ def loss_forms(cells: Sequence[Cell]) -> list[dict[str, Any]]:
                 form = {key: listed(np.array(run.loss_form[key])) for key in ("logit", "g", "g_slope")}
                 found.setdefault(name, {"name": name, **form})
     return list(found.values())
-
-
-def provenance(runs: Sequence[Run]) -> dict[str, Any]:
-    """Versions, machines, commits, protocols and command lines, each with the number of runs that share it."""
-
-    def counted(value: Callable[[Run], Any]) -> list[list[Any]]:
-        counts: dict[str, int] = {}
-        for run in runs:
-            counts[str(value(run))] = counts.get(str(value(run)), 0) + 1
-        return [[words, n] for words, n in counts.items()]
-
-    def stated(run: Run, key: str) -> str:
-        found = run.config["run"].get(key)
-        if not isinstance(found, Mapping):
-            return "not on record" if found is None else str(found)
-        return ", ".join(f"{name} {value}" for name, value in found.items() if value not in (None, []))
-
-    hashes: dict[str, dict[str, int]] = {}
-    for run in runs:
-        for metric, protocol in run.protocols.items():
-            name = str(protocol.get("hash"))
-            hashes.setdefault(metric, {})[name] = hashes.get(metric, {}).get(name, 0) + 1
-    return {
-        "versions": counted(lambda run: stated(run, "versions")),
-        "machines": counted(lambda run: stated(run, "machine")),
-        "commits": counted(lambda run: stated(run, "git")),
-        "protocols": [[metric, [[name, n] for name, n in found.items()]] for metric, found in hashes.items()],
-        "commands": [command(run) for run in runs],
-    }
-
-
-def command(run: Run) -> str:
-    """The command line that makes the run again."""
-    words = without_secrets(run.config["run"].get("overrides") or [])
-    return " ".join(["python train.py", *(shlex.quote(str(word)) for word in words)])

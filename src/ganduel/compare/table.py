@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ganduel.compare.analysis import Report
+from ganduel.compare.origin import provenance
 from ganduel.compare.reading import Aside
 from ganduel.compare.verdict import interval, number, probability, shown, verdicts
 
@@ -92,6 +93,7 @@ def as_json(report: Report, aside: Sequence[Aside]) -> dict[str, Any]:
             for c in report.contrasts
         ],
         "interactions": [asdict(found) for found in report.interactions],
+        "provenance": provenance([run for cell in report.cells for run in cell.runs.values()]),
         "warnings": report.warnings,
         "left_out": [{"folder": str(entry.folder), "reason": entry.reason} for entry in aside],
     }  # fmt: skip
