@@ -12,10 +12,10 @@ class Diverged(UserError):
     """A loss or a gradient became NaN or infinite: this combination of settings cannot go on."""
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """Words that help with a mistyped name: the nearest of the choices, or else all of them."""
+def nearest(name: str, choices: Iterable[str], few: Iterable[str] = ()) -> str:
+    """Words that help with a mistyped name: the nearest of the choices, or else a few of them, or all."""
     choices = sorted(choices)
     close = get_close_matches(name, choices, n=3, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(close)}?"
-    return f"There are: {', '.join(choices)}."
+    return f"There are: {', '.join(sorted(few) or choices)}."

@@ -5,23 +5,27 @@
     stratum    runs that agree in all that varies besides factor and seed; comparisons stay within one
     pair       two runs of a stratum, of different levels and the same seed: same data order, same noise
 
-What a run does not depend on (where it is logged, which metrics watch it) does not keep runs apart; versions and
-machines do not either, but are named where they differ.
+What a run does not depend on (where it is logged, which metrics watch it, a password) does not keep runs apart;
+versions and machines do not either, but are named where they differ.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
+from ganduel.tracking.labels import without_secrets
 
 UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every", "resume"}
-WHERE = {"trainer.accelerator", "trainer.devices", "trainer.num_nodes"}  # it is computed
+WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes")  # it is computed
 FIRST = ("loss", "experiment", "penalty", "k")  # the factors that one would ask for, where they vary
 BESIDES = ("versions", "machine", "git")  # of a run, named where they differ
+
+Values = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,15 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     Raises:
         UserError: the factor is not in the configs.
     """
-    flats = [flat(run.config) for run in runs]
+    flats = [flat(without_secrets(run.config)) for run in runs]
     units = varying(runs, flats)
     factor = chosen(factor, units, runs, flats)
-    own = units.get(factor) or keys_of(factor, flats)
-    rest = [(unit, keys) for unit, keys in units.items() if unit != factor and not set(keys) <= set(own)]
+    own = units.pop(factor, []) or keys_of(factor, flats)
     levels = labels(factor, own, runs, flats)
     if len(own) == 1 and not any(factor in choices(run) for run in runs):
         levels = [f"{factor.rpartition('.')[2]}={label}" for label in levels]  # 5 alone would say little
-    parts = [[f"{unit}={label}" for label in labels(unit, keys, runs, flats)] for unit, keys in rest]
+    rest = without(own, units)
+    parts = [[f"{unit}={label}" for label in labels(unit, keys, runs, flats)] for unit, keys in rest.items()]
     strata = [", ".join(words) for words in zip(*parts, strict=True)] if parts else [""] * len(runs)
     cells: dict[tuple[str, str, int], Run] = {}
     repeated = []
@@ -140,16 +144,27 @@ def follows(keys: Iterable[str], experiments: Sequence[str], flats: Sequence[Map
     return len(pairs) == len(set(experiments))
 
 
+def without(own: Sequence[str], units: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The units without the keys of the factor; one that has some of them falls into its other keys."""
+    found: dict[str, list[str]] = {}
+    for unit, keys in units.items():
+        left = [key for key in keys if key not in own]
+        found |= {unit: keys} if left == keys else {key: [key] for key in left}
+    return found
+
+
 def chosen(
     factor: str | None, units: Mapping[str, list[str]], runs: Sequence[Run], flats: Sequence[Mapping[str, str]]
 ) -> str:
     """The factor, asked for or found."""
     if factor is None:
         return next((name for name in (*FIRST, *units) if name in units), "loss")
+    if factor == "seed":
+        raise UserError("--factor seed cannot be: runs are paired by their seeds.")
     if factor in units or keys_of(factor, flats) or any(factor in choices(run) for run in runs):
         return factor
     known = {key for one in flats for key in one} | set(choices(runs[0]))
-    raise UserError(f"--factor {factor} is not in the runs' configs. {nearest(factor, units or known)}")
+    raise UserError(f"--factor {factor} is not in the runs' configs. {nearest(factor, known, units)}")
 
 
 def keys_of(factor: str, flats: Sequence[Mapping[str, str]]) -> list[str]:
@@ -159,31 +174,50 @@ def keys_of(factor: str, flats: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def labels(unit: str, keys: Sequence[str], runs: Sequence[Run], flats: Sequence[Mapping[str, str]]) -> list[str]:
-    """What each run's value is called: the choice of a group, with the values that tell apart runs of one choice."""
+    """What each run's value is called: the choice of a group, with the values that tell apart runs of one choice.
+
+    Values are shortened unless two would then be called the same.
+    """
+    grouped = any(unit in choices(run) for run in runs)
+    names = [str(choices(run).get(unit)) if grouped else "" for run in runs]
     values = [tuple(one.get(key) for key in keys) for one in flats]
-    if not any(unit in choices(run) for run in runs):
-        return [", ".join(short(value) for value in row) for row in values]
-    names = [str(choices(run).get(unit)) for run in runs]
+    made = []
+    for shown in (short, full):
+        made = called(names, values, [key.removeprefix(f"{unit}.") for key in keys], shown)
+        if len(set(made)) == len(set(zip(names, values, strict=True))):
+            break
+    return made
+
+
+def called(
+    names: Sequence[str], values: Sequence[Values], keys: Sequence[str], shown: Callable[[str | None], str]
+) -> list[str]:
+    """The names, each with the values in which runs of that name differ; without names, the values."""
     made = []
     for name, row in zip(names, values, strict=True):
         same = {other for other_name, other in zip(names, values, strict=True) if other_name == name}
-        differing = [n for n in range(len(keys)) if len({other[n] for other in same}) > 1]
-        words = [f"{keys[n].removeprefix(f'{unit}.')}={short(row[n])}" for n in differing]
-        made.append(f"{name} ({', '.join(words)})" if words else name)
+        differing = [n for n in range(len(keys)) if not name or len({other[n] for other in same}) > 1]
+        words = ", ".join(f"{keys[n]}={shown(row[n])}" if name else shown(row[n]) for n in differing)
+        made.append(f"{name} ({words})" if name and words else name or words)
     return made
 
 
 def short(value: str | None) -> str:
     """A value as one would type it; of a class its name."""
-    text = "absent" if value is None else value.strip('"')
+    text = full(value).strip('"')
     return text.rpartition(".")[2] if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", text) else text
+
+
+def full(value: str | None) -> str:
+    """A value as JSON."""
+    return "absent" if value is None else value
 
 
 def natural(names: Iterable[str]) -> list[str]:
     """In order, numbers by their size."""
 
     def key(name: str) -> list[tuple[int, float, str]]:
-        words = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", name)
+        words = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", name)
         return [(1, 0.0, word) if n % 2 == 0 else (0, float(word), "") for n, word in enumerate(words) if word]
 
     return sorted(names, key=key)
@@ -191,17 +225,19 @@ def natural(names: Iterable[str]) -> list[str]:
 
 def besides(runs: Sequence[Run]) -> list[str]:
     """What differs besides, such as "versions.torch: 2.12.0 (3 runs), 2.13.0 (7 runs)"."""
-    found: dict[str, dict[str, int]] = {}
-    for run in runs:
-        origin = {key: run.config["run"].get(key) for key in BESIDES if run.config["run"].get(key) is not None}
-        origin["trainer"] = {
-            key.partition(".")[2]: run.config.get("trainer", {}).get(key.partition(".")[2]) for key in WHERE
-        }
-        for key, value in flat(origin).items():
-            counts = found.setdefault(key, {})
-            counts[short(value)] = counts.get(short(value), 0) + 1
-    return [
-        f"{key}: " + ", ".join(f"{value} ({n} run{'s' * (n > 1)})" for value, n in counts.items())
-        for key, counts in found.items()
-        if len(counts) > 1
-    ]
+    origins = [origin(run) for run in runs]
+    said = []
+    for key in dict.fromkeys(key for one in origins for key in one):
+        counts = Counter(short(one.get(key)) for one in origins)
+        words = [f"{value} ({n} run{'s' * (n > 1)})" for value, n in counts.items()]
+        if len(words) > 1:
+            said.append(f"{key}: {', '.join(words)}")
+    return said
+
+
+def origin(run: Run) -> dict[str, str]:
+    """Where a run was computed and by what: dotted keys, with values as JSON."""
+    known = {key: run.config["run"][key] for key in BESIDES if run.config["run"].get(key) is not None}
+    trainer = run.config.get("trainer") or {}
+    where = {key: trainer.get(key.partition(".")[2]) for key in WHERE}
+    return flat(known) | {key: json.dumps(value, default=str) for key, value in where.items()}
