@@ -5,6 +5,8 @@ them by the same protocol. The first metric is the question asked; the p-values 
 as adjusted for asking so many (Holm).
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -76,8 +78,8 @@ class Contrast:
 
     @property
     def better(self) -> str | None:
-        """The level that is better on average; None if no direction is, or there is no difference."""
-        if self.higher_is_better is None or not self.difference.mean:
+        """The level that is better on average; None if no direction is, there is no difference, or no pair."""
+        if self.higher_is_better is None or self.difference.mean == 0 or math.isnan(self.difference.mean):
             return None
         return self.first if (self.difference.mean > 0) == self.higher_is_better else self.second
 
@@ -151,14 +153,13 @@ def chosen(metric: str | None, runs: Sequence[Run]) -> list[str]:
 
 
 def protocols_mixed(metric: str, places: Iterable[dict[int, Run]]) -> str | None:
-    """What to say if the runs measured the metric by different protocols."""
-    hashes: dict[str, int] = {}
-    for run in (run for own in places for run in own.values() if metric in run.protocols):
-        name = str(run.protocols[metric].get("hash"))
-        hashes[name] = hashes.get(name, 0) + 1
+    """What to say if the runs measured the metric by different protocols, or some by an unknown one."""
+    runs = [run for own in places for run in own.values()]
+    known = [run.protocols.get(metric, {}).get("hash", "not on record") for run in runs if metric in run.last]
+    hashes = Counter(str(name) for name in known)
     if len(hashes) < 2:
         return None
-    counts = ", ".join(f"{name} in {n} runs" for name, n in hashes.items())
+    counts = ", ".join(f"{name} in {n} run{'s' * (n > 1)}" for name, n in hashes.items())
     return f"{metric} is not compared: its protocols differ ({counts}). ganduel evaluate measures all runs by one."
 
 
@@ -234,9 +235,9 @@ def remarks(design: Design) -> list[str]:
         for first, second in combinations(present, 2):
             if lonely := design.unpaired(stratum, first, second):
                 seeds = ", ".join(str(run.config["seed"]) for run in lonely)
-                said.append(
-                    f"{first} and {second}{where}: seeds {seeds} have a run of one of them only, and are not compared"
-                )
+                which = f"seeds {seeds} have" if len(lonely) > 1 else f"seed {seeds} has"
+                verb = "are" if len(lonely) > 1 else "is"
+                said.append(f"{first} and {second}{where}: {which} a run of one of them only, and {verb} not compared")
         if len(present) == 1 and len(design.levels) > 1:
             said.append(
                 f"{present[0]}{where} has nothing to be compared with: no other {design.factor} has a run there"

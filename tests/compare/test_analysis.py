@@ -1,0 +1,292 @@
+"""Numbers of small sweeps by hand: what enters a mean, what is paired, what is not compared and said to be so."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from golden import FD, FLOORS, RECALL, config
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganduel.compare.analysis import Contrast, Report, analyse
+from ganduel.compare.interval import proportion_interval
+from ganduel.compare.pairing import arrange
+from ganduel.compare.reading import Run, columns, read_all
+from ganduel.compare.statistics import difference
+from ganduel.errors import UserError
+
+SAT, NS = "saturating", "nonsaturating"
+KD = "kd/mnist_cnn_10k"
+
+
+def a_run(
+    loss: str,
+    seed: int = 0,
+    fd: float | None = None,
+    k: int = 1,
+    status: str = "finished",
+    hash: str | None = "aaaa1111",
+    **more: float,
+) -> Run:
+    """A run without files, whose metrics are FD and those in `more` (with _ for /); a hash of None: no protocols."""
+    metrics = {name.replace("_", "/", 1): value for name, value in more.items()} | ({} if fd is None else {FD: fd})
+    row = {"iteration": 500, "loss/g": 0.5 + seed, **metrics, **{f"{m}/floor": FLOORS.get(m, 0.0) for m in metrics}}
+    curves, last = columns([row])
+    up = {m: None if m.startswith("parzen/se") else not m.startswith(("fd", "kd")) for m in metrics}
+    protocols: dict[str, Any] = {} if hash is None else {m: {"hash": hash, "higher_is_better": up[m]} for m in metrics}
+    folder = Path(f"/runs/{loss},{k},{seed},{status}")
+    return Run(folder, config(loss, seed, k), status, curves=curves, last=last, protocols=protocols)
+
+
+def report(runs: list[Run], factor: str | None = None, metric: str | None = None) -> Report:
+    return analyse(arrange(runs, factor), metric)
+
+
+def duel(first: dict[int, float], second: dict[int, float], **more: Any) -> list[Run]:
+    """FD by seed of the non-saturating form and of the saturating one."""
+    sides = ((NS, first), (SAT, second))
+    return [a_run(loss, seed, fd, **more) for loss, values in sides for seed, fd in values.items()]
+
+
+def only(found: Report, metric: str = FD) -> Contrast:
+    (contrast,) = found.contrast("", metric)
+    return contrast
+
+
+# ---- cells
+
+
+def test_a_cell_sums_up_the_runs_that_finished():
+    runs = [a_run(SAT, seed, fd) for seed, fd in enumerate([1.0, 2.0, 6.0])]
+    runs += [a_run(SAT, 3, 50.0, status="unfinished"), a_run(SAT, 4, 60.0, status="failed"), a_run(SAT, 5)]
+    runs += [a_run(SAT, 6, 70.0, status="stopped")]
+    (cell,) = report(runs).cells
+    found = cell.finals[FD]
+    assert (found.n, found.mean, found.median, found.sd) == (3, 3.0, 2.0, pytest.approx(math.sqrt((4 + 1 + 9) / 2)))
+    assert found.low < 3 < found.high
+    assert (list(cell.runs), cell.unfinished) == ([0, 1, 2, 3, 4, 5, 6], 1)
+
+
+def test_failures_are_a_share_of_the_runs_that_ended():
+    runs = [a_run(SAT, 0, 1.0), a_run(SAT, 1, 1.0, recall_x=0.0), a_run(SAT, 2, status="diverged")]
+    (cell,) = report([*runs, a_run(SAT, 3, status="unfinished")]).cells
+    found = cell.failures
+    assert (found.count, found.n, found.reasons) == (1, 3, ["seed 2: diverged"])
+    assert (found.low, found.high) == proportion_interval(1, 3)
+    (cell,) = report([a_run(SAT, 0, status="unfinished")]).cells
+    assert (cell.failures.n, cell.failures.low, cell.failures.high) == (0, 0.0, 1.0)
+
+
+def test_a_run_whose_modes_are_lost_fails_and_is_still_measured():
+    (cell,) = report([a_run(SAT, 0, 90.0, recall_mnist_cnn_10k=0.05), a_run(SAT, 1, 50.0)]).cells
+    assert cell.failures.reasons == ["seed 0: modes are lost: recall/mnist_cnn_10k is 0.05, of real samples 0.9"]
+    assert cell.finals[FD].mean == 70.0
+
+
+def test_every_level_of_every_stratum_that_has_runs_is_a_cell():
+    found = report([*duel({0: 1.0}, {0: 2.0}), a_run(SAT, 0, 3.0, k=5)])
+    assert [(cell.stratum, cell.level) for cell in found.cells] == [("k=1", NS), ("k=1", SAT), ("k=5", SAT)]
+
+
+# ---- contrasts
+
+
+def test_a_contrast_by_hand():
+    """Differences −1, −2, −6: mean −3; all signs agree, p = 2/2³; the first is smaller in all three."""
+    found = only(report(duel({0: 1.0, 1: 2.0, 2: 3.0}, {2: 9.0, 1: 4.0, 0: 2.0})))
+    assert (found.first, found.second, found.seeds) == (NS, SAT, [0, 1, 2])
+    assert found.values.tolist() == [[1, 2], [2, 4], [3, 9]]
+    d = found.difference
+    assert (d.n, d.mean, d.p, d.wins) == (3, -3.0, 0.25, 1.0)
+    assert d == difference(found.values[:, 0], found.values[:, 1])
+    assert (found.higher_is_better, found.better, found.p_holm) == (False, NS, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "second", "better"),
+    [
+        ("fd", 1.0, 2.0, NS), ("fd", 2.0, 1.0, SAT), ("fd", 1.0, 1.0, None),
+        ("recall", 1.0, 2.0, SAT), ("recall", 2.0, 1.0, NS), ("recall", 1.0, 1.0, None),
+        ("parzen/se", 1.0, 2.0, None), ("fd", math.nan, 1.0, None), ("recall", 1.0, math.nan, None),
+    ],
+)  # fmt: skip
+def test_which_is_better_is_the_metrics_to_say(metric, first, second, better):
+    """Less for a distance, more for a share, neither for a standard error; and nothing where there is no pair."""
+    key = f"{metric}_x" if "/" not in metric else "parzen_se"
+    found = report([a_run(NS, 0, **{key: first}), a_run(SAT, 0, **{key: second})])
+    (contrast,) = found.contrasts
+    assert contrast.better == better
+
+
+def test_pairs_are_of_finished_runs_with_the_metric():
+    runs = duel({0: 1.0, 1: 2.0, 3: math.nan, 5: math.inf, 6: 1.0}, {0: 2.0, 2: 5.0, 3: 1.0, 5: 1.0, 6: 2.0})
+    runs += [a_run(NS, 4, 1.0), a_run(SAT, 4, 9.0, status="failed")]
+    found = only(report(runs))
+    assert (found.seeds, found.difference.n, found.difference.mean) == ([0, 6], 2, -1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6])
+def test_few_pairs(n):
+    """The least p is 2/2^n; one pair has no interval."""
+    found = only(report(duel({s: 1.0 + s for s in range(n)}, {s: 3.0 + s for s in range(n)}))).difference
+    assert (found.n, found.mean, found.p) == (n, -2.0, 2 / 2**n)
+    assert math.isnan(found.low) == (n == 1)
+
+
+def test_no_pair_at_all():
+    found = only(report(duel({0: 1.0}, {1: 2.0})))
+    assert (found.seeds, found.values.shape, found.difference.n, found.better) == ([], (0, 2), 0, None)
+    assert math.isnan(found.p_holm)
+
+
+def test_more_levels_are_compared_two_by_two():
+    runs = [a_run(loss, seed, fd + seed) for loss, fd in (("a", 1.0), ("b", 2.0), ("c", 4.0)) for seed in (0, 1)]
+    found = report(runs).contrast("", FD)
+    assert [(c.first, c.second, c.difference.mean) for c in found] == [("a", "b", -1), ("a", "c", -3), ("b", "c", -2)]
+
+
+def test_p_values_of_all_metrics_of_two_levels_are_adjusted_together():
+    """Six pairs: FD and KD differ in one direction, 2/64 each; recall is the same, p = 1. Holm: 3 · 2/64, then 1."""
+    runs = [
+        a_run(loss, seed, fd + seed, kd_mnist_cnn_10k=fd * 2 + seed, recall_mnist_cnn_10k=0.5)
+        for loss, fd in ((NS, 1.0), (SAT, 2.0)) for seed in range(6)
+    ]  # fmt: skip
+    found = {c.metric: c for c in report(runs).contrasts}
+    assert {m: c.difference.p for m, c in found.items()} == {FD: 2 / 64, KD: 2 / 64, RECALL: 1.0}
+    assert {m: c.p_holm for m, c in found.items()} == pytest.approx({FD: 6 / 64, KD: 6 / 64, RECALL: 1.0})
+
+
+def test_strata_are_compared_each_by_itself():
+    runs = duel({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0}) + duel({0: 9.0}, {0: 1.0}, k=5)
+    found = report(runs)
+    assert [(c.stratum, c.difference.n, c.difference.mean) for c in found.contrasts] == [("k=1", 2, -1), ("k=5", 1, 8)]
+
+
+def test_how_a_difference_changes_between_strata():
+    """Seeds 0 and 1 in both: −1 − 8 and −2 − 4; seed 2 has no partner at k = 5."""
+    runs = duel({0: 1.0, 1: 2.0, 2: 3.0}, {0: 2.0, 1: 4.0, 2: 9.0}) + duel({0: 9.0, 1: 5.0}, {0: 1.0, 1: 1.0}, k=5)
+    (found,) = report(runs).interactions
+    assert (found.metric, found.first, found.second, found.of, found.to) == (FD, NS, SAT, "k=1", "k=5")
+    assert (found.difference.n, found.difference.mean) == (2, (-9 - 6) / 2)
+    assert report(duel({0: 1.0}, {0: 2.0}) + duel({1: 1.0}, {1: 2.0}, k=5)).interactions == []
+    assert report(duel({0: 1.0}, {0: 2.0})).interactions == []
+
+
+@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=5))
+def test_swapping_the_levels_swaps_the_answer(pairs):
+    first, second = ({seed: pair[side] for seed, pair in enumerate(pairs)} for side in (0, 1))
+    there, back = only(report(duel(first, second))), only(report(duel(second, first)))
+    assert there.difference.mean == pytest.approx(-back.difference.mean)
+    assert there.difference.wins == pytest.approx(1 - back.difference.wins)
+    assert there.difference.p == back.difference.p
+    swap = {NS: SAT, SAT: NS, None: None}
+    assert there.better == swap[back.better]
+
+
+# ---- metrics
+
+
+def test_the_first_metric_is_the_usual_one_that_was_measured():
+    runs = [a_run(SAT, 0, 3.0, recall_x=0.5, parzen_x=1.0, kd_x=2.0, fid_x=1.0)]
+    assert report(runs).metrics == ["fid/x", FD, "kd/x", "recall/x", "parzen/x"]
+    assert report([a_run(SAT, 0, parzen_x=1.0, modes_x=8.0)]).metrics == ["modes/x", "parzen/x"]
+    assert report([a_run(SAT, 0)]).metrics == []
+
+
+@pytest.mark.parametrize(
+    ("word", "first"), [("recall", RECALL), (RECALL, RECALL), ("kd", KD), ("loss", "loss/g"), ("loss/g", "loss/g")]
+)
+def test_another_metric_may_be_the_first(word, first):
+    runs = [a_run(SAT, 0, 3.0, recall_mnist_cnn_10k=0.5, kd_mnist_cnn_10k=2.0)]
+    found = report(runs, metric=word).metrics
+    assert found[0] == first
+    assert sorted(found) == sorted({first, FD, RECALL, KD})
+
+
+def test_a_metric_of_the_record_has_no_direction():
+    found = report([a_run(NS, 0, 1.0), a_run(SAT, 0, 2.0)], metric="loss/g")
+    assert (only(found, "loss/g").higher_is_better, only(found, "loss/g").better) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("fid", "--metric fid is on no record."),
+        ("recal", "Did you mean recall/"),
+        (f"{FD}x", f"Did you mean {FD}"),
+        ("", "--metric  is on no record."),
+    ],
+)
+def test_a_metric_that_is_none(word, words):
+    with pytest.raises(UserError) as error:
+        report([a_run(SAT, 0, 3.0, recall_x=0.5)], metric=word)
+    assert words in str(error.value)
+
+
+# ---- protocols
+
+
+def test_other_protocols_are_not_mixed():
+    runs = [a_run(NS, 0, 1.0), a_run(NS, 1, 1.0, hash="bbbb2222"), a_run(SAT, 0, 2.0), a_run(SAT, 1, 2.0)]
+    found = report(runs)
+    assert found.contrasts == []
+    assert all(FD not in cell.finals for cell in found.cells)
+    assert found.warnings[0] == (
+        f"{FD} is not compared: its protocols differ (aaaa1111 in 3 runs, bbbb2222 in 1 run). "
+        "ganduel evaluate measures all runs by one."
+    )
+
+
+def test_a_value_without_a_protocol_is_not_mixed_with_others():
+    """Its file is missing or damaged: by what it was measured is not known."""
+    found = report([a_run(NS, 0, 1.0, hash=None), a_run(SAT, 0, 2.0)])
+    assert found.contrasts == []
+    assert "not on record in 1 run, aaaa1111 in 1 run" in found.warnings[0]
+
+
+def test_protocols_may_differ_between_strata_and_metrics():
+    runs = duel({0: 1.0}, {0: 2.0}, recall_x=0.5) + duel({0: 1.0}, {0: 2.0}, k=5, hash="bbbb2222")
+    runs += [a_run(SAT, 1, 2.0, recall_x=0.5)]
+    runs[0].protocols["recall/x"]["hash"] = "cccc3333"
+    found = report(runs)
+    assert [(c.stratum, c.metric) for c in found.contrasts] == [("k=1", FD), ("k=5", FD), ("k=5", "recall/x")]
+    assert len([words for words in found.warnings if "protocols differ" in words]) == 1
+
+
+def test_a_run_that_never_measured_has_no_protocol_to_differ():
+    assert len(report([*duel({0: 1.0}, {0: 2.0}), a_run(SAT, 1)]).contrasts) == 1
+
+
+# ---- remarks
+
+
+def test_what_a_reader_should_know():
+    runs = [*duel({0: 1.0, 1: 1.0}, {0: 2.0, 2: 2.0}), a_run(SAT, 0, 7.0, k=5), a_run(SAT, 0, 2.0, status="stopped")]
+    runs[1].config["run"]["git"] = "fedcba"
+    said = report(runs).warnings
+    assert said == [
+        "the runs also differ in git: 0123456789 (5 runs), fedcba (1 run)",
+        "saturating,1,0,stopped repeats a run that is there already, and is left out",
+        "nonsaturating and saturating at k=1: seeds 1, 2 have a run of one of them only, and are not compared",
+        "saturating at k=5 has nothing to be compared with: no other loss has a run there",
+    ]
+
+
+def test_one_seed_without_a_partner():
+    said = report(duel({0: 1.0, 1: 1.0}, {0: 2.0})).warnings
+    assert said == ["nonsaturating and saturating: seed 1 has a run of one of them only, and is not compared"]
+
+
+def test_nothing_to_remark():
+    assert report(duel({0: 1.0, 1: 1.0}, {0: 2.0, 1: 3.0})).warnings == []
+
+
+def test_a_sweep_on_disk(tmp_path):
+    """The whole way from folders: by the sweep's making, differences of −5, −5.1, …, −5.4."""
+    from golden import make_sweep
+
+    found = only(analyse(arrange(read_all([make_sweep(tmp_path / "s")])[0])))
+    assert np.diff(found.values[:, ::-1]).ravel() == pytest.approx([-5, -5.1, -5.2, -5.3, -5.4])
+    assert (found.difference.n, found.difference.p, found.better) == (5, 2 / 32, NS)
