@@ -1,53 +1,22 @@
 """Numbers of small sweeps by hand: what enters a mean, what is paired, what is not compared and said to be so."""
 
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from golden import FD, FLOORS, RECALL, config
+from golden import FD, RECALL, make_sweep
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import NS, SAT, a_run, duel, report
 
 from ganduel.compare.analysis import Contrast, Report, analyse
 from ganduel.compare.interval import proportion_interval
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import Run, columns, read_all
+from ganduel.compare.reading import read_all
 from ganduel.compare.statistics import difference
 from ganduel.errors import UserError
 
-SAT, NS = "saturating", "nonsaturating"
 KD = "kd/mnist_cnn_10k"
-
-
-def a_run(
-    loss: str,
-    seed: int = 0,
-    fd: float | None = None,
-    k: int = 1,
-    status: str = "finished",
-    hash: str | None = "aaaa1111",
-    **more: float,
-) -> Run:
-    """A run without files, whose metrics are FD and those in `more` (with _ for /); a hash of None: no protocols."""
-    metrics = {name.replace("_", "/", 1): value for name, value in more.items()} | ({} if fd is None else {FD: fd})
-    row = {"iteration": 500, "loss/g": 0.5 + seed, **metrics, **{f"{m}/floor": FLOORS.get(m, 0.0) for m in metrics}}
-    curves, last = columns([row])
-    up = {m: None if m.startswith("parzen/se") else not m.startswith(("fd", "kd")) for m in metrics}
-    protocols: dict[str, Any] = {} if hash is None else {m: {"hash": hash, "higher_is_better": up[m]} for m in metrics}
-    folder = Path(f"/runs/{loss},{k},{seed},{status}")
-    return Run(folder, config(loss, seed, k), status, curves=curves, last=last, protocols=protocols)
-
-
-def report(runs: list[Run], factor: str | None = None, metric: str | None = None) -> Report:
-    return analyse(arrange(runs, factor), metric)
-
-
-def duel(first: dict[int, float], second: dict[int, float], **more: Any) -> list[Run]:
-    """FD by seed of the non-saturating form and of the saturating one."""
-    sides = ((NS, first), (SAT, second))
-    return [a_run(loss, seed, fd, **more) for loss, values in sides for seed, fd in values.items()]
 
 
 def only(found: Report, metric: str = FD) -> Contrast:
@@ -285,8 +254,6 @@ def test_nothing_to_remark():
 
 def test_a_sweep_on_disk(tmp_path):
     """The whole way from folders: by the sweep's making, differences of −5, −5.1, …, −5.4."""
-    from golden import make_sweep
-
     found = only(analyse(arrange(read_all([make_sweep(tmp_path / "s")])[0])))
     assert np.diff(found.values[:, ::-1]).ravel() == pytest.approx([-5, -5.1, -5.2, -5.3, -5.4])
     assert (found.difference.n, found.difference.p, found.better) == (5, 2 / 32, NS)

@@ -3,7 +3,7 @@
 import math
 
 from ganduel.compare.analysis import Cell, Contrast, Interaction, Report
-from ganduel.compare.statistics import Summary
+from ganduel.compare.statistics import Summary, summary
 
 SIGNIFICANT = 0.05
 
@@ -13,13 +13,16 @@ def verdicts(report: Report) -> list[str]:
     unfinished = sum(cell.unfinished for cell in report.cells)
     going = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
     if not report.metrics:
-        return [*going, "No metric of samples is on record, so that nothing says which is better."]
+        nothing = "No metric of samples is on record, so that nothing says which is better."
+        return [*going, nothing, *failures(report)]
     metric = report.metrics[0]
     said = []
     for stratum in report.design.strata:
         contrasts = report.contrast(stratum, metric)
         cells = [cell for cell in report.cells if cell.stratum == stratum]
-        found = [sentence(contrast, report) for contrast in contrasts] or [alone(cell, metric) for cell in cells]
+        found = [sentence(contrast) for contrast in contrasts] or [alone(cell, metric) for cell in cells]
+        if not any(metric in cell.finals for cell in cells):
+            found = [f"nothing is said of {metric}: it was not measured by one protocol, see the notes."]
         where = f"At {stratum}: " if stratum else ""
         said += [capital(where + words) for words in found]
     return going + said + [change(found) for found in report.interactions] + failures(report)
@@ -32,26 +35,33 @@ def change(found: Interaction) -> str:
     verb = "changes" if d.p <= SIGNIFICANT else "is not seen to change"
     return (
         f"From {found.of} to {found.to} the difference {found.first} less {found.second} {verb}: by {by} over {d.n} "
-        f"seed{'s' * (d.n > 1)}, p = {probability(d.p)}."
+        f"seed{'s' * (d.n > 1)}, {p_value(d.p)}."
     )
 
 
-def sentence(contrast: Contrast, report: Report) -> str:
-    """What two levels come to by a metric."""
+def sentence(contrast: Contrast) -> str:
+    """What two levels come to by a metric, over their pairs."""
     d = contrast.difference
     if not d.n:
         return f"{contrast.first} and {contrast.second} have no pair of finished runs with {contrast.metric}."
     better = contrast.better or contrast.first
     worse = contrast.second if better == contrast.first else contrast.first
-    cells = {cell.level: cell for cell in report.cells if cell.stratum == contrast.stratum}
-    one, two = (shown(cells[level].finals[contrast.metric]) for level in (better, worse))
-    wins = d.wins if (better == contrast.first) != bool(contrast.higher_is_better) else 1 - d.wins
-    seeds = f"over {d.n} paired seed{'s' * (d.n > 1)}, "
+    ends = {contrast.first: contrast.values[:, 0], contrast.second: contrast.values[:, 1]}
+    one, two = (shown(summary(ends[level])) for level in (better, worse))
     return (
-        f"{seeds}{better} ends at {contrast.metric} {one} against {two} of {worse}; {gap(d.mean, d.low, d.high)}, "
-        f"p = {probability(d.p)}, {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}. "
+        f"over {d.n} paired seed{'s' * (d.n > 1)}, {better} ends at {contrast.metric} {one} against {two} of {worse}; "
+        f"{gap(d.mean, d.low, d.high)}, {p_value(d.p)}{won(contrast, better)}. "
         f"{capital(conclusion(contrast, better))}{survivors(contrast)}"
     )
+
+
+def won(contrast: Contrast, better: str) -> str:
+    """In how many pairs the level named first was the better one; nothing if the metric has no better."""
+    d = contrast.difference
+    if contrast.higher_is_better is None:
+        return ""
+    wins = d.wins if (better == contrast.first) != contrast.higher_is_better else 1 - d.wins
+    return f", {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}"
 
 
 def survivors(contrast: Contrast) -> str:
@@ -60,7 +70,7 @@ def survivors(contrast: Contrast) -> str:
     if d is None or not d.n:
         return ""
     pairs = f"{d.n} pair{'s' * (d.n > 1)} in which no run failed"
-    return f" Of the {pairs}: {gap(d.mean, d.low, d.high)}, p = {probability(d.p)}."
+    return f" Of the {pairs}: {gap(d.mean, d.low, d.high)}, {p_value(d.p)}."
 
 
 def gap(mean: float, low: float, high: float) -> str:
@@ -126,7 +136,7 @@ def number(x: float) -> str:
     """Three digits; a dash for what is no number."""
     if math.isnan(x):
         return "–"
-    return f"{x:.3g}" if abs(x) < 1000 else f"{x:.0f}"
+    return f"{x:.3g}" if abs(x) < 999.5 else f"{x:.0f}"
 
 
 def probability(p: float) -> str:
@@ -134,6 +144,10 @@ def probability(p: float) -> str:
     if math.isnan(p):
         return "–"
     return f"{p:.2g}" if p >= 0.001 else "< 0.001"
+
+
+def p_value(p: float) -> str:
+    return f"p {probability(p)}" if p < 0.001 else f"p = {probability(p)}"
 
 
 def count(wins: float) -> str:
