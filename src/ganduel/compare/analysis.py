@@ -165,10 +165,15 @@ def protocols_mixed(metric: str, places: Iterable[dict[int, Run]]) -> str | None
 
 def cell(stratum: str, level: str, runs: dict[int, Run], metrics: Sequence[str]) -> Cell:
     ended = [run for run in runs.values() if run.status != UNFINISHED]
-    reasons = [f"seed {run.config['seed']}: {reason}" for run in ended if (reason := failure(run)) is not None]
-    low, high = proportion_interval(len(reasons), len(ended))
+    why: dict[str, list[str]] = {}
+    for run in ended:
+        if (reason := failure(run)) is not None:
+            why.setdefault(reason, []).append(str(run.config["seed"]))
+    reasons = [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {reason}" for reason, seeds in why.items()]
+    count = sum(map(len, why.values()))
+    low, high = proportion_interval(count, len(ended))
     finals = {key: summary(np.array([last(run, key) for run in runs.values()])) for key in metrics}
-    failures = Failures(len(reasons), len(ended), low, high, reasons)
+    failures = Failures(count, len(ended), low, high, reasons)
     return Cell(stratum, level, runs, finals, failures, len(runs) - len(ended))
 
 

@@ -53,7 +53,7 @@ def differences(report: Report) -> Iterator[Table]:
         view = Table(title=escape(f"{first} less {second}{where}, over pairs of a seed"), title_justify="left")
         view.add_column("metric", overflow="fold")
         for name in ("n", "difference", "p", "Holm", "effect", "needed"):
-            view.add_column(name, justify="right", no_wrap=True)
+            view.add_column(name, justify="right", overflow="fold")
         for c in report.contrasts:
             if (c.stratum, c.first, c.second) == (stratum, first, second):
                 d = c.difference

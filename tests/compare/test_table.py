@@ -1,0 +1,158 @@
+"""What a terminal and a program are shown: all of it there, and JSON that any reader takes."""
+
+import json
+import math
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden import FD
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from runs import NS, SAT, a_run, duel, report
+
+from ganduel.compare.analysis import Report
+from ganduel.compare.reading import Aside
+from ganduel.compare.table import as_json, plain, print_report
+
+
+def printed(found: Report, aside: list[Aside] | None = None, width: int = 200) -> str:
+    console = Console(file=StringIO(), width=width)
+    print_report(found, aside or [], console)
+    return console.file.getvalue()
+
+
+def rows_of(text: str, name: str) -> list[list[str]]:
+    """The lines of tables that begin with the name, cell by cell."""
+    lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines() if line[:1] == "│"]
+    return [cells for cells in lines if cells[0] == name]
+
+
+def row_of(text: str, name: str) -> list[str]:
+    (cells,) = rows_of(text, name)
+    return cells
+
+
+def test_levels_and_differences_by_hand():
+    text = printed(report(duel({0: 10.0, 1: 20.0}, {0: 20.0, 1: 50.0})))
+    assert row_of(text, NS)[:3] == [NS, "2", "0/2"]
+    assert row_of(text, NS)[3].startswith("15 [")
+    assert row_of(text, SAT)[3].startswith("35 [")
+    metric, n, gap, p, adjusted, effect, needed = row_of(text, FD)
+    assert (metric, n, p, adjusted, effect, needed) == (FD, "2", "0.5", "0.5", "–", "–")
+    assert gap.startswith("-20 [")
+    assert "nonsaturating less saturating, over pairs of a seed" in text
+
+
+def test_the_answer_comes_last():
+    text = printed(report(duel({0: 1.0}, {0: 2.0})), [Aside(Path("x"), "empty")])
+    assert text.rstrip().endswith("One pair decides nothing.")
+    assert text.index("left out: x: empty") < text.index("Over 1 paired seed")
+
+
+def test_failures_are_beside_the_means():
+    runs = [a_run(SAT, 0, 1.0), a_run(SAT, 1, status="failed"), a_run(SAT, 2, status="unfinished")]
+    assert row_of(printed(report(runs)), SAT) == [SAT, "3", "1/2", "1"]
+
+
+def test_what_was_not_measured_or_not_compared_says_so():
+    text = printed(report([*duel({0: 1.0}, {0: 2.0}), a_run("third", 0)]))
+    assert row_of(text, "third")[-1] == "–"
+    text = printed(report([a_run(NS, 0, 1.0), a_run(SAT, 0, 2.0, hash="b")]))
+    assert row_of(text, NS)[-1] == row_of(text, SAT)[-1] == "not compared"
+    assert "note: fd/mnist_cnn_10k is not compared: its protocols differ" in text
+
+
+def test_strata_are_named():
+    text = printed(report(duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 3.0}, k=5)))
+    assert row_of(text, "saturating (k=5)") == ["saturating (k=5)", "1", "0/1", "3"]
+    assert [cells[2] for cells in rows_of(text, FD)] == ["-1", "-2"]
+    assert "nonsaturating less saturating (k=5), over pairs of a seed" in text
+    assert "From k=1 to k=5 the difference" in text
+
+
+def test_without_metrics_there_are_still_levels():
+    assert row_of(printed(report([a_run(SAT)])), SAT) == [SAT, "1", "0/1"]
+
+
+@pytest.mark.parametrize("words", ["[red]x[/red]", "[/]", "[bold", "a[1]"])
+def test_what_comes_from_runs_is_no_markup(words):
+    """Else a bracket in a label or a reason would vanish, or raise."""
+    runs = [a_run(words, 0, 1.0), a_run(SAT, 0, 2.0), a_run(words, 1, status="failed")]
+    runs[2] = type(runs[2])(runs[2].folder, runs[2].config, "failed", reason=words, curves=runs[2].curves)
+    text = printed(report(runs), [Aside(Path(words), words)])
+    assert row_of(text, words)[1:] == ["2", "1/2", "1"]
+    assert f"left out: {Path(words)}: {words}" in text
+    assert f"{words} less {SAT}" in text
+    assert f"seed 1: failed: {words}." in text
+
+
+@pytest.mark.parametrize("width", [50, 60, 80])
+def test_a_narrow_terminal_loses_nothing(width):
+    """Names and numbers are folded, not cut off."""
+    found = report(duel({s: 1000.0 + s for s in range(6)}, {s: 1234.0 + s for s in range(6)}))
+    text = printed(found, width=width).split("nonsaturating less")[1]
+    lines = [line[1:-1].replace("┃", "│").split("│") for line in text.splitlines() if line[:1] in ("│", "┃")]
+    columns = ["".join("".join(cells).split()) for cells in zip(*lines, strict=True)]
+    assert columns == [f"metric{FD}", "n6", "difference-234[-234,-234]", "p0.031", "p,Holm0.031", "effect–", "needed6"]
+
+
+def test_json_has_all_numbers_unrounded():
+    runs = [*duel({0: 1.0, 1: 2.0}, {0: 2.0 / 3, 1: 4.0}), a_run(SAT, 2, status="failed"), a_run(NS, 2, 3.0)]
+    found = as_json(report(runs), [Aside(Path("x"), "empty")])
+    assert (found["factor"], found["levels"], found["strata"], found["metrics"]) == ("loss", [NS, SAT], [""], [FD])
+    (d,) = found["differences"]
+    assert (d["first"], d["second"], d["seeds"], d["values"]) == (NS, SAT, [0, 1], [[1, 2 / 3], [2, 4]])
+    assert (d["mean"], d["n"], d["p"], d["better"]) == (pytest.approx(-5 / 6), 2, 1.0, NS)
+    assert d["higher_is_better"] is False
+    cell = found["cells"][1]
+    assert cell["level"] == SAT
+    assert cell["runs"] == {str(seed): str(run.folder) for seed, run in enumerate(runs[2:5])}
+    assert cell["finals"][FD]["mean"] == pytest.approx((2 / 3 + 4) / 2)
+    assert (cell["failures"]["count"], cell["failures"]["n"], cell["unfinished"]) == (1, 3, 0)
+    assert found["left_out"] == [{"folder": "x", "reason": "empty"}]
+    assert found["warnings"] == []
+    assert found["verdicts"][-1].startswith("Saturating: 1 of 3 runs failed")
+
+
+def test_json_of_strata_has_how_they_differ():
+    found = as_json(report(duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 4.0}, k=5)), [])
+    (change,) = found["interactions"]
+    assert (change["of"], change["to"], change["difference"]["mean"]) == ("k=1", "k=5", 2.0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_null(value):
+    runs = duel({0: 1.0, 1: value}, {0: 2.0, 1: value}) + duel({0: value}, {0: value}, k=5)
+    text = json.dumps(as_json(report(runs), []), allow_nan=False)
+    found = json.loads(text)
+    empty = found["differences"][1]
+    assert (empty["stratum"], empty["n"], empty["mean"], empty["p"], empty["better"]) == ("k=5", 0, None, None, None)
+    assert found["cells"][0]["finals"][FD]["low"] is None
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(values)
+def test_plain_is_json_and_keeps_all_else(value: Any):
+    found = plain(value)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert plain(found) == found
+    if value == value and not isinstance(value, float | list | dict):
+        assert found is value
+
+
+sizes = st.floats(-1e100, 1e100) | st.sampled_from([math.nan, math.inf, -math.inf])
+
+
+@given(st.lists(st.tuples(sizes, sizes), min_size=1, max_size=4))
+def test_json_of_any_values_is_json(pairs):
+    sides = ((NS, 0), (SAT, 1))
+    runs = [a_run(loss, seed, pair[n]) for loss, n in sides for seed, pair in enumerate(pairs)]
+    json.loads(json.dumps(as_json(report(runs), []), allow_nan=False))
