@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from duels import NS, SAT, a_run, duel, report
 from golden import FD
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import NS, SAT, a_run, duel, report
 
 from ganduel.compare.analysis import Report
 from ganduel.compare.interval import mean_interval
