@@ -1,6 +1,7 @@
 """Numbers of small sweeps by hand: what enters a mean, what is paired, what is not compared and said to be so."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,3 +258,26 @@ def test_a_sweep_on_disk(tmp_path):
     found = only(analyse(arrange(read_all([make_sweep(tmp_path / "s")])[0])))
     assert np.diff(found.values[:, ::-1]).ravel() == pytest.approx([-5, -5.1, -5.2, -5.3, -5.4])
     assert (found.difference.n, found.difference.p, found.better) == (5, 2 / 32, NS)
+
+
+def test_pairs_without_a_failed_run_are_also_summed_up_by_themselves():
+    """Seed 2's second run lost its modes: its recall of 0.01 is below a tenth of the floor."""
+    runs = duel({0: 10.0, 1: 20.0, 2: 30.0}, {0: 11.0, 1: 23.0, 2: 500.0})
+    lost = runs[-1]
+    assert (lost.config["seed"], lost.config["run"]["choices"]["loss"]) == (2, SAT)
+    protocols = {**lost.protocols, RECALL: {"hash": "a", "higher_is_better": True}}
+    runs[-1] = replace(lost, protocols=protocols, last={**lost.last, RECALL: 0.01, f"{RECALL}/floor": 0.9})
+    (found,) = [c for c in report(runs).contrasts if c.metric == FD]
+    assert found.difference.mean == pytest.approx((-1 - 3 - 470) / 3)
+    assert (found.sound.n, found.sound.mean) == (2, pytest.approx(-2))
+    assert [c.sound for c in report(duel({0: 1.0}, {0: 2.0})).contrasts] == [None]
+
+
+def test_failures_of_one_kind_are_told_together():
+    runs = [
+        a_run(SAT, seed, status="diverged" if seed in (1, 3) else "failed" if seed == 2 else "finished")
+        for seed in range(4)
+    ]
+    (cell,) = report(runs).cells
+    assert (cell.failures.count, cell.failures.n) == (3, 4)
+    assert cell.failures.reasons == ["seeds 1, 3: diverged", "seed 2: failed"]
