@@ -41,7 +41,7 @@ def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int 
     first, *rest = asset("page.html").split("{{")
     text = first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
     with output(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="replace")  # a folder's name may be no text
 
 
 def asset(name: str) -> str:
