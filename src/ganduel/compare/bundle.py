@@ -79,13 +79,13 @@ def bundle(report: Report, aside: Sequence[Aside], page: Path) -> dict[str, Any]
 
 def title(report: Report) -> str:
     design = report.design
-    return f"{design.factor}: {' against '.join(design.levels)}, {len(design.cells)} runs"
+    return f"{design.factor}: {' against '.join(design.levels)}, {len(design.cells)} run{'s' * (len(design.cells) > 1)}"
 
 
 def link(folder: Path, page: Path) -> str:
     """The folder as a link from the page; relative, so that both may move together."""
     path = os.path.relpath(folder.resolve(), page.resolve().parent)
-    return "./" + quote(Path(path).as_posix()) + "/"
+    return "./" + quote(os.fsencode(Path(path).as_posix())) + "/"
 
 
 def floor(runs: Sequence[Run], metric: str) -> float | None:
