@@ -136,7 +136,7 @@ def test_whole_or_not_at_all(sweep: Path, tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(UserError, match=r"-o .*duel\.html cannot be written: No space left on device\."):
+    with pytest.raises(UserError, match=r"--out .*duel\.html cannot be written: No space left on device\."):
         write(sweep, path)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("duel.html", b"old")]
 
