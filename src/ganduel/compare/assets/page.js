@@ -4,25 +4,28 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 
-// Okabe & Ito's colours, told apart by colour-blind readers, a lighter set on dark paper. A loss form has the same colour
-// everywhere; other levels take the rest in order.
+// Okabe & Ito's colours, told apart by colour-blind readers, some darkened to stand out from white, and a lighter set on
+// dark paper. The two forms of the paper have the same colours everywhere; other levels and forms take the rest in order.
 const COLOURS = {
-  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d00", "#4b4b9b", "#7f7f7f"],
+  light: ["#0072b2", "#d55e00", "#008a64", "#c0629a", "#8c6d00", "#4b4b9b", "#707070"],
   dark: ["#56b4e9", "#ff9f40", "#2fd3a1", "#e8a8cc", "#f0e442", "#a9a9ff", "#bbbbbb"],
 };
 const OWN = { nonsaturating: 0, saturating: 1 };
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const MARKS = ["circle", "square", "diamond", "cross", "x", "triangle-up", "star"];
-const rest = data.levels.filter((level) => !(level in OWN));
-const free = COLOURS.light.map((_, n) => n).filter((n) => !data.levels.some((level) => OWN[level] === n));
-const indexOf = (level) => (level in OWN ? OWN[level] : free[rest.indexOf(level) % free.length]);
+const named = [...new Set([...data.levels, ...data.loss_forms.map((form) => form.name)])];
+const taken = named.filter((name) => Object.hasOwn(OWN, name)).map((name) => OWN[name]);
+const free = COLOURS.light.map((_, n) => n).filter((n) => !taken.includes(n));
+const rest = named.filter((name) => !Object.hasOwn(OWN, name));
+const indexOf = (name) => (Object.hasOwn(OWN, name) ? OWN[name] : free[rest.indexOf(name) % free.length]);
 const dark = () => document.documentElement.dataset.theme === "dark";
 const colour = (level) => COLOURS[dark() ? "dark" : "light"][indexOf(level)];
 const dash = (group) => DASHES[data.strata.indexOf(group.stratum) % DASHES.length];
 const mark = (level) => MARKS[data.levels.indexOf(level) % MARKS.length];
 const faint = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 const groupName = (group) => (group.stratum ? `${group.level} · ${group.stratum}` : group.level);
-const label = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "%": "&#37;" }; // %{…} is plotly's for a value
+const label = (text) => String(text).replace(/[&<>%]/g, (sign) => ENTITIES[sign]);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function element(tag, properties = {}, ...children) {
