@@ -117,8 +117,10 @@ def test_a_name_that_is_no_text(tmp_path: Path):
 
 
 def test_loads_itself_again_only_when_asked_to(sweep: Path, tmp_path: Path):
-    assert 'http-equiv="refresh"' not in write(sweep, tmp_path / "duel.html")
-    assert '<meta http-equiv="refresh" content="30">' in write(sweep, tmp_path / "duel.html", refresh=30)
+    """By its script, or without one by an element."""
+    assert 'http-equiv="refresh"' not in (once := write(sweep, tmp_path / "duel.html"))
+    assert '<noscript><meta http-equiv="refresh" content="30">' in (again := write(sweep, tmp_path / "duel.html", 30))
+    assert [data(page)["refresh"] for page in (once, again)] == [None, 30]
 
 
 def test_folders_on_the_way_are_made(sweep: Path, tmp_path: Path):

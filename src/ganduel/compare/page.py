@@ -28,10 +28,11 @@ def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int 
         path: the file.
         refresh: seconds after which the page loads itself again; None: never.
     """
-    data = bundle(report, aside, path)
+    data = {**bundle(report, aside, path), "refresh": refresh}
     parts = {
         "title": escape(f"ganduel – {data['title']}"),
-        "refresh": "" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">',
+        # By a script where there are any: the element would forget what the reader chose, which is in the address.
+        "refresh": "" if refresh is None else f'<noscript><meta http-equiv="refresh" content="{refresh}"></noscript>',
         "style": asset("page.css"),
         "verdicts": "\n".join(f"<p>{escape(line)}</p>" for line in data["verdicts"]),
         "data": json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),

@@ -42,22 +42,35 @@ function number(x) {
   if (x === null || x === undefined) return "–";
   if (x === 0) return "0";
   const size = Math.abs(x);
-  if (size >= 1e6 || size < 1e-3) return x.toExponential(2);
-  return size >= 1000 ? x.toFixed(0) : String(Number(x.toPrecision(3)));
+  const text = size >= 1e6 || size < 1e-3 ? x.toExponential(2) : size >= 1000 ? x.toFixed(0) : String(Number(x.toPrecision(3)));
+  return text.replaceAll("-", "−");
+}
+function breakable(text, after = "/,") {
+  // Names of runs and metrics are long and have no spaces.
+  const made = document.createDocumentFragment();
+  for (const part of String(text).split(new RegExp(`(?<=[${after}])`))) made.append(part, element("wbr"));
+  return made;
 }
 const interval = (low, high) => (low === null || high === null ? "" : ` [${number(low)}, ${number(high)}]`);
 
 // ---- what the reader has chosen, kept in the address so that it survives a reload --------------------------------------
 
 const chosen = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+let writing = 0;
 function keep(key, value) {
   chosen[key] = value;
-  history.replaceState(null, "", "#" + new URLSearchParams(chosen));
+  clearTimeout(writing); // browsers refuse to have the address changed at every move of a slider
+  writing = setTimeout(write, 200);
 }
+function write() {
+  if (Object.keys(chosen).length) history.replaceState(null, "", "#" + new URLSearchParams(chosen));
+}
+window.addEventListener("pagehide", write);
 function bind(id, event, redraw) {
   const input = $(id);
   const read = () => (input.type === "checkbox" ? String(input.checked) : input.value);
-  if (id in chosen) {
+  const possible = { "select-one": (value) => [...input.options].some((option) => option.value === value), range: (value) => value >= 0 }[input.type];
+  if (id in chosen && (possible?.(chosen[id]) ?? true)) {
     if (input.type === "checkbox") input.checked = chosen[id] === "true";
     else input.value = chosen[id];
   }
@@ -65,6 +78,24 @@ function bind(id, event, redraw) {
     keep(id, read());
     redraw();
   });
+}
+function slider(id, iterations, redraw) {
+  // A slider over iterations, at the last unless another was chosen. Kept is the iteration: their list may grow.
+  const input = $(id);
+  input.max = Math.max(0, iterations.length - 1);
+  input.value = id in chosen ? Math.max(0, iterations.findLastIndex((n) => n <= Number(chosen[id]))) : input.max;
+  const show = () => {
+    const words = iterations.length ? iterations[input.value].toLocaleString("en") : "–";
+    $(`${id}-value`).textContent = words;
+    input.setAttribute("aria-valuetext", `iteration ${words}`);
+    redraw();
+  };
+  const move = () => {
+    keep(id, iterations[input.value]);
+    show();
+  };
+  input.addEventListener("input", move);
+  return { show, at: () => iterations[input.value], move: (place) => ((input.value = place), move()) };
 }
 
 // ---- plots: drawn when they come into view -----------------------------------------------------------------------------
@@ -230,8 +261,10 @@ function curves() {
     if (!found.length) continue;
     const ordered = found.sort((a, b) => Object.keys(NAMES).indexOf(a) - Object.keys(NAMES).indexOf(b));
     const box = element("div", { className: "panels" });
-    const whole = element("details", { open: name !== "Everything else" }, element("summary", {}, element("strong", {}, name)), box);
-    for (const key of ordered) panel(box, "curves", ...(NAMES[key] ?? [key, direction(key)]), () => curvePlot(key));
+    const summary = element("summary", {}, element("strong", {}, name));
+    const whole = element("details", { open: name in chosen ? chosen[name] === "true" : name !== "Everything else" }, summary, box);
+    summary.addEventListener("click", () => keep(name, String(!whole.open)));
+    for (const key of ordered) panel(box, "curves", ...(Object.hasOwn(NAMES, key) ? NAMES[key] : [key, direction(key)]), () => curvePlot(key));
     $("curve-groups").append(whole);
   }
   for (const [id, event] of [["axis", "change"], ["logx", "change"], ["logy", "change"], ["band", "change"], ["single", "change"], ["smooth", "input"]])
@@ -311,12 +344,8 @@ function samples() {
   const seeds = [...new Set(having.map((run) => run.seed))].sort((a, b) => a - b);
   for (const seed of seeds) $("seed").append(element("option", { value: seed }, String(seed)));
   $("seed").append(element("option", { value: "all" }, "all"));
-  $("iteration").max = iterations.length - 1;
-  $("iteration").value = iterations.length - 1;
-  const show = () => {
-    const at = iterations[$("iteration").value], seed = $("seed").value;
-    $("iteration-value").textContent = at.toLocaleString("en");
-    $("iteration").setAttribute("aria-valuetext", `iteration ${at}`);
+  const time = slider("iteration", iterations, () => {
+    const at = time.at(), seed = $("seed").value;
     const cards = having
       .filter((run) => seed === "all" || String(run.seed) === seed)
       .map((run) => {
@@ -327,10 +356,9 @@ function samples() {
     const real = having.find((run) => run.pictures.real !== null);
     if (real) cards.push(element("figure", { className: "panel" }, element("img", { src: data.images[real.pictures.real], alt: "real samples" }), element("figcaption", {}, "real samples")));
     $("grids").replaceChildren(...cards);
-  };
-  bind("seed", "change", show);
-  bind("iteration", "input", show);
-  show();
+  });
+  bind("seed", "change", time.show);
+  time.show();
 }
 
 // ---- loss forms --------------------------------------------------------------------------------------------------------
@@ -342,27 +370,15 @@ function forms() {
     return;
   }
   const iterations = [...new Set(having.flatMap((group) => group.histograms.iteration))].sort((a, b) => a - b);
-  $("form-iteration").max = Math.max(0, iterations.length - 1);
-  $("form-iteration").value = $("form-iteration").max;
-  const show = () => {
-    $("form-iteration-value").textContent = iterations.length ? iterations[$("form-iteration").value].toLocaleString("en") : "–";
-    redraw("forms");
-  };
-  bind("form-iteration", "input", show);
+  $("form-controls").hidden = !iterations.length;
+  const time = slider("form-iteration", iterations, () => redraw("forms"));
   for (const button of $("forms").querySelectorAll("button"))
-    button.addEventListener("click", () => {
-      const wanted = button.dataset.at * iterations[iterations.length - 1];
-      $("form-iteration").value = iterations.findIndex((n) => n >= wanted);
-      keep("form-iteration", $("form-iteration").value);
-      show();
-    });
-  const names = data.loss_forms.map((form) => form.name).join(" and ");
-  panel($("form-panels"), "forms", "G's loss against D(G(z))", `lines: ${names}; bars: D(G(z))`, () => formPlot("d/fake", iterations, [0, 1], "g"));
-  panel($("form-panels"), "forms", "Slope against D's logit", "lines: |∂L_G/∂b|; bars: logits of generated samples", () => formPlot("logit/fake", iterations, [-16, 16], "g_slope"));
-  show();
+    button.addEventListener("click", () => time.move(iterations.findIndex((n) => n >= button.dataset.at * iterations.at(-1))));
+  panel($("form-panels"), "forms", "G's loss", "against D(G(z))", () => formPlot("d/fake", time.at(), [0, 1], "g"));
+  panel($("form-panels"), "forms", "Size of its slope", "against D's logit", () => formPlot("logit/fake", time.at(), [-16, 16], "g_slope"));
+  time.show();
 }
-function formPlot(key, iterations, [low, high], term) {
-  const at = iterations[$("form-iteration").value];
+function formPlot(key, at, [low, high], term) {
   const traces = [];
   for (const group of having(key)) {
     const n = Math.max(0, group.histograms.iteration.findLastIndex((m) => m <= at));
@@ -399,12 +415,12 @@ function table() {
     ["remarks", (run) => [run.failure, run.failure ? null : run.reason, run.note].filter(Boolean).join("; ")],
   ];
   const numeric = columns.map(([, value]) => data.runs.some((run) => typeof value(run) === "number"));
-  let sorted = [Number(chosen.sort ?? 0), chosen.order ?? "ascending"];
-  const head = row($("run-table").tHead, columns.map(([name], n) => ({ node: element("button", { type: "button" }, name), className: numeric[n] ? "number" : "" })), "th");
+  let sorted = [Math.max(0, columns.findIndex(([name]) => name === chosen.sort)), chosen.order === "descending" ? "descending" : "ascending"];
+  const head = row($("run-table").tHead, columns.map(([name], n) => ({ node: element("button", { type: "button" }, breakable(name, "/,_")), className: numeric[n] ? "number" : "" })), "th");
   [...head.cells].forEach((cell, n) =>
     cell.firstChild.addEventListener("click", () => {
       sorted = [n, sorted[0] === n && sorted[1] === "ascending" ? "descending" : "ascending"];
-      keep("sort", n);
+      keep("sort", columns[n][0]);
       keep("order", sorted[1]);
       fill();
     }),
@@ -505,9 +521,14 @@ $("theme").addEventListener("click", () => {
 });
 $("csv-curves").addEventListener("click", () => download("curves.csv", curveRows()));
 $("csv-runs").addEventListener("click", () => download("runs.csv", runRows()));
-for (const link of document.querySelectorAll("nav a"))
+for (const link of document.querySelectorAll("nav a")) {
+  const section = document.querySelector(link.getAttribute("href"));
+  link.hidden = section.hidden;
   link.addEventListener("click", (event) => {
     event.preventDefault(); // the address keeps the choices
-    document.querySelector(link.getAttribute("href")).scrollIntoView({ behavior: "smooth" });
+    section.scrollIntoView();
+    section.focus({ preventScroll: true });
   });
+}
+if (data.refresh) setTimeout(() => location.reload(), 1000 * data.refresh);
 document.documentElement.dataset.ready = "true";
