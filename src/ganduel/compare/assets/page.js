@@ -160,7 +160,7 @@ function row(table, cells, tag = "td") {
   const made = element("tr");
   for (const cell of cells) {
     const { text = cell, className = "", node = null } = cell !== null && typeof cell === "object" ? cell : {};
-    made.append(element(tag, { className }, node ?? String(text)));
+    made.append(element(tag, { className, ...(tag === "th" ? { scope: "col" } : {}) }, node ?? breakable(text)));
   }
   table.append(made);
   return made;
@@ -168,8 +168,8 @@ function row(table, cells, tag = "td") {
 const right = (text) => ({ text, className: "number" });
 
 function answer() {
-  const runs = data.runs.length, ended = data.runs.filter((run) => run.status !== "unfinished").length;
-  $("meta").textContent = `${runs} runs, ${runs - ended} unfinished · ganduel ${data.version} · ${data.created.replace("T", " ").slice(0, 16)} UTC`;
+  const going = data.runs.filter((run) => run.status === "unfinished").length;
+  $("meta").textContent = `${going ? `${going} unfinished · ` : ""}ganduel ${data.version} · ${data.created.replace("T", " ").slice(0, 16)} UTC`;
   const notes = $("notes").querySelector("ul");
   for (const words of data.warnings) notes.append(element("li", {}, words));
   $("notes").hidden = !data.warnings.length;
@@ -177,7 +177,7 @@ function answer() {
   row(head, ["pair", "metric", right("n"), right("difference"), right("p"), right("p, Holm"), right("effect"), right("wins of the first"), right("seeds needed")], "th");
   for (const d of data.differences) {
     const pair = `${d.first} − ${d.second}` + (d.stratum ? ` (${d.stratum})` : "");
-    const wins = d.wins === null ? null : (d.higher_is_better ? 1 - d.wins : d.wins) * d.n;
+    const wins = d.wins === null || d.higher_is_better === null ? null : (d.higher_is_better ? 1 - d.wins : d.wins) * d.n;
     row(body, [pair, d.metric, right(d.n), right(d.n ? number(d.mean) + interval(d.low, d.high) : "–"), right(number(d.p)),
       right(number(d.p_holm)), right(number(d.effect)), right(wins === null ? "–" : `${number(wins)} of ${d.n}`), right(d.needed ?? "–")]);
   }
@@ -404,15 +404,21 @@ const having = (key) => data.groups.filter((group) => group.histograms[key]);
 
 // ---- the table of runs -------------------------------------------------------------------------------------------------
 
+function sortable(value) {
+  // Values of configs come as text: 1e-4 is less than 0.0002.
+  if (value === null || value === undefined || value === "") return null;
+  return Number.isNaN(Number(value)) ? String(value) : Number(value);
+}
+const remarks = (run) => [run.failure ?? run.reason, run.note].filter(Boolean).join("; ");
 function table() {
   const differing = [...new Set(data.runs.flatMap((run) => Object.keys(run.differing)))];
   const columns = [
-    ["run", (run) => run.name, (run) => ({ className: "name", node: element("a", { href: run.href }, run.name) })],
-    [data.factor, (run) => run.level], ...(data.strata.length > 1 ? [["at", (run) => run.stratum]] : []),
+    ["run", (run) => run.name, (run) => ({ className: "name", node: element("a", { href: run.href }, breakable(run.name)) })],
+    [data.factor, (run) => run.level],
+    ...differing.filter((key) => key !== data.factor).map((key) => [key, (run) => run.differing[key], (run) => ({ text: run.differing[key], className: "differs" })]),
     ["seed", (run) => run.seed], ["status", (run) => run.status, (run) => ({ text: run.status, className: run.failure ? "bad" : "" })],
     ["iteration", (run) => run.iteration], ["seconds", (run) => run.seconds], ...data.metrics.map((metric) => [metric, (run) => run.finals[metric]]),
-    ...differing.filter((key) => key !== data.factor).map((key) => [key, (run) => run.differing[key], (run) => ({ text: run.differing[key], className: "differs" })]),
-    ["remarks", (run) => [run.failure, run.failure ? null : run.reason, run.note].filter(Boolean).join("; ")],
+    ["remarks", remarks, (run) => ({ text: remarks(run), className: "remarks" })],
   ];
   const numeric = columns.map(([, value]) => data.runs.some((run) => typeof value(run) === "number"));
   let sorted = [Math.max(0, columns.findIndex(([name]) => name === chosen.sort)), chosen.order === "descending" ? "descending" : "ascending"];
@@ -428,13 +434,14 @@ function table() {
   function fill() {
     const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
     const text = (run) => columns.map(([, value]) => value(run)).join(" ").toLowerCase();
-    const [by, order] = sorted, value = columns[by]?.[1] ?? columns[0][1];
+    const [by, order] = sorted, value = (run) => sortable(columns[by][1](run));
     const rows = data.runs.filter((run) => words.every((word) => text(run).includes(word)));
     const sign = order === "ascending" ? 1 : -1;
     rows.sort((a, b) => {
       const [p, q] = [value(a), value(b)];
-      if (p === null || p === undefined || q === null || q === undefined) return (p === null || p === undefined) - (q === null || q === undefined);
-      return sign * (typeof p === "number" && typeof q === "number" ? p - q : String(p).localeCompare(String(q), "en", { numeric: true }));
+      if (p === null || q === null) return (p === null) - (q === null); // what is not there comes last, either way
+      if (typeof p !== typeof q) return sign * (typeof p === "number" ? -1 : 1);
+      return sign * (typeof p === "number" ? p - q : p.localeCompare(q, "en", { numeric: true }));
     });
     [...head.cells].forEach((cell, n) => (n === by ? cell.setAttribute("aria-sort", order) : cell.removeAttribute("aria-sort")));
     const body = $("run-table").tBodies[0];
@@ -456,7 +463,7 @@ function table() {
 function csv(rows) {
   const field = (value) => {
     let text = value === null || value === undefined ? "" : String(value);
-    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // a spreadsheet would take it for a formula
+    if (typeof value === "string" && /^[=+\-@\t\r\n]/.test(text)) text = "'" + text; // a spreadsheet would take it for a formula
     return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   };
   return rows.map((fields) => fields.map(field).join(",")).join("\n") + "\n";
@@ -464,7 +471,7 @@ function csv(rows) {
 function download(name, rows) {
   const link = element("a", { href: URL.createObjectURL(new Blob([csv(rows)], { type: "text/csv" })), download: name });
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // some browsers read it later
 }
 function curveRows() {
   const rows = [[data.factor, "stratum", "seed", "metric", "iteration", "value"]];
@@ -488,12 +495,13 @@ function runRows() {
 
 function origin() {
   const p = data.provenance, box = $("provenance");
-  const counted = (heading, entries) => box.append(element("h3", {}, heading), element("ul", {}, ...entries.map(([words, n]) => element("li", {}, words, ` (${n} run${n > 1 ? "s" : ""})`))));
+  const runs = (n) => ` (${n} run${n > 1 ? "s" : ""})`;
+  const counted = (heading, entries) => box.append(element("h3", {}, heading), element("ul", {}, ...entries.map(([words, n]) => element("li", {}, words, runs(n)))));
   counted("Versions", p.versions);
   counted("Machines", p.machines);
   counted("Commits", p.commits);
   if (p.protocols.length)
-    box.append(element("h3", {}, "Protocols of the metrics"), element("ul", {}, ...p.protocols.map(([metric, found]) => element("li", {}, `${metric}: `, element("code", {}, found.map(([hash, n]) => `${hash} (${n} runs)`).join(", "))))));
+    box.append(element("h3", {}, "Protocols of the metrics"), element("ul", {}, ...p.protocols.map(([metric, found]) => element("li", {}, `${metric}: `, ...found.flatMap(([hash, n], m) => [m ? ", " : "", element("code", {}, hash), runs(n)])))));
   box.append(element("details", {}, element("summary", {}, "Command lines"), element("ul", {}, ...p.commands.map((words) => element("li", {}, element("code", {}, words))))));
 }
 
