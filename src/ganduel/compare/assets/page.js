@@ -12,6 +12,7 @@ const COLOURS = {
 };
 const OWN = { nonsaturating: 0, saturating: 1 };
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+const PATTERNS = ["", "/", ".", "x", "-"]; // of bars, as dashes are of lines
 const MARKS = ["circle", "square", "diamond", "cross", "x", "triangle-up", "star"];
 const named = [...new Set([...data.levels, ...data.loss_forms.map((form) => form.name)])];
 const taken = named.filter((name) => Object.hasOwn(OWN, name)).map((name) => OWN[name]);
@@ -21,6 +22,7 @@ const indexOf = (name) => (Object.hasOwn(OWN, name) ? OWN[name] : free[rest.inde
 const dark = () => document.documentElement.dataset.theme === "dark";
 const colour = (level) => COLOURS[dark() ? "dark" : "light"][indexOf(level)];
 const dash = (group) => DASHES[data.strata.indexOf(group.stratum) % DASHES.length];
+const pattern = (group) => PATTERNS[data.strata.indexOf(group.stratum) % PATTERNS.length];
 const mark = (level) => MARKS[data.levels.indexOf(level) % MARKS.length];
 const faint = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 const groupName = (group) => (group.stratum ? `${group.level} · ${group.stratum}` : group.level);
@@ -114,25 +116,28 @@ const watcher = new IntersectionObserver(
   { rootMargin: "300px" },
 );
 const stale = new Set();
+const BUTTONS = [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]]; // no more: each is a stop of the Tab key
+let printing = false;
 
 function layout(more) {
   const ink = css("--ink"), line = css("--line");
-  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line };
   const { xaxis, yaxis, yaxis2, ...others } = more;
   return {
-    margin: { l: 48, r: 12, t: 8, b: 36 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { color: ink, size: 12 }, showlegend: false, hovermode: "closest",
+    margin: { l: 48, r: 12, t: 8, b: xaxis?.title ? 40 : 24 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: ink, size: 12, family: "system-ui, sans-serif" }, modebar: { color: css("--soft"), activecolor: ink, bgcolor: "rgba(0,0,0,0)" }, showlegend: false, hovermode: "closest",
     hoverlabel: { bgcolor: css("--panel"), bordercolor: line, font: { color: ink } },
-    xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis },
+    xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, automargin: true, ...yaxis },
     ...(yaxis2 ? { yaxis2: { ...axis, showgrid: false, overlaying: "y", side: "right", ...yaxis2 } } : {}),
     ...others,
   };
 }
 function draw(target) {
-  if (!stale.has(target)) return;
+  if (!stale.has(target) || target.closest("details:not([open])")) return;
   stale.delete(target);
   const { traces, layout: more } = plots.get(target)();
-  Plotly.react(target, traces, layout(more), { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
+  const size = printing ? { width: 320, height: 224 } : { width: target.clientWidth, height: target.clientHeight }; // as in page.css
+  Plotly.react(target, traces, { ...layout(more), ...size, autosize: true }, { displaylogo: false, responsive: true, modeBarButtons: BUTTONS });
 }
 function redraw(kind) {
   for (const target of plots.keys()) {
@@ -144,15 +149,12 @@ function redraw(kind) {
 function panel(parent, kind, heading, note, make) {
   const target = element("div", { className: "plot" });
   target.dataset.kind = kind;
-  const caption = element("figcaption", {}, heading, " ", element("small", {}, note));
+  const caption = element("figcaption", {}, breakable(heading), " ", element("small", {}, note));
   parent.append(element("figure", { className: "panel" }, caption, target));
   plots.set(target, make);
   stale.add(target);
   watcher.observe(target);
 }
-window.addEventListener("beforeprint", () => {
-  for (const target of plots.keys()) draw(target);
-});
 
 // ---- the answer --------------------------------------------------------------------------------------------------------
 
@@ -203,7 +205,6 @@ function finals() {
 function finalPlot(metric) {
   const traces = [];
   const done = data.runs.filter((run) => run.status === "finished" && run.finals[metric] !== null);
-  const names = data.groups.map((group) => label(groupName(group)));
   const pairs = new Map();
   for (const run of done) {
     const key = `${run.stratum} ${run.seed}`;
@@ -211,26 +212,40 @@ function finalPlot(metric) {
   }
   for (const runs of pairs.values())
     if (runs.length > 1)
-      traces.push({ x: runs.map((r) => r.group), y: runs.map((r) => r.finals[metric]), mode: "lines", line: { color: css("--line"), width: 1 }, hoverinfo: "skip" });
+      traces.push({ x: runs.map((r) => r.group), y: runs.map((r) => r.finals[metric]), mode: "lines", line: { color: faint(css("--soft"), 0.5), width: 1 }, hoverinfo: "skip" });
   data.groups.forEach((group, n) => {
     const own = done.filter((run) => run.group === n);
     traces.push({
-      x: own.map(() => n), y: own.map((r) => r.finals[metric]), text: own.map((r) => `seed ${r.seed}`), mode: "markers", hovertemplate: "%{text}: %{y:.4g}<extra></extra>",
+      x: own.map(() => n), y: own.map((r) => r.finals[metric]), text: own.map((r) => `seed ${r.seed}`), mode: "markers", hovertemplate: `${label(groupName(group))}, %{text}: %{y:.4g}<extra></extra>`,
       marker: { color: faint(colour(group.level), 0.65), size: 7, symbol: mark(group.level) },
     });
     const found = data.cells[n].finals[metric];
     if (found && found.n)
       traces.push({
-        x: [n + 0.18], y: [found.mean], mode: "markers", hovertemplate: `mean %{y:.4g}${label(interval(found.low, found.high))}<extra></extra>`,
+        x: [n + 0.18], y: [found.mean], mode: "markers", hovertemplate: `${label(groupName(group))}, mean: %{y:.4g}${label(interval(found.low, found.high))}<extra></extra>`,
         marker: { color: colour(group.level), size: 11, symbol: mark(group.level), line: { color: css("--ink"), width: 1 } },
         error_y: found.low === null ? undefined : { type: "data", symmetric: false, array: [found.high - found.mean], arrayminus: [found.mean - found.low], color: colour(group.level), thickness: 2 },
       });
   });
   const floor = data.floors[metric];
   if (floor !== null && floor !== undefined)
-    traces.push({ x: [-0.5, names.length - 0.5], y: [floor, floor], mode: "lines", line: { color: css("--soft"), dash: "dash", width: 1 }, hovertemplate: "real samples %{y:.4g}<extra></extra>" });
-  return { traces, layout: { xaxis: { tickvals: names.map((_, n) => n), ticktext: names, range: [-0.5, names.length - 0.5], zeroline: false }, yaxis: { zeroline: false } } };
+    traces.push({ x: [-0.5, data.groups.length - 0.5], y: [floor, floor], mode: "lines", line: { color: css("--soft"), dash: "dash", width: 1 }, hovertemplate: "real samples %{y:.4g}<extra></extra>" });
+  return { traces, layout: { xaxis: { ...finalTicks(), range: [-0.5, data.groups.length - 0.5], zeroline: false, automargin: true }, yaxis: { zeroline: false } } };
 }
+function finalTicks() {
+  // Names stand below their groups if there is room, or else those of strata; the others are in the legend above.
+  const places = (test) => data.groups.map((_, n) => n).filter((n) => test(data.groups[n]));
+  const strata = data.strata.map((name) => [[name], places((group) => group.stratum === name)]);
+  const named = fits(groupNames()) ? groupNames().map((words, n) => [words, [n]]) : fits(strata.map(([words]) => words)) ? strata : [];
+  return {
+    tickvals: named.map(([, own]) => (own[0] + own.at(-1)) / 2),
+    ticktext: named.map(([words]) => pieces(words).map(label).join("<br>")),
+    tickangle: 0,
+  };
+}
+const groupNames = () => data.groups.map((group) => [group.level, group.stratum]);
+const pieces = (words) => words.filter(Boolean).flatMap((text) => text.split(", "));
+const fits = (names) => names.length * Math.max(...names.flatMap(pieces).map((text) => text.length)) <= 40;
 
 // ---- curves ------------------------------------------------------------------------------------------------------------
 
@@ -250,6 +265,8 @@ const GROUPS = [
   ["Gradients", (key) => key.startsWith("grad/")],
   ["Saturation", (key) => key.startsWith("saturation/") && !/_q\d\d$/.test(key)],
 ];
+const BOUNDS = [[/^d\/|^saturation\/(slope|share)/, 0, 1], [/^saturation\/cosine/, -1, 1], [/^grad\/|^saturation\/(grad_norm|ratio)/, 0, Infinity]];
+const bounds = (key) => BOUNDS.find(([test]) => test.test(key))?.slice(1) ?? [-Infinity, Infinity];
 
 function curves() {
   const keys = [...new Set(data.groups.flatMap((group) => Object.keys(group.curves)))];
@@ -259,7 +276,8 @@ function curves() {
   const parts = [["Metrics of samples", take((key) => data.metrics.includes(key))], ...GROUPS.map(([name, test]) => [name, take(test)]), ["Everything else", [...left]]];
   for (const [name, found] of parts) {
     if (!found.length) continue;
-    const ordered = found.sort((a, b) => Object.keys(NAMES).indexOf(a) - Object.keys(NAMES).indexOf(b));
+    const known = Object.keys(NAMES), rank = (key) => (known.includes(key) ? known.indexOf(key) : known.length);
+    const ordered = found.sort((a, b) => rank(a) - rank(b));
     const box = element("div", { className: "panels" });
     const summary = element("summary", {}, element("strong", {}, name));
     const whole = element("details", { open: name in chosen ? chosen[name] === "true" : name !== "Everything else" }, summary, box);
@@ -269,24 +287,30 @@ function curves() {
   }
   for (const [id, event] of [["axis", "change"], ["logx", "change"], ["logy", "change"], ["band", "change"], ["single", "change"], ["smooth", "input"]])
     bind(id, event, () => {
-      $("smooth-value").textContent = $("smooth").value;
+      reach();
       redraw("curves");
     });
-  $("smooth-value").textContent = $("smooth").value;
+  const reach = () => ($("smooth-value").textContent = $("smooth").value === "0" ? "none" : `± ${$("smooth").value} points`);
+  reach();
+  $("curves").hidden = !keys.length;
 }
-function legend() {
-  $("legend").replaceChildren(
-    ...data.groups.map((group) => {
-      const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      line.setAttribute("width", "34");
-      line.setAttribute("height", "10");
-      const stroke = document.createElementNS("http://www.w3.org/2000/svg", "line");
-      const dashes = { solid: "", dash: "8 4", dot: "2 3", dashdot: "8 3 2 3", longdash: "14 4" };
-      for (const [key, value] of Object.entries({ x1: 0, x2: 34, y1: 5, y2: 5, stroke: colour(group.level), "stroke-width": 3, "stroke-dasharray": dashes[dash(group)] })) stroke.setAttribute(key, value);
-      line.append(stroke);
-      return element("span", {}, line, groupName(group));
-    }),
-  );
+function entry(name, colour, dash) {
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  line.setAttribute("width", "34");
+  line.setAttribute("height", "10");
+  line.setAttribute("aria-hidden", "true");
+  const stroke = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const dashes = { solid: "", dash: "8 4", dot: "2 3", dashdot: "8 3 2 3", longdash: "14 4" };
+  for (const [key, value] of Object.entries({ x1: 0, x2: 34, y1: 5, y2: 5, stroke: colour, "stroke-width": 3, "stroke-dasharray": dashes[dash] })) stroke.setAttribute(key, value);
+  line.append(stroke);
+  return element("span", {}, line, name);
+}
+function legends() {
+  const groups = () => data.groups.map((group) => entry(groupName(group), colour(group.level), dash(group)));
+  const forms = data.loss_forms.filter((form) => !data.levels.includes(form.name));
+  $("legend").replaceChildren(...groups());
+  $("final-legend").replaceChildren(...(fits(groupNames()) ? [] : groups()));
+  $("form-legend").replaceChildren(...groups(), ...forms.map((form) => entry(`${form.name}, the form`, colour(form.name), "solid")));
 }
 function smoothed(values, reach) {
   if (!reach) return values;
@@ -297,39 +321,61 @@ function smoothed(values, reach) {
 }
 function curvePlot(key) {
   const axis = $("axis").value, kind = $("band").value, reach = Number($("smooth").value);
-  const traces = [];
-  data.groups.forEach((group, n) => {
-    const found = group.curves[key];
-    if (!found) return;
+  const having = data.groups.filter((group) => group.curves[key]);
+  // A logarithm of what is never positive would leave a level out without a word.
+  const log = $("logy").checked && having.every((group) => group.curves[key].mean.some((y) => y > 0));
+  const [least, most] = bounds(key);
+  const floor = log ? Math.min(...having.flatMap((group) => group.curves[key].mean.filter((y) => y > 0))) : least;
+  const scale = log ? Math.log10 : (y) => y;
+  const bands = [], heights = [], single = [], lines = [];
+  for (const group of having) {
+    const found = group.curves[key], tone = colour(group.level), name = label(groupName(group));
     const x = found.at.map((place) => group.x[axis][place]);
-    const tone = colour(group.level);
-    if ($("single").checked)
-      for (const run of data.runs.filter((one) => one.group === n && one.curves[key])) {
-        const own = run.curves[key];
-        const places = Array.isArray(own) ? null : own.at;
-        const xs = places ? places.map((at) => ahead(run, axis, at)) : run.curves[axis] ?? run.curves.iteration;
-        traces.push({ x: xs, y: places ? own.y : own, mode: "lines", line: { color: faint(tone, 0.35), width: 1 }, text: label(run.name), hovertemplate: `seed ${run.seed}: %{y:.4g}<extra></extra>` });
-      }
     const [low, high, centre] = kind === "quartiles" ? [found.q25, found.q75, found.median] : [found.low, found.high, found.mean];
-    if (kind !== "none" && low.some((v) => v !== null)) {
-      const at = low.map((v, m) => (v === null ? -1 : m)).filter((m) => m >= 0);
-      const [bottom, top] = [smoothed(low, reach), smoothed(high, reach)];
-      traces.push({
-        x: [...at.map((m) => x[m]), ...at.map((m) => x[m]).reverse()], y: [...at.map((m) => bottom[m]), ...at.map((m) => top[m]).reverse()],
+    const at = kind === "none" ? [] : low.map((_, n) => n).filter((n) => low[n] !== null);
+    if (at.length) {
+      // What values can be, the bootstrap's interval does not know.
+      const [bottom, top] = [low, high].map((limit) => smoothed(limit, reach).map((y) => Math.min(most, Math.max(least, floor, y))));
+      bands.push({
+        x: [...at, ...[...at].reverse()].map((n) => x[n]), y: [...at.map((n) => bottom[n]), ...at.map((n) => top[n]).reverse()],
         fill: "toself", fillcolor: faint(tone, 0.18), line: { width: 0 }, mode: "lines", hoverinfo: "skip",
       });
+      heights.push(...at.map((n) => scale(top[n]) - scale(bottom[n])));
     }
-    if (reach) traces.push({ x, y: centre, mode: "lines", line: { color: faint(tone, 0.4), width: 1 }, hoverinfo: "skip" });
-    traces.push({ x, y: smoothed(centre, reach), mode: found.at.length < 30 ? "lines+markers" : "lines", line: { color: tone, width: 2, dash: dash(group) }, marker: { size: 5, symbol: mark(group.level) },
-      hovertemplate: `${label(groupName(group))}: %{y:.4g}<extra></extra>` });
-  });
+    if ($("single").checked)
+      for (const run of data.runs.filter((one) => data.groups[one.group] === group && one.curves[key])) {
+        const own = run.curves[key];
+        const [xs, y] = Array.isArray(own) ? [run.curves[axis] ?? [], own] : [own.at.map((n) => ahead(run, axis, n)), own.y];
+        single.push({ x: xs, y, mode: "lines", line: { color: faint(tone, 0.4), width: 1 }, hovertemplate: `${name}, seed ${run.seed}: %{y:.4g}<extra></extra>` });
+      }
+    if (reach) lines.push({ x, y: centre, mode: "lines", line: { color: faint(tone, 0.4), width: 1 }, hoverinfo: "skip" });
+    lines.push({
+      x, y: smoothed(centre, reach), mode: found.at.length < 30 ? "lines+markers" : "lines", line: { color: tone, width: 2, dash: dash(group) },
+      marker: { size: 5, symbol: mark(group.level) }, hovertemplate: `${name}: %{y:.4g}<extra></extra>`,
+    });
+  }
   const title = { iteration: "iteration", images_seen: "images", seconds: "seconds of training" }[axis];
-  return { traces, layout: { xaxis: { title: { text: title }, type: $("logx").checked ? "log" : "linear" }, yaxis: { type: $("logy").checked ? "log" : "linear" } } };
+  const annotations = $("logy").checked && !log ? [{ text: "linear: not positive", xref: "paper", yref: "paper", x: 1, y: 1, showarrow: false, font: { color: css("--soft") } }] : [];
+  return {
+    traces: [...bands, ...single, ...lines],
+    layout: { xaxis: { title: { text: title }, type: $("logx").checked ? "log" : "linear", tickangle: 0, nticks: 6 }, yaxis: { type: log ? "log" : "linear", range: view([...single, ...lines], bands, heights, scale) }, annotations },
+  };
+}
+function view(lines, bands, heights, scale) {
+  // All of the lines, and of bands what leaves the lines readable: the interval of three runs can be very wide.
+  const scaled = (traces) => traces.flatMap((trace) => trace.y).filter((y) => y !== null).map(scale).filter(Number.isFinite);
+  const [inner, outer] = [scaled(lines), scaled([...lines, ...bands])].map((values) => [Math.min(...values), Math.max(...values)]);
+  const usual = heights.sort((a, b) => a - b)[heights.length >> 1] ?? 0;
+  const slack = Math.max(usual, (inner[1] - inner[0]) / 2);
+  const low = Math.max(outer[0], inner[0] - slack), high = Math.min(outer[1], inner[1] + slack);
+  const least = 0.02 * Math.max(Math.abs(low), Math.abs(high)) || 1; // of a curve that is flat, rounding would fill the panel
+  const middle = (low + high) / 2, reach = 0.55 * Math.max(high - low, least);
+  return [middle - reach, middle + reach];
 }
 function ahead(run, axis, iteration) {
   if (axis === "iteration") return iteration;
   const at = run.curves.iteration.findIndex((n) => n >= iteration);
-  return (run.curves[axis] ?? run.curves.iteration)[at < 0 ? run.curves.iteration.length - 1 : at];
+  return run.curves[axis]?.[at < 0 ? run.curves.iteration.length - 1 : at] ?? null;
 }
 
 // ---- samples -----------------------------------------------------------------------------------------------------------
@@ -380,27 +426,31 @@ function forms() {
 }
 function formPlot(key, at, [low, high], term) {
   const traces = [];
-  for (const group of having(key)) {
+  for (const group of data.groups.filter((one) => one.histograms[key])) {
     const n = Math.max(0, group.histograms.iteration.findLastIndex((m) => m <= at));
-    const shares = group.histograms[key][n], width = (high - low) / shares.length;
-    traces.push({ type: "bar", x: shares.map((_, m) => low + (m + 0.5) * width), y: shares, width, yaxis: "y2", name: label(groupName(group)), marker: { color: faint(colour(group.level), 0.35), line: { color: colour(group.level), width: 0.5 } },
-      hovertemplate: `${label(groupName(group))}: %{y:.3f}<extra></extra>` });
+    const shares = group.histograms[key][n], width = (high - low) / shares.length, tone = colour(group.level);
+    traces.push({
+      type: "bar", x: shares.map((_, m) => low + (m + 0.5) * width), y: shares, width, yaxis: "y2", hovertemplate: `${label(groupName(group))}: %{y:.3f} of the samples<extra></extra>`,
+      marker: { color: faint(tone, 0.35), line: { color: tone, width: 0.5 }, pattern: { shape: pattern(group), fgcolor: tone, size: 6 } },
+    });
   }
+  // The paper's forms reach 5.2 nats and a slope of 1 there; others may be steeper.
+  const reach = (name) => Math.max(...data.loss_forms.flatMap((form) => form[name].filter((_, n) => Math.abs(form.logit[n]) <= 5).map(Math.abs)), 0);
   for (const form of data.loss_forms) {
     const x = key === "d/fake" ? form.logit.map((b) => 1 / (1 + Math.exp(-b))) : form.logit;
-    traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines", line: { color: colour(form.name), width: 3 }, name: label(form.name), hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
+    traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines", line: { color: colour(form.name), width: 3 }, hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
   }
+  const top = 1.04 * Math.max(term === "g" ? 5 : 1, reach(term));
   return {
     traces,
     layout: {
-      barmode: "overlay", margin: { l: 52, r: 52, t: 30, b: 40 }, showlegend: true, legend: { orientation: "h", y: 1.12, x: 0 },
+      barmode: "overlay", margin: { l: 52, r: 52, t: 8, b: 40 },
       xaxis: { title: { text: key === "d/fake" ? "D(G(z))" : "logit b" }, range: [low, high], zeroline: false },
-      yaxis: term === "g" ? { title: { text: "L_G per sample, nats" }, range: [-5.2, 5.2] } : { title: { text: "|∂L_G/∂b|" }, range: [0, 1.05] },
-      yaxis2: { title: { text: "share of samples" }, range: [0, 1.05], tickmode: "linear", tick0: 0, dtick: 0.25 },
+      yaxis: { title: { text: term === "g" ? "nats per sample" : "|∂L<sub>G</sub>/∂b|" }, range: [term === "g" ? -top : 0, top], zeroline: false },
+      yaxis2: { title: { text: "share of samples" }, range: [0, 1.04], tickmode: "linear", tick0: 0, dtick: 0.25 },
     },
   };
 }
-const having = (key) => data.groups.filter((group) => group.histograms[key]);
 
 // ---- the table of runs -------------------------------------------------------------------------------------------------
 
@@ -507,12 +557,20 @@ function origin() {
 
 // ---- all together ------------------------------------------------------------------------------------------------------
 
-function theme(name) {
-  document.documentElement.dataset.theme = name;
-  $("theme").textContent = name === "dark" ? "Light" : "Dark";
-  $("theme").setAttribute("aria-pressed", String(name === "dark"));
-  legend();
+const light = matchMedia("(prefers-color-scheme: light)"), paper = matchMedia("print");
+const wanted = () => chosen.theme ?? (light.matches ? "light" : "dark");
+function theme() {
+  document.documentElement.dataset.theme = printing ? "light" : wanted();
+  $("theme").textContent = wanted() === "dark" ? "Light theme" : "Dark theme";
+  legends();
   redraw();
+}
+function onPaper(on) {
+  // Paper is white and has its own width; all plots are needed, in view or not.
+  if (printing === on) return;
+  printing = on;
+  theme();
+  if (on) for (const target of plots.keys()) draw(target);
 }
 answer();
 finals();
@@ -521,12 +579,15 @@ samples();
 forms();
 table();
 origin();
-theme(chosen.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+theme();
 $("theme").addEventListener("click", () => {
-  const name = dark() ? "light" : "dark";
-  keep("theme", name);
-  theme(name);
+  keep("theme", dark() ? "light" : "dark");
+  theme();
 });
+light.addEventListener("change", theme);
+paper.addEventListener("change", () => onPaper(paper.matches));
+window.addEventListener("beforeprint", () => onPaper(true));
+window.addEventListener("afterprint", () => onPaper(false));
 $("csv-curves").addEventListener("click", () => download("curves.csv", curveRows()));
 $("csv-runs").addEventListener("click", () => download("runs.csv", runRows()));
 for (const link of document.querySelectorAll("nav a")) {
