@@ -96,11 +96,23 @@ def test_what_comes_from_runs_is_no_markup(words):
 @pytest.mark.parametrize("width", [50, 60, 80])
 def test_a_narrow_terminal_loses_nothing(width):
     """Names and numbers are folded, not cut off."""
-    found = report(duel({s: 1000.0 + s for s in range(6)}, {s: 1234.0 + s for s in range(6)}))
-    text = printed(found, width=width).split("nonsaturating less")[1]
+    means = {NS: 1002, "relativistic": 1502, SAT: 1236, "wasserstein": 1502}
+    runs = duel({s: 1000.0 + s for s in range(6)}, {s: 1234.0 + s for s in range(6)})
+    runs += [a_run(loss, seed, 1500.0 + seed) for loss in ("wasserstein", "relativistic") for seed in range(6)]
+    text = printed(report(runs), width=width)
+    assert "…" not in text
+    levels, first, *_ = (columns(part) for part in text.split("┏")[1:])
+    assert levels[0] == f"metric{FD}runsfailed"
+    for (level, mean), column in zip(means.items(), levels[1:], strict=True):
+        assert column.startswith(f"{level}{mean}[")
+        assert column.endswith("]60of6")
+    assert first == [f"metric{FD}", "n6", "difference-500[-500,-500]", "p0.031", "Holm0.031", "effect–", "needed6"]
+
+
+def columns(text: str) -> list[str]:
+    """A table's columns from top to bottom, without spaces."""
     lines = [line[1:-1].replace("┃", "│").split("│") for line in text.splitlines() if line[:1] in ("│", "┃")]
-    columns = ["".join("".join(cells).split()) for cells in zip(*lines, strict=True)]
-    assert columns == [f"metric{FD}", "n6", "difference-234[-234,-234]", "p0.031", "Holm0.031", "effect–", "needed6"]
+    return ["".join("".join(cells).split()) for cells in zip(*lines, strict=True)]
 
 
 def test_json_has_all_numbers_unrounded():

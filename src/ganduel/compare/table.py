@@ -33,7 +33,8 @@ def levels(report: Report) -> Table:
     view = Table(title="means and 95% intervals over seeds", title_justify="left")
     view.add_column("metric", overflow="fold")
     for cell in report.cells:
-        view.add_column(escape(f"{cell.level}, {cell.stratum}" if cell.stratum else cell.level), justify="right")
+        name = f"{cell.level}, {cell.stratum}" if cell.stratum else cell.level
+        view.add_column(escape(name), justify="right", overflow="fold")
     for metric in report.metrics:
         found = [cell.finals.get(metric) for cell in report.cells]
         view.add_row(
