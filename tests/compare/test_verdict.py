@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ganduel.compare.analysis import Report
 from ganduel.compare.interval import mean_interval
+from ganduel.compare.reading import Run
 from ganduel.compare.statistics import summary
 from ganduel.compare.verdict import count, interval, number, probability, shown, verdicts
 
@@ -168,6 +169,23 @@ def test_failures_come_last_with_their_level_and_stratum():
     words = verdicts(report(runs))
     assert words[-1].startswith("Saturating at k=5: 1 of 2 runs failed, 50% [")
     assert [word for word in words if "failed" in word] == words[-1:]
+
+
+def lost(seed: int, fd: float) -> Run:
+    """A run whose modes are lost."""
+    return a_run(SAT, seed, fd, recall_mnist_cnn_10k=0.0)
+
+
+def test_what_is_left_where_no_run_failed_is_told_with_its_side():
+    """By the pairs all in all the saturating form is the worse by 24; by those without a failed run the better by 2."""
+    failing = [a_run(NS, 0, 10.0), a_run(NS, 1, 10.0), a_run(NS, 2, 10.0), a_run(SAT, 1, 8.0), a_run(SAT, 2, 8.0)]
+    words = verdicts(report([*failing, lost(0, 86.0)]))[0]
+    assert "nonsaturating ends at fd/mnist_cnn_10k 10 [10, 10] against 34 [" in words
+    assert words.endswith("Of the 2 pairs in which no run failed: difference 2 [2, 2] the other way, p = 0.5.")
+    words = verdicts(report([*failing[:3], lost(0, 86.0), a_run(SAT, 1, 12.0)]))[0]
+    assert words.endswith("Of the 1 pair in which no run failed: difference 2, p = 1.")
+    assert "no run failed" not in verdicts(report([a_run(NS, 0, 10.0), lost(0, 86.0)]))[0]
+    assert "no run failed" not in said(apart(2))
 
 
 def test_each_stratum_has_its_sentence_and_their_difference_one():

@@ -70,7 +70,8 @@ def survivors(contrast: Contrast) -> str:
     if d is None or not d.n:
         return ""
     pairs = f"{d.n} pair{'s' * (d.n > 1)} in which no run failed"
-    return f" Of the {pairs}: {gap(d.mean, d.low, d.high)}, {p_value(d.p)}."
+    way = " the other way" if d.mean * contrast.difference.mean < 0 else ""
+    return f" Of the {pairs}: {gap(d.mean, d.low, d.high)}{way}, {p_value(d.p)}."
 
 
 def gap(mean: float, low: float, high: float) -> str:
