@@ -105,23 +105,6 @@ def test_few_pairs(n):
     assert math.isnan(found.low) == (n == 1)
 
 
-def test_the_difference_of_pairs_in_which_no_run_failed():
-    """Seed 1 has lost its modes on one side; seed 2 has no pair, as a failed run has no final value."""
-    runs = duel({0: 1.0, 1: 2.0, 2: 3.0, 3: 1.0}, {0: 2.0, 1: 90.0, 3: 4.0})
-    runs += [a_run(SAT, 2, 9.0, status="failed")]
-    runs[5] = a_run(SAT, 1, 90.0, recall_mnist_cnn_10k=0.0)
-    found = only(report(runs))
-    assert (found.seeds, found.difference.n, found.difference.mean) == ([0, 1, 3], 3, (-1 - 88 - 3) / 3)
-    assert found.sound is not None
-    assert (found.sound.n, found.sound.mean) == (2, -2.0)
-    assert only(report(duel({0: 1.0}, {0: 2.0}))).sound is None
-
-
-def test_seeds_that_failed_alike_are_named_together():
-    (cell,) = report([a_run(SAT, s, status="diverged") for s in (2, 0)] + [a_run(SAT, 1, status="failed")]).cells
-    assert (cell.failures.count, cell.failures.reasons) == (3, ["seeds 0, 2: diverged", "seed 1: failed"])
-
-
 def test_no_pair_at_all():
     found = only(report(duel({0: 1.0}, {1: 2.0})))
     assert (found.seeds, found.values.shape, found.difference.n, found.better) == ([], (0, 2), 0, None)

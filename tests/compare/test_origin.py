@@ -1,35 +1,46 @@
-"""Where numbers come from: what runs share is said once, with how many share it."""
+"""Where numbers come from is counted over runs, and a command line can be pasted."""
 
-from golden import FD, make_run
+from pathlib import Path
+from typing import Any
+
+from duels import SAT, a_run
+from golden import FD, config
 
 from ganduel.compare.origin import command, provenance
-from ganduel.compare.reading import read_all
+from ganduel.compare.reading import Run
 
 
-def test_runs_that_agree_are_counted(tmp_path):
-    for seed in range(3):
-        make_run(tmp_path / str(seed), seed=seed, hash="bbbb" if seed == 2 else "aaaa")
-    runs, _ = read_all([tmp_path])
-    found = provenance(runs)
-    assert found["versions"] == [["python 3.11.7, torch 2.13.0", 3]]
-    assert found["machines"] == [["platform Linux, cpu some, threads 1", 3]]
-    assert found["commits"] == [["0123456789", 3]]
-    assert dict(map(tuple, found["protocols"]))[FD] == [["aaaa", 2], ["bbbb", 1]]
-    assert found["commands"][1] == "python train.py loss=saturating seed=1 k=1"
+def of(**more: Any) -> Run:
+    """A run with this in what its config says of it."""
+    values = config()
+    values["run"] |= more
+    return Run(Path("a"), values)
 
 
-def test_a_command_line_can_be_typed_and_holds_no_secret(tmp_path):
-    (run,), _ = read_all([make_run(tmp_path / "run")])
-    run.config["run"]["overrides"] = ["model.generator.hidden=[8,8]", "x='a b'", "tracking.api_key=0123abc"]
-    assert (
-        command(run)
-        == """python train.py 'model.generator.hidden=[8,8]' 'x='"'"'a b'"'"'' 'tracking.api_key=(hidden)'"""
-    )
+def test_versions_machines_and_commits_are_counted():
+    old = {"python": "3.11.7", "torch": "2.12.0", "wandb": None}
+    found = provenance([of(), of(versions=old, git=None), of(git="fedcba", machine={"cpu": "x", "gpus": ["a", "b"]})])
+    assert found["versions"] == [["python 3.11.7, torch 2.13.0", 2], ["python 3.11.7, torch 2.12.0", 1]]
+    assert found["commits"] == [["0123456789", 1], ["not on record", 1], ["fedcba", 1]]
+    assert found["machines"] == [["platform Linux, cpu some, threads 1", 2], ["cpu x, gpus ['a', 'b']", 1]]
 
 
-def test_what_is_not_on_record_is_said_to_be_so(tmp_path):
-    (run,), _ = read_all([make_run(tmp_path / "run")])
-    run.config["run"].clear()
-    found = provenance([run])
-    assert found["versions"] == found["machines"] == found["commits"] == [["not on record", 1]]
-    assert found["commands"] == ["python train.py"]
+def test_protocols_are_counted_by_metric():
+    runs = [a_run(SAT, 0, 1.0, recall_x=0.5), a_run(SAT, 1, 1.0), a_run(SAT, 2, 1.0, hash="bbbb2222"), a_run(SAT, 3)]
+    found = provenance(runs)["protocols"]
+    assert sorted(found) == [[FD, [["aaaa1111", 2], ["bbbb2222", 1]]], ["recall/x", [["aaaa1111", 1]]]]
+
+
+def test_a_run_that_says_nothing_of_itself():
+    found = provenance([Run(Path("a"), {"run": {}, "seed": 0})])
+    nothing = [["not on record", 1]]
+    assert found == {
+        "versions": nothing, "machines": nothing, "commits": nothing, "protocols": [], "commands": ["python train.py"],
+    }  # fmt: skip
+
+
+def test_a_command_can_be_pasted():
+    """Quoted as a shell wants it, and without secrets."""
+    run = of(overrides=["a=[1, 2]", "b='x y'", "c=$HOME", "d.token=abc", "k=2"])
+    assert command(run) == """python train.py 'a=[1, 2]' 'b='"'"'x y'"'"'' 'c=$HOME' 'd.token=(hidden)' k=2"""
+    assert command(of(overrides=None)) == "python train.py"

@@ -5,6 +5,7 @@ a total size; beyond it some iterations are left out, then some seeds.
 """
 
 import base64
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -97,16 +98,30 @@ def floor(runs: Sequence[Run], metric: str) -> float | None:
 def group(cell: Cell) -> dict[str, Any]:
     """A level's curves, averaged over its runs at each iteration, and its histograms."""
     runs = list(cell.runs.values())
-    iterations = every(np.unique(np.concatenate([run.curves["iteration"] for run in runs])), POINTS)
-    x = {axis: mean_of([at(run, axis, iterations) for run in runs]) for axis in AXES if axis != "iteration"}
     keys = sorted({key for run in runs for key in run.curves} - set(AXES))
+    seldom = [own for key in keys if len(own := logged(runs, key)) <= POINTS]
+    iterations = np.unique(np.concatenate([every(logged(runs, "iteration"), POINTS), *seldom]))
+    x = {axis: mean_of([at(run, axis, iterations) for run in runs]) for axis in AXES}
     return {
         "stratum": cell.stratum,
         "level": cell.level,
-        "x": {"iteration": iterations.tolist(), **{axis: listed(values) for axis, values in x.items()}},
+        "x": {axis: places(axis, values) for axis, values in x.items()},
         "curves": {key: band([at(run, key, iterations) for run in runs]) for key in keys},
         "histograms": histograms(runs),
     }
+
+
+def logged(runs: Sequence[Run], key: str) -> np.ndarray:
+    """The iterations at which any of the runs has a value."""
+    found = [run.curves["iteration"][np.isfinite(run.curves[key])] for run in runs if key in run.curves]
+    return np.unique(np.concatenate(found))
+
+
+def places(axis: str, values: np.ndarray) -> list[Any]:
+    """Places on an axis: iterations and images in full, as they are counted."""
+    if axis == "seconds":
+        return listed(values)
+    return [round(x) if math.isfinite(x) else None for x in values.tolist()]
 
 
 def every(values: np.ndarray, most: int) -> np.ndarray:
@@ -163,19 +178,19 @@ def significant(x: float) -> float | None:
     return listed(np.array([x]))[0]
 
 
-def thinned(run: Run, keys: Sequence[str], points: int) -> dict[str, list[float | None]]:
-    """The run's curves and axes at evenly chosen rows; a metric that comes seldom keeps all of its rows, {x, y}."""
-    places = every(np.arange(len(run.curves["iteration"])), points)
-    made: dict[str, Any] = {axis: listed(run.curves[axis][places]) for axis in AXES if axis in run.curves}
+def thinned(run: Run, keys: Sequence[str], points: int) -> dict[str, Any]:
+    """The run's curves and axes at evenly chosen rows; a metric that comes seldom keeps all of its rows, {at, y}."""
+    rows = every(np.arange(len(run.curves["iteration"])), points)
+    made: dict[str, Any] = {axis: places(axis, run.curves[axis][rows]) for axis in AXES if axis in run.curves}
     for key in keys:
         if key not in run.curves:
             continue
         own = np.flatnonzero(np.isfinite(run.curves[key]))
         own = every(own, points)
-        if len(own) < len(places) / 2 or not np.isin(own, places).all():
-            made[key] = {"at": listed(run.curves["iteration"][own]), "y": listed(run.curves[key][own])}
+        if len(own) < len(rows) / 2 or not np.isin(own, rows).all():
+            made[key] = {"at": places("iteration", run.curves["iteration"][own]), "y": listed(run.curves[key][own])}
         else:
-            made[key] = listed(run.curves[key][places])
+            made[key] = listed(run.curves[key][rows])
     return made
 
 
@@ -212,15 +227,18 @@ def frames(iterations: np.ndarray) -> np.ndarray:
 
 def pictures(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, Any]]]:
     """The pictures that fit, as data URIs, and for each run which of them it has: real, and by iteration."""
-    sizes = {path: path.stat().st_size for run in runs for path in run.pictures.values() if path.is_file()}
+    files = [path for run in runs for path in (*run.pictures.values(), run.real) if path is not None and path.is_file()]
+    sizes = {path: path.stat().st_size for path in files}
     iterations = sorted({iteration for run in runs for iteration in run.pictures})
     shown = list(runs)
-    while iterations and total(shown, iterations, sizes) > PICTURES:
+    while shown and total(shown, iterations, sizes) > PICTURES:
+        seeds = sorted({run.config["seed"] for run in shown})
         if len(iterations) > 8:
-            kept = every(np.arange(len(iterations)), max(8, len(iterations) * 3 // 4))
-            iterations = [iterations[n] for n in kept]
-        elif len(seeds := sorted({run.config["seed"] for run in shown})) > 1:
+            iterations = fewer(iterations, max(8, len(iterations) * 3 // 4))
+        elif len(seeds) > 1:
             shown = [run for run in shown if run.config["seed"] in seeds[: -(-len(seeds) // 2)]]
+        elif len(iterations) > 2:
+            iterations = fewer(iterations, max(2, len(iterations) // 2))
         else:
             shown = shown[: len(shown) // 2]
     images: list[str] = []
@@ -233,17 +251,23 @@ def pictures(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, Any]]]:
             images.append("data:image/png;base64," + base64.b64encode(data).decode())
         return known[data]
 
+    kept, chosen = {run.folder for run in shown}, set(iterations)
     gallery: list[dict[str, Any]] = []
     for run in runs:
-        own = {n: path for n, path in run.pictures.items() if run in shown and n in iterations and path in sizes}
-        real = place(run.real) if own and run.real is not None else None
+        own = {n: path for n, path in run.pictures.items() if run.folder in kept and n in chosen and path in sizes}
+        real = place(run.real) if own and run.real in sizes else None
         gallery.append({"real": real, "grids": [[n, place(path)] for n, path in own.items()]})
     return images, gallery
 
 
+def fewer(iterations: list[int], most: int) -> list[int]:
+    return [iterations[n] for n in every(np.arange(len(iterations)), most)]
+
+
 def total(runs: Sequence[Run], iterations: Sequence[int], sizes: Mapping[Path, int]) -> int:
-    """The bytes of these runs' pictures of these iterations."""
-    return sum(sizes.get(run.pictures[n], 0) for run in runs for n in iterations if n in run.pictures)
+    """The bytes of these runs' pictures of these iterations and of real samples."""
+    files = [path for run in runs for path in (run.real, *(run.pictures.get(n) for n in iterations))]
+    return sum(sizes.get(path, 0) for path in files if path is not None)
 
 
 def differing(runs: Sequence[Run]) -> list[dict[str, str]]:
@@ -260,7 +284,7 @@ def loss_forms(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
         for run in cell.runs.values():
-            if run.loss_form is not None and {"name", "logit", "g", "g_slope"} <= run.loss_form.keys():
+            if run.loss_form is not None:
                 name = str(choices(run).get("loss") or run.loss_form["name"])
                 form = {key: listed(np.array(run.loss_form[key])) for key in ("logit", "g", "g_slope")}
                 found.setdefault(name, {"name": name, **form})

@@ -1,0 +1,461 @@
+"""What the page gets: measured values, few enough of them, as JSON, and nothing that should not leave the machine."""
+
+import base64
+import json
+import math
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from duels import NS, SAT
+from golden import FD, FLOORS, RECALL, config, counts, form, make_run, make_sweep, row, write_lines
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganduel.compare import bundle as module
+from ganduel.compare.analysis import analyse
+from ganduel.compare.bundle import (
+    FRAMES,
+    NUMBERS,
+    PICTURES,
+    POINTS,
+    band,
+    bundle,
+    every,
+    frames,
+    histograms,
+    link,
+    listed,
+    pictures,
+    thinned,
+)
+from ganduel.compare.interval import mean_interval
+from ganduel.compare.pairing import arrange
+from ganduel.compare.reading import Run, columns, read, read_all
+
+
+def of(*folders: Path, page: Path = Path("duel.html")) -> dict[str, Any]:
+    """The bundle of the runs in folders, as the page reads it."""
+    runs, aside = read_all(folders)
+    made = bundle(analyse(arrange(runs)), aside, page)
+    return json.loads(json.dumps(made, allow_nan=False))
+
+
+def run_of(rows: list[dict[str, Any]], loss: str = SAT, seed: int = 0, **more: Any) -> Run:
+    curves, last = columns(rows)
+    return Run(Path(f"/runs/{loss}-{seed}"), config(loss, seed), "finished", curves=curves, last=last, **more)
+
+
+# ---- the whole
+
+
+def test_a_sweep_by_hand(tmp_path):
+    found = of(make_sweep(tmp_path / "s", 3), page=tmp_path / "duel.html")
+    assert found["title"] == "loss: nonsaturating against saturating, 6 runs"
+    assert (found["factor"], found["levels"], found["metrics"]) == ("loss", [NS, SAT], [FD, RECALL])
+    assert found["floors"] == {FD: FLOORS[FD], RECALL: FLOORS[RECALL]}
+    assert [(g["stratum"], g["level"]) for g in found["groups"]] == [("", NS), ("", SAT)]
+    assert [(r["name"], r["group"], r["level"], r["seed"]) for r in found["runs"]] == [
+        (f"loss={loss},seed={seed}", n, loss, seed) for n, loss in enumerate((NS, SAT)) for seed in range(3)
+    ]
+    run = found["runs"][1]
+    assert run["finals"] == {FD: 35.9, RECALL: 0.51}
+    assert (run["status"], run["failure"], run["iteration"], run["seconds"]) == ("finished", None, 500, 10.0)
+    assert run["href"] == "./s/loss%3Dnonsaturating%2Cseed%3D1/"
+    assert run["differing"] == {"loss": "NonSaturating"}
+    assert run["curves"]["iteration"] == [1, *range(50, 501, 50)]
+    assert run["curves"]["d/fake"] == [0.41] * 11
+    assert run["curves"][FD] == {"at": [500], "y": [35.9]}
+    group = found["groups"][0]
+    assert group["x"] == {
+        "iteration": [1, *range(50, 501, 50)],
+        "images_seen": [64, *range(3200, 32001, 3200)],
+        "seconds": [0.02, *range(1, 11)],
+    }
+    assert group["curves"]["d/fake"]["mean"] == [0.41] * 11
+    assert (group["curves"][FD]["at"], group["curves"][FD]["mean"]) == ([10], [pytest.approx(35.9, abs=0.01)])
+    assert group["histograms"]["iteration"] == [1, *range(50, 501, 50)]
+    assert [shares.index(1.0) for shares in group["histograms"]["d/fake"]] == [int(32 * 0.4)] * 11
+    assert [f["name"] for f in found["loss_forms"]] == [NS, SAT]
+    assert found["provenance"]["versions"] == [["python 3.11.7, torch 2.13.0", 6]]
+    assert found["verdicts"][0].startswith("Over 3 paired seeds, nonsaturating ends at")
+    assert found["left_out"] == []
+
+
+def test_runs_of_all_fates_are_in_it(tmp_path):
+    sweep = make_sweep(tmp_path / "s", 1)
+    make_run(sweep / "going", seed=1, status=None)
+    make_run(sweep / "bad", seed=2, status="diverged", reason="D's loss became nan")
+    (sweep / "empty").mkdir()
+    found = of(sweep)
+    fates = {run["name"]: (run["status"], run["reason"], run["failure"]) for run in found["runs"]}
+    assert fates["going"] == ("unfinished", None, None)
+    assert fates["bad"] == ("diverged", "D's loss became nan", "diverged: D's loss became nan")
+    assert [Path(entry["folder"]).name for entry in found["left_out"]] == ["empty"]
+
+
+def test_a_run_of_bare_rows(tmp_path):
+    """Nothing but iterations, and values that JSON has no number for."""
+    folder = make_run(tmp_path / "a", rows=1, metrics={})
+    for name in ("histograms.jsonl", "loss_form.json", "summary.json"):
+        (folder / name).unlink()
+    (folder / "samples").rename(folder / "elsewhere")
+    (folder / "metrics.jsonl").write_text('{"iteration": 5, "a": NaN, "b": Infinity, "c": "x"}\n')
+    found = of(folder)
+    (group,), (run,) = found["groups"], found["runs"]
+    assert group["x"] == {"iteration": [5], "images_seen": [None], "seconds": [None]}
+    assert all(curve["at"] == [] for curve in group["curves"].values())
+    assert run["curves"] == {"iteration": [5], "a": {"at": [], "y": []}, "b": {"at": [], "y": []}}
+    assert (group["histograms"], found["loss_forms"], found["images"]) == ({}, [], [])
+
+
+def test_strata_and_levels_have_groups_of_their_own(tmp_path):
+    for k in (1, 5):
+        for loss in (SAT, NS):
+            make_run(tmp_path / f"{loss}{k}", loss, 0, k)
+    found = of(tmp_path)
+    assert [(g["stratum"], g["level"]) for g in found["groups"]] == [
+        ("k=1", NS), ("k=1", SAT), ("k=5", NS), ("k=5", SAT),
+    ]  # fmt: skip
+    assert [run["group"] for run in found["runs"]] == [0, 1, 2, 3]
+    assert found["runs"][2]["differing"] == {"k": "5", "loss": "NonSaturating"}
+
+
+# ---- nothing that should not be there
+
+
+def test_secrets_do_not_reach_the_page(tmp_path):
+    """In configs, whether they differ or not, in overrides, and in what differs besides."""
+    for seed, word in ((0, "hunter2"), (1, "hunter3")):
+        more = {"data": {"api_key": word, "root": "/data"}, "tracking": {"password": word}, "credentials": [word]}
+        folder = make_run(tmp_path / str(seed), seed=seed, **more)
+        text = (folder / "config.yaml").read_text()
+        text = text.replace(f"- seed={seed}", f"- seed={seed}\n  - data.api_key={word}\n  - +secret={word}")
+        (folder / "config.yaml").write_text(text)
+    text = json.dumps(of(tmp_path))
+    assert "hunter" not in text
+    assert "data.api_key=(hidden)" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["javascript:alert(1)", "data:text,x", "a b", "a#b?c", 'x"><script>', "é", "a%2e", "..."]
+)
+def test_links_are_relative_whatever_a_folder_is_called(tmp_path, name):
+    folder = tmp_path / name
+    found = link(folder, tmp_path / "duel.html")
+    assert found.startswith("./")
+    assert unquote(found) == f"./{name}/"
+    assert not set(found) & set("\"'<> #?:")
+
+
+def test_links_lead_from_the_page_to_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert link(Path("runs/a"), Path("pages/duel.html")) == "./../runs/a/"
+    assert link(tmp_path / "runs" / "a", Path("duel.html")) == "./runs/a/"
+
+
+# ---- thinning
+
+
+@given(st.integers(1, 400), st.integers(2, 60))
+def test_every_keeps_the_first_and_the_last(n, most):
+    values = np.arange(n) * 7
+    found = every(values, most)
+    assert len(found) == min(n, most)
+    assert (found[0], found[-1]) == (values[0], values[-1])
+    assert (np.diff(found) > 0).all()
+    assert np.isin(found, values).all()
+    assert len(found) < 2 or np.ptp(np.diff(found)) <= 7, "evenly"
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(-1e6, 1e6)), min_size=1, max_size=60), st.integers(2, 20)
+)
+def test_what_is_shown_of_a_run_was_measured(steps, points):
+    """Dense and seldom, with gaps: every shown value belongs to its iteration, and the last of all is there."""
+    rows: list[dict[str, Any]] = [{"iteration": 11 * n, "images_seen": 12345 * n} for n in range(len(steps))]
+    for one, (dense, seldom, x) in zip(rows, steps, strict=True):
+        one |= ({"a": x} if dense else {}) | ({"b": -x} if seldom else {})
+    run = run_of(rows)
+    found = thinned(run, ["a", "b", "none"], points)
+    measured = {key: {r["iteration"]: r[key] for r in rows if key in r} for key in ("a", "b")}
+    assert found.keys() <= {"iteration", "images_seen", "a", "b"}
+    assert (found["iteration"][0], found["iteration"][-1]) == (0, 11 * (len(rows) - 1))
+    assert found["images_seen"] == [12345 * n // 11 for n in found["iteration"]]
+    for key in ("a", "b"):
+        if not measured[key]:
+            continue
+        own = found[key]
+        at, y = (own["at"], own["y"]) if isinstance(own, dict) else (found["iteration"], own)
+        shown = {n: value for n, value in zip(at, y, strict=True) if value is not None}
+        assert {min(measured[key]), max(measured[key])} <= shown.keys()
+        assert len(at) <= points
+        for n, value in shown.items():
+            assert value == pytest.approx(measured[key][n], rel=5e-4, abs=1e-290)
+
+
+def test_a_metric_that_comes_seldom_keeps_all_its_rows():
+    """2,000 rows, of which 20 have FD: of the run and of its level none is lost, though six of seven rows are."""
+    rows = [{**row(50 * n, 0.3), **({FD: float(n)} if n % 100 == 0 else {})} for n in range(1, 2001)]
+    run = run_of(rows)
+    expected = [50 * n for n in range(100, 2001, 100)]
+    assert thinned(run, [FD], POINTS)[FD] == {"at": expected, "y": [n / 50 for n in expected]}
+    found = bundle(analyse(arrange([run])), [], Path("x.html"))["groups"][0]
+    at = found["curves"][FD]["at"]
+    assert [found["x"]["iteration"][place] for place in at] == expected
+    assert found["curves"][FD]["mean"] == [n / 50 for n in expected]
+    assert found["curves"]["d/fake"]["at"][-1] == len(found["x"]["iteration"]) - 1
+
+
+def test_iterations_and_images_are_exact():
+    """Of 123,457 a page may show 123,457 or nothing; four digits would put three rows at one place."""
+    rows = [
+        {"iteration": n, "images_seen": 128 * n, "seconds": n / 7, "a": 1.0} for n in (1, 123_456, 123_457, 123_459)
+    ]
+    rows.append({"iteration": 123_459, FD: 3.0})
+    found = bundle(analyse(arrange([run_of(rows)])), [], Path("x.html"))
+    expected = [1, 123_456, 123_457, 123_459]
+    (group,), (run,) = found["groups"], found["runs"]
+    for x in (group["x"], run["curves"]):
+        assert x["iteration"] == expected
+        assert x["images_seen"] == [128 * n for n in expected]
+    assert run["curves"][FD]["at"] == [123_459]
+
+
+def test_curves_of_a_level_are_thinned_by_leaving_out():
+    """Means over runs, at iterations that were logged: never over iterations."""
+    runs = [run_of([{"iteration": n, "a": float(n**2 + seed)} for n in range(1000)], seed=seed) for seed in (0, 2)]
+    found = bundle(analyse(arrange(runs)), [], Path("x.html"))["groups"][0]
+    x = [found["x"]["iteration"][place] for place in found["curves"]["a"]["at"]]
+    assert (len(x), x[0], x[-1]) == (POINTS, 0, 999)
+    assert found["curves"]["a"]["mean"] == [pytest.approx(n**2 + 1, rel=5e-4) for n in x]
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=500, unique=True))
+def test_frames_of_histograms(iterations):
+    values = np.array(sorted(iterations))
+    found = frames(values)
+    assert len(found) <= max(FRAMES, 1)
+    assert (found[0], found[-1]) == (values[0], values[-1])
+    assert np.isin(found, values).all()
+    assert (np.diff(found) > 0).all()
+
+
+# ---- numbers
+
+
+@given(st.lists(st.floats() | st.just(math.nan), max_size=8))
+def test_listed_keeps_four_digits_or_null(values):
+    found = listed(np.array(values))
+    text = json.dumps(found, allow_nan=False)
+    assert json.loads(text) == found
+    for x, shown in zip(values, found, strict=True):
+        if not math.isfinite(x) or abs(x) > 1.79e308:
+            assert shown is None or math.isfinite(shown)
+        else:
+            assert shown == pytest.approx(x, rel=5.1e-4, abs=1e-300)
+
+
+def test_listed_by_hand():
+    assert listed(np.array([123456.0, -0.00123456, 0.0, 1.0, math.inf])) == [123500.0, -0.001235, 0.0, 1.0, None]
+
+
+def test_a_band_by_hand():
+    """Points 0, 2 and 3 of four have values: of three runs, of two, and of one."""
+    nan = math.nan
+    found = band([np.array([1.0, nan, 4.0, 7.0]), np.array([2.0, nan, 8.0, nan]), np.array([6.0, math.inf, nan, nan])])
+    assert found["at"] == [0, 2, 3]
+    assert found["mean"] == [3.0, 6.0, 7.0]
+    assert (found["median"], found["q25"], found["q75"]) == ([2.0, 6.0, 7.0], [1.5, 5.0, 7.0], [4.0, 7.0, 7.0])
+    low, high = mean_interval(np.array([1.0, 2.0, 6.0]))
+    assert found["low"] == [pytest.approx(float(low), rel=1e-3), None, None]
+    assert found["high"] == [pytest.approx(float(high), rel=1e-3), None, None]
+
+
+def test_levels_whose_runs_ended_at_different_times(tmp_path):
+    """The mean is over the runs that are still there."""
+    runs = [run_of([{"iteration": n, "a": float(seed)} for n in range(1, 3 + seed)], seed=seed) for seed in (0, 1, 2)]
+    found = bundle(analyse(arrange(runs)), [], Path("x.html"))["groups"][0]
+    assert found["x"]["iteration"] == [1, 2, 3, 4]
+    assert found["curves"]["a"]["mean"] == [1.0, 1.0, 1.5, 2.0]
+
+
+# ---- histograms
+
+
+def test_histograms_are_shares_of_all_runs_samples(tmp_path):
+    """Two runs, in other bins: half each; the first ends at 50, and its last counts stay."""
+    rows = [[counts(1, 0.2), counts(50, 0.3)], [counts(1, 0.8), counts(50, 0.8), counts(100, 0.9)]]
+    runs = []
+    for seed, own in enumerate(rows):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        write_lines(folder / "histograms.jsonl", own)
+        runs.append(read(folder))
+    found = histograms(runs)
+    assert found["iteration"] == [1, 50, 100]
+    for n, (one, two) in enumerate([(0.2, 0.8), (0.3, 0.8), (0.3, 0.9)]):
+        shares = np.array(found["d/fake"][n])
+        assert shares.sum() == pytest.approx(1)
+        assert shares[[int(32 * one), int(32 * two)]].tolist() == [0.5, 0.5]
+
+
+def test_histograms_that_do_not_fit_together(tmp_path):
+    """Of other bins for one key: that key is left out. A run without any does not matter."""
+    folders = [make_run(tmp_path / str(seed), seed=seed) for seed in range(3)]
+    write_lines(folders[0] / "histograms.jsonl", [{**counts(1, 0.2), "d/fake": [1, 2, 3]}])
+    (folders[1] / "histograms.jsonl").unlink()
+    found = histograms([read(folder) for folder in folders])
+    assert "d/fake" not in found
+    assert np.array(found["d/real"]).shape == (11, 32)
+    assert histograms([read(folders[1])]) == {}
+
+
+# ---- pictures
+
+
+def decoded(image: str) -> bytes:
+    head, _, text = image.partition(",")
+    assert head == "data:image/png;base64"
+    return base64.b64decode(text)
+
+
+def gallery(folder: Path, seeds: int, iterations: int, size: int, real: int = 10) -> list[Run]:
+    """Runs of both forms with pictures that all differ, of a size in bytes."""
+    runs = []
+    for seed in range(seeds):
+        for loss in (SAT, NS):
+            own = folder / f"{loss}{seed}"
+            own.mkdir(parents=True)
+            for n in range(iterations):
+                (own / f"{n}.png").write_bytes(f"{loss} {seed} {n} ".encode().ljust(size, b"."))
+            (own / "real.png").write_bytes(f"real {loss} {seed}".encode().ljust(real, b"."))
+            found = {10 * n: own / f"{n}.png" for n in range(iterations)}
+            runs.append(Run(own, config(loss, seed), "finished", pictures=found, real=own / "real.png"))
+    return runs
+
+
+def test_pictures_are_the_files_bytes_each_once(tmp_path):
+    found = of(make_sweep(tmp_path / "s", 2))
+    for run in found["runs"]:
+        assert [n for n, _ in run["pictures"]["grids"]] == [0, 500]
+        files = {n: tmp_path / "s" / run["name"] / "samples" / f"iteration_{n:08d}.png" for n in (0, 500)}
+        assert all(decoded(found["images"][image]) == files[n].read_bytes() for n, image in run["pictures"]["grids"])
+        assert decoded(found["images"][run["pictures"]["real"]]) == files[0].with_name("real.png").read_bytes()
+    assert len(found["images"]) == 1 + 1 + 2, "real and first are the same for all, the last for both forms"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "iterations", "size", "real"),
+    [(2, 5, 1000, 10), (2, 200, 40_000, 10), (20, 8, 50_000, 10), (3, 30, 400_000, 10), (1, 1, 6_000_000, 10),
+     (20, 2, 1000, 200_000)],
+)  # fmt: skip
+def test_pictures_stay_within_their_size(tmp_path, monkeypatch, seeds, iterations, size, real):
+    """A hundredth of everything. Those of the first seeds, first and last iterations stay longest."""
+    monkeypatch.setattr(module, "PICTURES", PICTURES // 100)
+    runs = gallery(tmp_path, seeds, iterations, size // 100, max(1, real // 100))
+    images, found = pictures(runs)
+    total = sum(len(decoded(image)) for image in images)
+    assert total <= PICTURES // 100
+    whole = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
+    if whole <= PICTURES // 100:
+        assert all(len(own["grids"]) == iterations for own in found)
+    elif 2 * (2 * size + real) < PICTURES:
+        assert total > PICTURES // 1000, "far too few are left"
+        for own in found[:2]:
+            assert {own["grids"][0][0], own["grids"][-1][0]} == {0, 10 * (iterations - 1)}
+    for run, own in zip(runs, found, strict=True):
+        for n, image in own["grids"]:
+            assert decoded(images[image]) == run.pictures[n].read_bytes()
+    used = {image for own in found for _, image in own["grids"]} | {own["real"] for own in found} - {None}
+    assert used == set(range(len(images)))
+
+
+def test_pictures_that_are_gone_are_passed_over(tmp_path):
+    runs = gallery(tmp_path, 1, 3, 10)
+    runs[0].pictures[10].unlink()
+    _, found = pictures(runs)
+    assert [n for n, _ in found[0]["grids"]] == [0, 20]
+    assert [n for n, _ in found[1]["grids"]] == [0, 10, 20]
+
+
+# ---- the rest
+
+
+def test_loss_forms_go_by_the_choice_that_trained_them(tmp_path):
+    folders = [make_run(tmp_path / f"{loss}{seed}", loss, seed) for loss in (SAT, NS, "mine") for seed in (0, 1)]
+    (folders[2] / "loss_form.json").write_text('{"name": "x"}')
+    found = {one["name"]: one for one in of(tmp_path)["loss_forms"]}
+    assert sorted(found) == ["mine", NS, SAT]
+    assert found[SAT]["logit"] == form(SAT)["logit"]
+    assert found[SAT]["g"] == pytest.approx(form(SAT)["g"], rel=1e-3)
+    assert found[SAT]["g_slope"] == pytest.approx(form(SAT)["g_slope"], rel=1e-3)
+
+
+def test_floors_are_of_the_runs_that_have_one(tmp_path):
+    make_run(tmp_path / "a", metrics={FD: 3.0})
+    folder = make_run(tmp_path / "b", seed=1, metrics={FD: 3.0})
+    text = (folder / "metrics.jsonl").read_text().replace(f'"{FD}/floor": 2.0', f'"{FD}/floor": NaN')
+    (folder / "metrics.jsonl").write_text(text)
+    assert of(tmp_path)["floors"] == {FD: 2.0}
+
+
+# ---- size
+
+
+PROGRAM = """
+import json, resource, sys, time
+from pathlib import Path
+from ganduel.compare.analysis import analyse
+from ganduel.compare.bundle import bundle
+from ganduel.compare.pairing import arrange
+from ganduel.compare.reading import read_all
+
+times = [time.perf_counter()]
+runs, aside = read_all([sys.argv[1]])
+times.append(time.perf_counter())
+found = analyse(arrange(runs))
+times.append(time.perf_counter())
+made = bundle(found, aside, Path(sys.argv[2]))
+times.append(time.perf_counter())
+Path(sys.argv[2]).write_text(json.dumps(made, allow_nan=False, ensure_ascii=False, separators=(",", ":")))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+print(json.dumps([[b - a for a, b in zip(times, times[1:])], peak]))
+"""
+
+
+@pytest.mark.slow
+def test_many_long_runs(tmp_path, capsys):
+    """200 runs of 2,000 rows: what the page gets stays small. Times and memory are printed, for a reader to judge."""
+    for loss, k, seed in product((SAT, NS), (1, 2), range(50)):
+        folder = make_run(tmp_path / "runs" / f"{loss},{k},{seed}", loss, seed, k)
+        rows = [row(50 * n + 1, 0.3 + 0.1 * math.sin(n + seed)) for n in range(2000)]
+        for n in range(99, 2000, 100):
+            rows[n] |= {FD: 40.0 - n / 100 + seed, RECALL: n / 4000, f"{FD}/floor": 2.0}
+        write_lines(folder / "metrics.jsonl", rows)
+        write_lines(folder / "histograms.jsonl", [counts(50 * n + 1, 0.3) for n in range(2000)])
+        for n in range(0, 100_000, 5000):
+            content = f"{loss}{k}{seed}{n}".encode().ljust(20_000, b".")
+            (folder / "samples" / f"iteration_{n:08d}.png").write_bytes(content)
+    words = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), str(tmp_path / "data.json")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=180)
+    seconds, peak = json.loads(done.stdout)
+    text = (tmp_path / "data.json").read_text()
+    made = json.loads(text)
+    shown = sum(len(image) for image in made["images"])
+    curves = [own["y"] if isinstance(own, dict) else own for run in made["runs"] for own in run["curves"].values()]
+    assert len(made["runs"]) == 200
+    assert all(len(own["y"]) == 20 for run in made["runs"] for key, own in run["curves"].items() if key == FD)
+    assert shown <= 4 / 3 * PICTURES + 100 * len(made["images"])
+    assert sum(map(len, curves)) <= 1.2 * NUMBERS
+    assert len(text) - shown < 10e6
+    with capsys.disabled():
+        read_s, analysed_s, bundled_s = seconds
+        print(
+            f"\n200 runs of 2,000 rows: read {read_s:.1f} s, analysed {analysed_s:.1f} s, bundled {bundled_s:.1f} s; "
+        )
+        print(f"{len(text) / 1e6:.1f} MB of JSON, {shown / 1e6:.1f} MB of them pictures; {peak:.0f} MB at the peak")
