@@ -188,7 +188,7 @@ function answer() {
   for (const cell of data.cells) {
     const f = cell.failures;
     row($("failures").tBodies[0], [groupName(cell), right(Object.keys(cell.runs).length), right(cell.unfinished), right(`${f.count} of ${f.n}`),
-      right(f.n ? `${(100 * f.count / f.n).toFixed(0)}% [${(100 * f.low).toFixed(0)}%, ${(100 * f.high).toFixed(0)}%]` : "–"), f.reasons.join("; ")]);
+      right(f.n ? `${(100 * f.count / f.n).toFixed(0)}% [${(100 * f.low).toFixed(0)}%, ${(100 * f.high).toFixed(0)}%]` : "–"), { text: f.reasons.join("; "), className: "remarks" }]);
   }
 }
 
@@ -216,8 +216,8 @@ function finalPlot(metric) {
   data.groups.forEach((group, n) => {
     const own = done.filter((run) => run.group === n);
     traces.push({
-      x: own.map(() => n), y: own.map((r) => r.finals[metric]), text: own.map((r) => `seed ${r.seed}`), mode: "markers", hovertemplate: `${label(groupName(group))}, %{text}: %{y:.4g}<extra></extra>`,
-      marker: { color: faint(colour(group.level), 0.65), size: 7, symbol: mark(group.level) },
+      x: own.map(() => n), y: own.map((r) => r.finals[metric]), text: own.map((r) => `seed ${r.seed}${r.failure ? " (failed)" : ""}`), mode: "markers", hovertemplate: `${label(groupName(group))}, %{text}: %{y:.4g}<extra></extra>`,
+      marker: { color: faint(colour(group.level), 0.65), size: 7, symbol: own.map((r) => mark(group.level) + (r.failure ? "-open" : "")) },
     });
     const found = data.cells[n].finals[metric];
     if (found && found.n)
