@@ -758,6 +758,17 @@ def test_differences_of_configs(show: Callable[..., Page], tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_run_that_failed_is_hollow(show: Callable[..., Page], tmp_path: Path):
+    """It finished, and its values count; but it has lost the modes."""
+    make_sweep(tmp_path / "runs", 2)
+    make_run(tmp_path / "runs" / "lost", "saturating", 2, metrics={FD: 90.0, RECALL: 0.01})
+    page = show(write(tmp_path / "runs"))
+    draw_all(page)
+    marks = page.eval_on_selector("#final-panels .plot", "(plot) => plot.data.flatMap((t) => t.marker?.symbol ?? [])")
+    assert marks == ["circle", "circle", "circle", "square", "square", "square-open", "square"]
+
+
+@pytest.mark.slow
 def test_a_page_that_is_watched(show: Callable[..., Page], tmp_path: Path):
     """It loads itself again, with the choices as they were; new iterations do not move the sliders."""
     runs = make_duel(tmp_path / "runs")
