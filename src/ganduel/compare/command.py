@@ -10,7 +10,7 @@ from rich.console import Console
 from ganduel.compare.analysis import Report, analyse
 from ganduel.compare.page import write_page
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import UNFINISHED, Aside, read_all
+from ganduel.compare.reading import NO_ROWS, Aside, read_all
 from ganduel.compare.table import as_json, print_report
 from ganduel.compare.verdict import verdicts
 from ganduel.errors import UserError
@@ -43,6 +43,8 @@ def compare(
         raise UserError(f"-o {out} is not a page. Give a file that ends in .html.")
     if watch is not None and (out is None or watch < 1):
         raise UserError("--watch keeps a page up to date, every second or less often. Give one by -o duel.html.")
+    if watch is not None and (as_json_text or wandb is not None):
+        raise UserError("--watch writes a page and nothing else. Leave out --json and --wandb, or --watch.")
     if watch is not None:
         keep_watching(paths, factor, metric, out or Path(), watch, console)
         return
@@ -52,7 +54,8 @@ def compare(
     if wandb is not None:
         from ganduel.compare.workspace import save_workspace
 
-        console.print(f"W&B workspace: {save_workspace(report, wandb)}", highlight=False, soft_wrap=True)
+        beside = Console(stderr=True) if as_json_text else console
+        line(beside, f"W&B workspace: {save_workspace(report, wandb)}")
     if as_json_text:
         console.print_json(json.dumps(as_json(report, aside)))
     elif out is not None:
@@ -76,11 +79,16 @@ def look(paths: Sequence[str], factor: str | None, metric: str | None) -> tuple[
 
 def say(report: Report, aside: Sequence[Aside], out: Path, console: Console) -> None:
     """The answer, and where the page is."""
-    for line in verdicts(report):
-        console.print(line, highlight=False, markup=False)
+    for words in verdicts(report):
+        console.print(words, highlight=False, markup=False)
     left = f", {len(aside)} left out" if aside else ""
     size = out.stat().st_size / 1e6
-    console.print(f"{out}: {len(report.design.cells)} runs{left}, {size:.1f} MB", highlight=False, soft_wrap=True)
+    line(console, f"{out}: {len(report.design.cells)} runs{left}, {size:.1f} MB")
+
+
+def line(console: Console, words: str) -> None:
+    """As it is: names of files may have brackets, and are copied."""
+    console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def keep_watching(
@@ -94,17 +102,18 @@ def keep_watching(
             try:
                 report, aside = look(paths, factor, metric)
             except UserError as error:
-                console.print(f"waiting: {error}", highlight=False, markup=False)
+                line(console, f"waiting: {error}")
             else:
-                going = [run for cell in report.cells for run in cell.runs.values() if run.status == UNFINISHED]
-                if not going:
+                going = sum(cell.unfinished for cell in report.cells)
+                begun = sum(entry.reason == NO_ROWS for entry in aside)
+                if not going + begun:
                     break
                 write_page(report, aside, out, refresh=seconds)
-                now = time.strftime("%H:%M:%S")
-                console.print(f"{now} {out}: {len(report.design.cells)} runs, {len(going)} unfinished", highlight=False)
+                now, n = time.strftime("%H:%M:%S"), len(report.design.cells) + begun
+                line(console, f"{now} {out}: {n} runs, {going + begun} unfinished")
             time.sleep(seconds)
     except KeyboardInterrupt:
-        console.print("stopped watching", highlight=False)
+        line(console, "stopped watching")
     if report is not None:
         write_page(report, aside, out)
         say(report, aside, out, console)
