@@ -5,6 +5,7 @@ has no intervals over seeds, so that bands are standard errors of the mean.
 """
 
 from typing import Any
+from unicodedata import category
 
 from ganduel.compare.analysis import Report
 from ganduel.compare.pairing import choices
@@ -63,21 +64,27 @@ def workspace(report: Report, place: str) -> Any:
         for key in report.metrics
     ]
     sections = [ws.Section("Metrics of samples", panels=bars, is_open=True)] if bars else []
-    for name, keys in SECTIONS.items():
+    for heading, keys in SECTIONS.items():
         found = [lines(key) for key in keys if key in known]
         if found:
-            sections.append(ws.Section(name, panels=found, is_open=True))
+            sections.append(ws.Section(heading, panels=found, is_open=True))
     grids = panels.MediaBrowser(media_keys=["samples/fake"], num_columns=len(report.design.levels))
     sections.append(ws.Section("Samples", panels=[grids], is_open=True))
     ids = [str(run.config["run"].get("id")) for cell in report.cells for run in cell.runs.values()]
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=f"{report.design.factor}: {' against '.join(report.design.levels)}"[:128],
+        name=name(report),
         sections=sections,
         settings=ws.WorkspaceSettings(x_axis="images_seen", max_runs=100),
-        runset_settings=ws.RunsetSettings(filters=[ws.Metric("ID").isin(ids)], groupby=[ws.Config(by)]),
+        runset_settings=ws.RunsetSettings(filters=f"Metric('ID') in {ids}", groupby=[ws.Config(by)]),
     )
+
+
+def name(report: Report) -> str:
+    """What is compared, without the symbols that W&B takes for emojis, "=" among them."""
+    words = f"{report.design.factor}: {' against '.join(report.design.levels)}"
+    return "".join(" " if category(letter)[0] == "S" or category(letter) == "Cs" else letter for letter in words)[:128]
 
 
 def config_key(report: Report) -> str:
