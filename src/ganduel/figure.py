@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 import ganduel.loss
 from ganduel.compare.bundle import histograms
-from ganduel.compare.pairing import arrange
+from ganduel.compare.pairing import arrange, choices
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
 from ganduel.loss.base import LogitLoss
@@ -65,8 +66,12 @@ def shipped() -> dict[str, Curves]:
 
 def recorded(runs: Sequence[Run]) -> dict[str, Curves]:
     """The curves that runs have on record, under the name that the form was chosen by."""
-    having = [run for run in runs if run.loss_form is not None]
-    return {str(run.config["run"]["choices"]["loss"]): run.loss_form for run in having if run.loss_form is not None}
+    found: dict[str, Curves] = {}
+    for run in runs:
+        if run.loss_form is not None:
+            name = str(choices(run).get("loss") or run.loss_form["name"])
+            found[name] = {key: [float(x) for x in run.loss_form[key]] for key in ("logit", "g", "g_slope")}
+    return found
 
 
 def levels(runs: Sequence[Run], factor: str | None) -> dict[str, dict[str, Any]]:
@@ -92,7 +97,7 @@ def drawn(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]])
     axes = canvas.subplots(1 + len(samples), 2, squeeze=False, height_ratios=[3.4] + [2.0] * len(samples))
     for name, form in forms.items():
         b = np.array(form["logit"])
-        axes[0, 0].plot(1 / (1 + np.exp(-b)), form["g"], color=colours[name], lw=2, label=name)
+        axes[0, 0].plot(expit(b), form["g"], color=colours[name], lw=2, label=name)
         axes[0, 1].plot(b, np.abs(form["g_slope"]), color=colours[name], lw=2, label=name)
     axes[0, 0].set(xlabel="D(G(z))", ylabel="G's loss per sample, nats", xlim=(0, 1), ylim=(-REACH, REACH))
     axes[0, 1].set(xlabel="D's logit b", ylabel="|∂L_G / ∂b|", xlim=(-16, 16), ylim=(0, 1.05))
@@ -102,7 +107,8 @@ def drawn(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]])
             moments(axis, counts, key, colours[level])
         row[0].set(xlabel="D(G(z))", ylabel="share", title=f"samples of {level}")
         row[1].set(xlabel="D's logit b")
-        row[0].legend(fontsize=8)
+        if row[0].get_legend_handles_labels()[0]:
+            row[0].legend(fontsize=8)
     return canvas
 
 

@@ -92,7 +92,7 @@ def conclusion(contrast: Contrast, better: str) -> str:
         return f"{best}."
     if d.low > 0 or d.high < 0:
         least = 2 / 2**d.n
-        if least > SIGNIFICANT:
+        if least > SIGNIFICANT and d.p <= least:
             return (
                 f"{best} as far as {d.n} pairs can tell: with so few p cannot be below {least:.2g}, "
                 "six seeds could settle it."
