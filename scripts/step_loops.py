@@ -88,7 +88,8 @@ class Work:
             f"trainer.precision={precision}",
         ]
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return run.begin(hydra.compose("train", overrides), folder, CHOICES, overrides)
+            values = run.checked(hydra.compose("train", overrides), CHOICES)
+        return run.begin(values, folder, CHOICES, overrides)
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """G and D with the initial weights of ours."""

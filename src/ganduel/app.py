@@ -164,10 +164,10 @@ def report_sweep() -> int:
     summaries = {run.name: read_summary(run) for run in runs}
     failed = {name: summary for name, summary in summaries.items() if summary.get("status") != "finished"}
     print(f"sweep {folder}: {len(runs) - len(failed)} of {len(runs)} runs finished", file=sys.stderr)
-    if len(runs) > 1:
-        print(f"  ganduel compare {shlex.quote(str(folder))} -o duel.html", file=sys.stderr)
     for name, summary in failed.items():
         print(f"  {name}: {summary.get('status', 'no summary')}: {summary.get('reason')}", file=sys.stderr)
+    if len(runs) > 1:
+        print(f"  ganduel compare {shlex.quote(str(folder))} -o duel.html", file=sys.stderr)
     return len(failed)
 
 
