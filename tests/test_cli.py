@@ -1,5 +1,6 @@
 """The command line of `ganduel`: a run of the real program is sampled, and each mistake gets its one line."""
 
+import json
 import logging
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from golden import make_sweep
 from PIL import Image
 
 from ganduel import cli
@@ -84,10 +86,35 @@ def test_help_and_typos_wait_for_nothing_heavy(words: list[str]) -> None:
     assert done.returncode == (2 if words == ["smaple"] else 0)
 
 
+@pytest.mark.parametrize("words", [["--json"], ["-o", "duel.html"], ["--factor", "los"]])
+def test_a_comparison_runs_without_torch(tmp_path: Path, words: list[str]) -> None:
+    """Nor with any other of the packages that take their time, whether it answers or finds a mistake."""
+    make_sweep(tmp_path / "runs", 2)
+    program = (
+        "import sys\nfrom ganduel.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print({'torch', 'lightning', 'wandb', 'matplotlib'} & set(sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-W", "error", "-c", program, "compare", "runs", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    if words[0] == "--factor":
+        line = "--factor los is not in the runs' configs. Did you mean loss?"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {line}\nset()\n")
+        return
+    assert (done.returncode, done.stderr) == (0, "set()\n")
+    if words[0] == "--json":
+        assert json.loads(done.stdout)["levels"] == ["nonsaturating", "saturating"]
+    else:
+        assert done.stdout.splitlines()[-1].startswith("duel.html: 4 runs, ")
+
+
 def test_version_and_help(ganduel: Callable[..., Ended]) -> None:
     assert ganduel("--version").out.startswith("ganduel 0.")
     assert "Draw samples" in ganduel("--help").out
     assert all(option in ganduel("sample", "--help").out for option in ("--n", "--seed", "--live", "--interpolate"))
+    options = ("--out", "--factor", "--metric", "--json", "--watch", "--wandb")
+    assert all(option in ganduel("compare", "--help").out for option in options)
+    assert "loss-forms" in ganduel("figure", "--help").out
 
 
 def test_a_run_becomes_a_grid(ganduel: Callable[..., Ended], run: Path) -> None:
@@ -139,6 +166,9 @@ def node(checkpoint: dict[str, Any]) -> dict[str, Any]:
         (["sample"], "the following arguments are required: PATH, --out. See ganduel sample --help."),
         (["sample", "r", "--n", "x"], "argument --n: invalid int value: 'x'. See ganduel sample --help."),
         (["sample", "r", "--out", "x.png", "--nn"], "unrecognized arguments: --nn. See ganduel --help."),
+        (["compare"], "the following arguments are required: RUNS. See ganduel compare --help."),
+        (["compare", "r", "--watch", "x"], "argument --watch: invalid int value: 'x'. See ganduel compare --help."),
+        (["figure", "loss-forms"], "the following arguments are required: -o/--out. See ganduel figure --help."),
     ],
 )  # fmt: skip
 def test_what_argparse_refuses_ends_with_2(ganduel: Callable[..., Ended], words: list[str], line: str) -> None:

@@ -119,6 +119,8 @@ BELOW = {
     "resume": ["errors", "checkpoint", "tracking.files"],
     "claim": ["errors"],
     "benchmark": ["errors", "plot"],
+    "compare": ["errors", "replacing", "tracking.files", "tracking.labels", "tracking.session"],
+    "figure": ["errors", "replacing", "compare", "loss", "plot", "tracking.files"],
 }
 
 
@@ -128,6 +130,22 @@ def test_imports_point_down(layer):
     for name in ours(layer):
         up = [m for m in imports(name) if within(m, "ganduel") and not within(m, *allowed)]
         assert up == [], f"{name} imports {up}"
+
+
+@pytest.mark.parametrize("name", ours("compare"))
+def test_a_comparison_waits_for_nothing_heavy(name):
+    """It reads files: where runs were copied to there may be no torch, and plotly is text in a page."""
+    heavy = ("torch", "lightning", "hydra", "omegaconf", "wandb", "wandb_workspaces", "matplotlib", "plotly", "PIL")
+    assert [m for m in closure(name) if within(m, *heavy)] == []
+
+
+@pytest.mark.parametrize("name", ours("compare"))
+def test_only_the_workspace_of_a_comparison_knows_wandb(name):
+    """Not until it is asked for: its imports are inside its functions."""
+    known = {m.split(".")[0] for m in imports(name) if within(m, "wandb", "wandb_workspaces")}
+    session = "ganduel.tracking.session" in imports(name)
+    mine = name == "ganduel.compare.workspace"
+    assert (known, session) == ({"wandb", "wandb_workspaces"} if mine else set(), mine)
 
 
 @pytest.mark.parametrize("name", ours("gan", "build", "run", "callback", "tracking", "checkpoint", "resume"))
