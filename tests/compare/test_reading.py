@@ -344,7 +344,10 @@ def test_pictures_of_other_names_are_not_taken(tmp_path):
 
 
 def test_a_world_of_known_density_shows_samples_over_d(tmp_path):
+    """Unless it has grids too."""
     folder = make_run(tmp_path / "a")
+    (folder / "samples" / "theory_00000077.png").write_bytes(b"")
+    assert sorted(run_of(folder).pictures) == [0, 500]
     for path in (folder / "samples").glob("*.png"):
         path.unlink()
     (folder / "samples" / "theory_00000100.png").write_bytes(b"")

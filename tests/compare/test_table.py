@@ -133,6 +133,13 @@ def test_json_has_all_numbers_unrounded():
     assert found["verdicts"][-1].startswith("Saturating: 1 of 3 runs failed")
 
 
+def test_json_has_both_p_values():
+    """Two metrics over six pairs in one direction: 2/64 each, and twice that for asking two."""
+    runs = [a_run(loss, s, fd, kd_x=fd) for loss, fd in ((NS, 1.0), (SAT, 2.0)) for s in range(6)]
+    found = as_json(report(runs), [])["differences"]
+    assert [(d["p"], d["p_holm"]) for d in found] == [(2 / 64, 4 / 64)] * 2
+
+
 def test_json_of_strata_has_how_they_differ():
     found = as_json(report(duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 4.0}, k=5)), [])
     (change,) = found["interactions"]

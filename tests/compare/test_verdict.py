@@ -37,6 +37,8 @@ def test_one_pair_by_hand():
 def test_two_pairs():
     """Means 10.5 and 15.55; differences 5 and 5.1, p = 2/4."""
     words = said(apart(2))
+    low, high = mean_interval(np.array([5.0, 5.1]))
+    assert f"difference 5.05 [{number(float(low))}, {number(float(high))}]" in words
     assert words.startswith("Over 2 paired seeds, nonsaturating ends at fd/mnist_cnn_10k 10.5 [")
     assert " against 15.6 [" in words
     assert "difference 5.05 [" in words
