@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from duels import NS, SAT, a_run, duel, report
 from golden import FD, RECALL, make_sweep
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganduel.compare.analysis import Contrast, Report, analyse
@@ -144,6 +144,7 @@ def test_how_a_difference_changes_between_strata():
     assert report(duel({0: 1.0}, {0: 2.0})).interactions == []
 
 
+@settings(max_examples=20)  # each is a whole comparison
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=5))
 def test_swapping_the_levels_swaps_the_answer(pairs):
     first, second = ({seed: pair[side] for seed, pair in enumerate(pairs)} for side in (0, 1))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from golden import config
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganduel.compare.pairing import Design, arrange, besides, natural, short
@@ -60,6 +60,7 @@ def test_forms_over_seeds_are_paired_by_seed():
     assert (design.repeated, design.besides) == ([], [])
 
 
+@settings(max_examples=20)  # each is a whole comparison
 @given(st.permutations(both(0, 1, 2) + both(0, 2, k=2)))
 def test_the_order_of_runs_does_not_matter(runs: list[Run]):
     design, expected = arrange(runs), arrange(both(0, 1, 2) + both(0, 2, k=2))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from duels import NS, SAT, a_run, duel, report
 from golden import FD
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -174,6 +174,7 @@ def test_plain_is_json_and_keeps_all_else(value: Any):
 sizes = st.floats(-1e100, 1e100) | st.sampled_from([math.nan, math.inf, -math.inf])
 
 
+@settings(max_examples=20)  # each is a whole comparison
 @given(st.lists(st.tuples(sizes, sizes), min_size=1, max_size=4))
 def test_json_of_any_values_is_json(pairs):
     sides = ((NS, 0), (SAT, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from duels import NS, SAT, a_run, duel, report
 from golden import FD
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganduel.compare.analysis import Report
@@ -220,6 +220,7 @@ def test_more_than_two_levels_have_a_sentence_each():
 some_pairs = st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=1, max_size=7)
 
 
+@settings(max_examples=20)  # each is a whole comparison
 @given(some_pairs, st.sampled_from(["fd", "density"]))
 def test_the_side_that_is_named_is_the_better_one_and_a_claim_has_its_reason(pairs, metric):
     sides = ((NS, 0), (SAT, 1))
