@@ -459,3 +459,17 @@ def test_many_long_runs(tmp_path, capsys):
             f"\n200 runs of 2,000 rows: read {read_s:.1f} s, analysed {analysed_s:.1f} s, bundled {bundled_s:.1f} s; "
         )
         print(f"{len(text) / 1e6:.1f} MB of JSON, {shown / 1e6:.1f} MB of them pictures; {peak:.0f} MB at the peak")
+
+
+def test_a_level_of_runs_without_rows_is_there(tmp_path):
+    """Both of its runs diverged in iteration 1."""
+    for seed in range(2):
+        make_run(tmp_path / f"a{seed}", "nonsaturating", seed)
+        make_run(tmp_path / f"b{seed}", seed=seed, status="diverged", reason="NaN", rows=0, metrics={})
+    runs, aside = read_all([tmp_path])
+    found = bundle(analyse(arrange(runs)), aside, tmp_path / "duel.html")
+    json.dumps(found, allow_nan=False)
+    assert [(cell["level"], cell["failures"]["count"]) for cell in found["cells"]] == [
+        ("nonsaturating", 0), ("saturating", 2)
+    ]  # fmt: skip
+    assert [run["failure"] for run in found["runs"]] == [None, None, "diverged: NaN", "diverged: NaN"]

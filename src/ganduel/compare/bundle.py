@@ -135,7 +135,7 @@ def at(run: Run, key: str, iterations: np.ndarray) -> np.ndarray:
     """The run's values at iterations; NaN where it has none."""
     found = np.full(len(iterations), np.nan)
     own = run.curves["iteration"]
-    if key in run.curves:
+    if key in run.curves and len(own):
         places = np.searchsorted(own, iterations).clip(max=len(own) - 1)
         hit = own[places] == iterations
         found[hit] = run.curves[key][places[hit]]

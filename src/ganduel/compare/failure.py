@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ganduel.compare.reading import UNFINISHED, Run
+from ganduel.compare.reading import BADLY, UNFINISHED, Run
 
 RIGHT, GONE = 0.999, 0.01
 LOST = {"modes": 0.5, "recall": 0.1, "coverage": 0.1}  # of the floor, by the first word of the metric
@@ -22,7 +22,7 @@ LOST = {"modes": 0.5, "recall": 0.1, "coverage": 0.1}  # of the floor, by the fi
 
 def failure(run: Run) -> str | None:
     """Why the run has failed; None if it has not, or not yet."""
-    if run.status in ("failed", "diverged"):
+    if run.status in BADLY:
         return f"{run.status}: {run.reason}" if run.reason else run.status
     if run.status == UNFINISHED:
         return None
@@ -45,7 +45,7 @@ def d_has_won(run: Run) -> str | None:
     if not (len(real) and len(fake) and len(norms)):
         return None
     right = (late(real) + late(fake)) / 2
-    gone = late(norms) < GONE * norms.max()
+    gone = late(norms) <= GONE * norms.max()
     return "D has won: it is always right, and G's gradient is gone" if right >= RIGHT and gone else None
 
 

@@ -33,6 +33,7 @@ from ganduel.tracking.files import (
 UNFINISHED = "unfinished"  # there is no summary: the run is on its way, or was killed
 NO_ROWS = "no rows yet"
 SKIPPED = {"wandb", "checkpoints", SAMPLES}  # folders that hold no runs
+BADLY = ("failed", "diverged")  # a run that ended so counts, though it has no rows
 AXES = ("iteration", "images_seen", "seconds")
 
 
@@ -167,7 +168,7 @@ def understood(folder: Path) -> Run | Aside:
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
         return Aside(folder, f"{CONFIG} is not that of a run of ganduel")
     curves, last = columns(rows(folder / METRICS))
-    if not len(curves["iteration"]):
+    if not len(curves["iteration"]) and summary.get("status") not in BADLY:
         return Aside(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
     return Run(
         folder,
@@ -198,6 +199,8 @@ def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
 
 def cut_off(path: Path) -> str | None:
     """A word on a file whose last row a kill cut off."""
+    if not path.exists() or not path.stat().st_size:
+        return None
     with path.open("rb") as file:
         file.seek(-1, 2)
         return None if file.read() == b"\n" else f"the last row of {path.name} is cut off"
@@ -274,7 +277,7 @@ def read_histograms(path: Path) -> dict[str, np.ndarray]:
     for key in found[0].keys() - {"iteration"}:
         counts = table([row.get(key) for row in found])
         if counts is not None and counts.dtype.kind == "i":
-            made[key] = counts
+            made[key] = counts.astype(np.min_scalar_type(int(counts.max()))) if counts.min() >= 0 else counts
     return made
 
 
