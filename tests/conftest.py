@@ -74,7 +74,7 @@ def command(
 CONF = TRAIN.parent / "conf"
 
 # No deadline: on a busy machine the first example of a test may take a second.
-settings.register_profile("ganduel", deadline=None, max_examples=50)
+settings.register_profile("ganduel", deadline=None, max_examples=30)
 settings.load_profile("ganduel")
 
 

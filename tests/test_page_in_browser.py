@@ -352,6 +352,7 @@ def test_table_of_runs(show: Callable[..., Page], duel: Path):
     assert page.evaluate("document.querySelector('#run-table td a').href") == f"{duel.parent.as_uri()}{href[1:]}"
 
 
+@pytest.mark.slow
 def test_curves_and_what_is_chosen_survive_a_reload(show: Callable[..., Page], duel: Path):
     """Every control changes the plots, and is found again in the address."""
     page = show(duel)
@@ -400,6 +401,7 @@ def test_curves_and_what_is_chosen_survive_a_reload(show: Callable[..., Page], d
     assert len(traces(page, "D(x)")) == 2 + 10 + 4
 
 
+@pytest.mark.slow
 def test_an_address_that_says_nothing_sensible(show: Callable[..., Page], duel: Path):
     """What is not on offer is as if nothing had been chosen."""
     odd = "#axis=weeks&band=&smooth=x&seed=77&iteration=abc&form-iteration=-5&sort=toString&order=up&theme=pink&=&%"
@@ -410,6 +412,7 @@ def test_an_address_that_says_nothing_sensible(show: Callable[..., Page], duel: 
     assert len(traces(page, "G's loss")) == 4
 
 
+@pytest.mark.slow
 def test_themes(show: Callable[..., Page], duel: Path):
     """The system's at first, also when it changes; the reader's choice afterwards."""
     page = show(duel, color_scheme="dark")
@@ -560,6 +563,7 @@ def is_number(text: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_keyboard(show: Callable[..., Page], duel: Path):
     """Tab comes to every control; Enter sorts and follows a section's link, arrows move sliders, Space ticks."""
     page = show(duel)
@@ -613,6 +617,7 @@ def test_accessibility(duel_page: Page):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
+@pytest.mark.slow
 def test_on_a_phone(show: Callable[..., Page], hostile: Path):
     """At 360 pixels only tables scroll sideways, each by itself."""
     page = show(hostile, "#Everything+else=true", width=360)
@@ -623,6 +628,7 @@ def test_on_a_phone(show: Callable[..., Page], hostile: Path):
     assert count(page, ".plot svg", "one.getBoundingClientRect().right > 360") == 0
 
 
+@pytest.mark.slow
 def test_print(show: Callable[..., Page], duel: Path):
     """On paper: light, all plots of open sections in their panels, no controls; the screen is as before afterwards."""
     page = show(duel, color_scheme="dark")
@@ -719,13 +725,14 @@ def k_of_one_form(folder: Path) -> set[str]:
     return set()
 
 
-KINDS = [nothing_but_rows, ended_badly]
-MORE = [loss_by_k, one_run, one_level, no_metrics, no_pictures, no_histograms, no_forms, three_levels, k_of_one_form]
+KINDS = [
+    nothing_but_rows, ended_badly, loss_by_k, one_run, one_level, no_metrics, no_pictures, no_histograms, no_forms,
+    three_levels, k_of_one_form,
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "make", [*KINDS, *(pytest.param(kind, marks=pytest.mark.slow) for kind in MORE)], ids=lambda kind: kind.__name__
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("make", KINDS, ids=lambda kind: kind.__name__)
 def test_whatever_there_is(show: Callable[..., Page], tmp_path: Path, make: Callable[[Path], set[str]]):
     """Sections without anything to show are hidden, with their links; the rest is drawn, in colours that differ."""
     hidden = make(tmp_path / "runs")
@@ -741,6 +748,7 @@ def test_whatever_there_is(show: Callable[..., Page], tmp_path: Path, make: Call
     assert colours.get("saturating", ORANGE) == ORANGE
 
 
+@pytest.mark.slow
 def test_differences_of_configs(show: Callable[..., Page], tmp_path: Path):
     """They stand out in columns of their own, and are sorted as the numbers that they are."""
     loss_by_k(tmp_path / "runs")

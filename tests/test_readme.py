@@ -32,7 +32,12 @@ def test_two_commands_do_all_the_set_up():
     assert 'pip install -e "\\.\\[dev\\]" && pytest' in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("line", [c for c in commands("train.py") if "resume=" not in c])
+def marked(line: str) -> object:
+    """A sweep is several runs."""
+    return pytest.param(line, marks=pytest.mark.slow) if " -m " in line else line
+
+
+@pytest.mark.parametrize("line", [marked(c) for c in commands("train.py") if "resume=" not in c])
 def test_a_command_of_the_readme_runs(command: Callable, compose: Callable[..., dict], line: str):
     """Small and short here; those that need GPUs or several processes compose at least."""
     words = shlex.split(line.partition("train.py")[2])

@@ -82,6 +82,7 @@ def timeless(text: str) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untyped")
 def test_another_run_in_the_way_is_refused_and_one_that_diverged_is_left(command, tmp_path):
     """The folders are numbered here, so that another sweep finds runs of other seeds in them."""
