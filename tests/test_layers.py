@@ -116,7 +116,7 @@ BELOW = {
     "picture": ["types", "errors", "rng", "data.base"],
     "tracking": ["types", "errors", "environment", "replacing", "rng", "picture", "provenance"],
     "gan": ["types", "errors", "rng", "ema", "replica", "loss.base", "penalty.base", "model.base", "data.base"],
-    "resume": ["errors", "checkpoint", "tracking.files"],
+    "resume": ["errors", "checkpoint", "tracking.files", "tracking.labels"],
     "claim": ["errors"],
     "benchmark": ["errors", "plot"],
     "compare": ["errors", "replacing", "tracking.files", "tracking.labels", "tracking.session"],

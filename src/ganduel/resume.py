@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, SUMMARY, read_config
+from ganduel.tracking.labels import UNCOMPARED
 
 # Where a run is computed and when it ends may change; what it computes may not.
 FREE = {f"trainer.{key}" for key in ("accelerator", "devices", "num_nodes", "max_steps", "max_epochs")} | {"resume"}
-UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every"}  # do not change it
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,7 +82,6 @@ def left_to_do(run: Path, values: Mapping[str, Any]) -> tuple[Left, dict[str, An
     if not any((run / "checkpoints").glob("[!.]*.ckpt")):
         (run / CONFIG).unlink()  # it never began
         return Left.ALL, {}
-    keys = different(read_config(run), values)
     keys = different(read_config(run), values)
     differing = [key for key in keys if key not in FREE and key.partition(".")[0] not in UNCOMPARED]
     if differing:
