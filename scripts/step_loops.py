@@ -35,7 +35,7 @@ from torch.nn.functional import binary_cross_entropy, softplus
 from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
-from ganduel import app, run
+from ganduel import app, prepare, run
 from ganduel.build import build_gan, build_networks
 from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import normalise
@@ -88,8 +88,8 @@ class Work:
             f"trainer.precision={precision}",
         ]
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            values = run.checked(hydra.compose("train", overrides), CHOICES)
-        return run.begin(values, folder, CHOICES, overrides)
+            values = prepare.checked(hydra.compose("train", overrides), CHOICES)
+        return prepare.begin(values, folder, CHOICES, overrides)
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """G and D with the initial weights of ours."""

@@ -117,6 +117,7 @@ BELOW = {
     "tracking": ["types", "errors", "environment", "replacing", "rng", "picture", "provenance"],
     "gan": ["types", "errors", "rng", "ema", "replica", "loss.base", "penalty.base", "model.base", "data.base"],
     "resume": ["errors", "checkpoint", "tracking.files", "tracking.labels"],
+    "prepare": ["errors", "build", "checkpoint", "data.base", "provenance", "resume", "schema", "tracking"],
     "claim": ["errors"],
     "benchmark": ["errors", "plot"],
     "compare": ["errors", "replacing", "tracking.files", "tracking.labels", "tracking.session"],
@@ -148,7 +149,7 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
     assert (known, session) == ({"wandb", "wandb_workspaces"} if mine else set(), mine)
 
 
-@pytest.mark.parametrize("name", ours("gan", "build", "run", "callback", "tracking", "checkpoint", "resume"))
+@pytest.mark.parametrize("name", ours("gan", "build", "prepare", "run", "callback", "tracking", "checkpoint", "resume"))
 def test_no_concrete_part_is_named(name):
     """Parts come in by their configs; a new loss touches its module, its config file and its test."""
     concrete = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in ("loss", "penalty", "model", "data")))]

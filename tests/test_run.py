@@ -185,17 +185,6 @@ def test_a_signal_ends_the_run_after_the_iteration_with_a_checkpoint(launch, at,
     assert signal.getsignal(signum) == before
 
 
-@pytest.mark.parametrize(("words", "iterations"), [
-    (("trainer.max_epochs=1", "batch_size=128"), 468),  # 60,000 // 128
-    (("trainer.max_epochs=2", "batch_size=128", "k=3"), 312),
-    (("trainer.max_epochs=1", "batch_size=60000", "k=2"), 1),
-    (("trainer.max_epochs=5", "trainer.max_steps=100"), 100),
-])  # fmt: skip
-def test_an_epoch_is_one_pass_over_the_data(compose: Callable[..., dict], words: tuple[str, ...], iterations: int):
-    values = compose("trainer.max_steps=null", *words)
-    assert run.iterations(values) == iterations
-
-
 def test_a_run_may_be_measured_in_epochs(command: Callable, tmp_path: Path):
     words = ("batch_size=20000", "model.generator.hidden=[2]", "model.discriminator.hidden=[2]", "tracking=none")
     assert (
