@@ -1,13 +1,6 @@
-"""Algorithm 1 of Goodfellow et al. 2014: k updates of D, then one of G, until the run's iterations are done.
-
-One call of `training_step` is one iteration and one `global_step`. All of it is a pure function of the weights, the
-seed and the iteration's number t: data from (seed, t·k + j), noise from (seed, t), so that a resumed run goes on as if
-it had never stopped.
-Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
-"""
+"""One duel as a LightningModule: a call of `training_step` is one iteration of Algorithm 1 and one `global_step`."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import cast
@@ -20,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ganduel import rng
+from ganduel.algorithm import Algorithm1, full
 from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
@@ -27,7 +21,7 @@ from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.penalty.base import Penalty
 from ganduel.replica import average_gradients
-from ganduel.types import Logits, Samples, Scalar
+from ganduel.types import Samples, Scalar
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class Descent:
     clip: float | None = None
 
 
-class GAN(LightningModule):
+class GAN(Algorithm1, LightningModule):
     """The duel of a generator and a discriminator.
 
     Args:
@@ -92,39 +86,8 @@ class GAN(LightningModule):
         self.reseeded = reseeded(generator=generator, discriminator=discriminator)
 
     def training_step(self, batch: int, batch_idx: int) -> dict[str, Tensor]:
-        """One iteration: k updates of D, each on fresh data and noise, then one of G on fresh noise."""
-        t = self.global_step
-        opt_d, opt_g = cast(list[LightningOptimizer], self.optimizers())
-        noise = self.noise(t)
-        for j in range(self.k):
-            self.reseed(t, j)
-            real = self.data.minibatch(self.seed, t * self.k + j, self.batch_size, self.share)
-            with torch.no_grad():  # D's update never reaches G's weights
-                fake = self.generator(noise[j])
-            on_real, on_fake = self.discriminate(real, fake)
-            loss_d = self.loss.discriminator(on_real, on_fake)
-            penalty = self.penalise(real, fake)
-            norm_d = self.descend(self.discriminator, opt_d, loss_d + penalty)
-        self.reseed(t, self.k)
-        with frozen(self.discriminator):
-            on_fake_g = self.logits(self.generator(noise[self.k]))
-            on_real_g = self.logits(real) if self.loss.generator_uses_real else None
-            loss_g = self.loss.generator(on_real_g, on_fake_g)
-            norm_g = self.descend(self.generator, opt_g, loss_g)
-        if self.ema is not None:
-            self.ema.update(self.generator, images=(t + 1) * self.batch_size, batch_size=self.batch_size)
-        for schedule in self.schedules:
-            schedule.step()
-        return {
-            "loss/d": loss_d.detach(),
-            "loss/g": loss_g.detach(),
-            "loss/penalty": penalty.detach(),
-            "grad/norm_d": norm_d,
-            "grad/norm_g": norm_g,
-            "logit/real": on_real.detach(),
-            "logit/fake": on_fake.detach(),
-            "logit/fake_g": on_fake_g.detach(),
-        }
+        """One iteration; what the loader says is of no interest."""
+        return self.iterate(self.global_step)
 
     def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
@@ -132,32 +95,21 @@ class GAN(LightningModule):
         z = self.generator.draw((self.k + 1) * self.batch_size, stream)
         return z.unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
 
+    def minibatch(self, position: int) -> Samples:
+        return self.data.minibatch(self.seed, position, self.batch_size, self.share)
+
     def reseed(self, t: int, update: int) -> None:
-        """Tell layers such as Dropout which of the iteration's updates begins; their draws follow from it."""
         for name, layer in self.reseeded.items():
             layer.reseed((self.seed, "layer", name, t, update), self.batch_size, self.share)
-
-    def logits(self, x: Samples) -> Logits:
-        """D's logits in float32 at least, whatever autocast makes of the networks: the losses are taken on these."""
-        logits = self.discriminator(x)
-        if logits.ndim != 1:
-            raise UserError(f"D must give one logit a sample, shape (batch,), not {tuple(logits.shape)}. Squeeze it.")
-        return full(logits)
-
-    def discriminate(self, real: Samples, fake: Samples) -> tuple[Logits, Logits]:
-        """D's logits of both minibatches: in one pass, unless a BatchNorm would mix their statistics."""
-        if self.one_pass:
-            on_real, on_fake = self.logits(torch.cat([real, fake])).chunk(2)
-            return on_real, on_fake
-        return self.logits(real), self.logits(fake)
 
     def penalise(self, real: Samples, fake: Samples) -> Scalar:
         """The penalty, always in float32: bfloat16 has no digits left for a second derivative."""
         with torch.autocast(self.device.type, enabled=False):
             return self.penalty(self.discriminator, real, full(fake))
 
-    def descend(self, net: nn.Module, optimizer: LightningOptimizer, loss: Scalar) -> Scalar:
-        """One update of a network down the gradient of its loss; returns the gradient's norm, before any clipping."""
+    def descend(self, net: nn.Module, loss: Scalar) -> Scalar:
+        opt_d, opt_g = cast(list[LightningOptimizer], self.optimizers())
+        optimizer = opt_g if net is self.generator else opt_d
         optimizer.zero_grad()
         self.manual_backward(loss)
         average_gradients(net.parameters())
@@ -166,6 +118,12 @@ class GAN(LightningModule):
         else:
             self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)  # the same, uncounted
         return self.gradient_norm
+
+    def follow(self, t: int) -> None:
+        if self.ema is not None:
+            self.ema.update(self.generator, images=(t + 1) * self.batch_size, batch_size=self.batch_size)
+        for schedule in self.schedules:
+            schedule.step()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Measure the gradient and clip it; only here is it averaged over the ranks and free of an fp16 scale."""
@@ -206,24 +164,6 @@ class Iterations:
 
     def __iter__(self) -> Iterator[int]:
         return count()
-
-
-def full(x: Tensor) -> Tensor:
-    """The tensor in float32, unless it is in float64."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-@contextmanager
-def frozen(net: nn.Module) -> Iterator[None]:
-    """Gradients pass through the network inside, and none is kept for its weights."""
-    trained = [p for p in net.parameters() if p.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
 
 
 def total_norm(tensors: list[Tensor]) -> Scalar:
