@@ -13,7 +13,7 @@ from PIL import Image
 
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
-from ganduel.figure import COLOURS, LOGITS, colour_of, drawn, figure, levels, recorded, shipped
+from ganduel.figure import COLOURS, colour_of, drawn, figure, levels, recorded, shipped
 
 SAT, NS = "saturating", "nonsaturating"
 
@@ -35,7 +35,7 @@ def test_the_forms_of_the_package_by_hand():
     assert at(forms[SAT], "g_slope", 0.0) == at(forms[NS], "g_slope", 0.0) == pytest.approx(-0.5)
     assert at(forms[SAT], "g_slope", -16.0) == pytest.approx(-1 / (1 + math.exp(16)))
     assert at(forms[NS], "g_slope", -16.0) == pytest.approx(-1 / (1 + math.exp(-16)))
-    assert forms[NS]["logit"] == LOGITS.tolist()
+    assert forms[NS]["logit"] == [n / 4 for n in range(-64, 65)]
 
 
 def test_forms_on_record_go_by_the_choice(tmp_path):
@@ -74,7 +74,7 @@ def test_what_is_drawn(tmp_path):
     (loss, slope, *rest) = canvas.axes
     assert len(rest) == 2 * 2
     assert [line.get_label() for line in loss.lines] == [NS, SAT]
-    b = np.array(LOGITS.tolist())
+    b = np.arange(-64, 65) / 4
     for axis, x in ((loss, 1 / (1 + np.exp(-b))), (slope, b)):
         for line in axis.lines:
             assert line.get_xdata() == pytest.approx(x)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import expit
 
 import ganduel.loss
@@ -29,10 +28,9 @@ from ganduel.tracking.files import range_of
 COLOURS = {"nonsaturating": BLUE, "saturating": ORANGE}
 MORE = (GREEN, "#cc79a7", "#8c6d00", "#4b4b9b", GREY)
 MOMENTS = {"early": 0.02, "midway": 0.5, "late": 1.0}  # of the last iteration
-LOGITS = torch.arange(-16.0, 16.25, 0.25, dtype=torch.float64)
 REACH = 5.0  # nats, of the axis of the loss
 
-Curves = Mapping[str, Sequence[float]]
+Curves = Mapping[str, Any]  # logit, g and g_slope, as in loss_form.json
 
 
 def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None) -> Path:
@@ -59,8 +57,7 @@ def shipped() -> dict[str, Curves]:
     for module in pkgutil.iter_modules(ganduel.loss.__path__):
         for kind in vars(importlib.import_module(f"ganduel.loss.{module.name}")).values():
             if isinstance(kind, type) and issubclass(kind, LogitLoss) and not isabstract(kind):
-                value, slope = kind().curve(LOGITS)
-                found[module.name] = {"logit": LOGITS.tolist(), "g": value.tolist(), "g_slope": slope.tolist()}
+                found[module.name] = kind().form()
     return found
 
 

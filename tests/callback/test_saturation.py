@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganduel.build import build_gan
-from ganduel.callback.saturation import Saturation, gradients, lengths, loss_form, slopes
+from ganduel.callback.saturation import Saturation, gradients, lengths, slopes
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
@@ -146,7 +146,7 @@ def test_rows_are_json_also_where_a_gradient_is_gone(fit, tiny, images, tmp_path
 def test_the_loss_form_is_on_record(fit, tmp_path):
     fit("loss=saturating", callbacks=[Saturation(1, 1)])
     form = json.loads((tmp_path / "loss_form.json").read_text())
-    assert form == loss_form(Saturating())
+    assert form == Saturating().form()
     at = form["logit"].index(0.0)
     assert form["name"] == "Saturating"
     assert form["g"][at] == pytest.approx(-math.log(2))

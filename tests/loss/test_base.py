@@ -1,5 +1,6 @@
 """D's loss, which both forms of the paper share, and what a loss form promises to the algorithm."""
 
+import json
 import math
 
 import numpy as np
@@ -88,6 +89,17 @@ def test_terms_are_elementwise(form, term):
     value = getattr(form(), term)(x)
     assert value.shape == (3, 4)
     assert value[1, 2] == getattr(form(), term)(x[1, 2])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_is_written_down_on_a_grid(form):
+    """In float64, as plain lists: at b = −16 too the slope is −D or −(1 − D) to all digits."""
+    found = json.loads(json.dumps(form().form()))
+    b = np.array(found["logit"])
+    assert (found["name"], b[0], b[-1], len(b)) == (form.__name__, -16, 16, 129)
+    sign = 1 if form is Saturating else -1
+    assert found["g"] == pytest.approx(-sign * np.log1p(np.exp(sign * b)), rel=1e-12)
+    assert found["g_slope"] == pytest.approx(-1 / (1 + np.exp(-sign * b)), rel=1e-12)
 
 
 @pytest.mark.parametrize("form", FORMS)

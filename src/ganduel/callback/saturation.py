@@ -44,7 +44,6 @@ from ganduel.types import Logits
 
 REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
 QUANTILES = (0.05, 0.5, 0.95)
-REACH, STEP = 16.0, 0.25  # of the logits in loss_form.json, which is for readers without torch
 
 
 class Saturation(Callback):
@@ -65,7 +64,7 @@ class Saturation(Callback):
         loss = gan_of(trainer).loss
         if trainer.is_global_zero and isinstance(loss, LogitLoss):
             path = Path(trainer.default_root_dir) / LOSS_FORM
-            path.write_text(json.dumps(loss_form(loss)) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(loss.form()) + "\n", encoding="utf-8")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -134,10 +133,3 @@ def lengths(both: Tensor) -> dict[str, float]:
         "saturation/grad_norm_nonsaturating": second,
         "saturation/cosine": cosine,
     }
-
-
-def loss_form(loss: LogitLoss) -> dict[str, Any]:
-    """G's term and its slope on a grid of logits, under the name of the loss's class."""
-    b = torch.arange(-REACH, REACH + STEP, STEP)
-    value, slope = loss.curve(b)
-    return {"name": type(loss).__name__, "logit": b.tolist(), "g": value.tolist(), "g_slope": slope.tolist()}

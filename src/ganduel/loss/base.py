@@ -6,12 +6,15 @@ D and G each minimise their own loss. Values are in nats, averaged over the batc
 """
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from ganduel.types import Logits, Scalar
+
+GRID = torch.arange(-16.0, 16.25, 0.25, dtype=torch.float64)  # of logits, for readers without torch
 
 
 class Loss(ABC):
@@ -52,6 +55,11 @@ class LogitLoss(Loss):
         value = self.g_fake(b)
         (slope,) = torch.autograd.grad(value.sum(), b)
         return value.detach(), slope
+
+    def form(self) -> dict[str, Any]:
+        """G's term and its slope on a grid of logits, under the name of the class: what loss_form.json holds."""
+        value, slope = self.curve(GRID)
+        return {"name": type(self).__name__, "logit": GRID.tolist(), "g": value.tolist(), "g_slope": slope.tolist()}
 
     def discriminator(self, real: Logits, fake: Logits) -> Scalar:
         return self.d_real(real).mean() + self.d_fake(fake).mean()
