@@ -11,9 +11,10 @@ import pytest
 from golden import make_run, make_sweep, write_lines
 from PIL import Image
 
+from ganduel.compare.bundle import loss_forms
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
-from ganduel.figure import COLOURS, colour_of, drawn, figure, levels, recorded, shipped
+from ganduel.figure import COLOURS, colour_of, drawn, figure, levels, shipped
 
 SAT, NS = "saturating", "nonsaturating"
 
@@ -36,17 +37,6 @@ def test_the_forms_of_the_package_by_hand():
     assert at(forms[SAT], "g_slope", -16.0) == pytest.approx(-1 / (1 + math.exp(16)))
     assert at(forms[NS], "g_slope", -16.0) == pytest.approx(-1 / (1 + math.exp(-16)))
     assert forms[NS]["logit"] == [n / 4 for n in range(-64, 65)]
-
-
-def test_forms_on_record_go_by_the_choice(tmp_path):
-    make_run(tmp_path / "a", SAT)
-    folder = make_run(tmp_path / "b", "mine")
-    (make_run(tmp_path / "c", "none") / "loss_form.json").unlink()
-    text = (folder / "config.yaml").read_text()
-    runs = runs_in(tmp_path)
-    assert sorted(recorded(runs)) == ["mine", SAT]
-    (folder / "config.yaml").write_text(text.replace("    loss: mine\n", ""))
-    assert sorted(recorded(runs_in(tmp_path))) == ["mine", SAT], "a form without a choice has its own name"
 
 
 def test_levels_have_the_histograms_of_their_runs(tmp_path):
@@ -137,7 +127,7 @@ def test_histograms_of_another_form_or_none(tmp_path):
         json.dumps({"name": "x", "logit": [-900.0, 900.0], "g": [1, 2], "g_slope": [0, 1]})
     )
     runs = runs_in(folder)
-    canvas = drawn({**shipped(), **recorded(runs)}, levels(runs, None))
+    canvas = drawn({**shipped(), **loss_forms(runs)}, levels(runs, None))
     assert [len(axis.patches) for axis in canvas.axes[2:]] == [0, 3]
     assert canvas.axes[3].patches[0].get_data()[0].tolist() == [0.25, 0, 0.75]
     figure("loss-forms", [str(folder)], tmp_path / "a.png")

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import expit
 
 import ganduel.loss
-from ganduel.compare.bundle import histograms
-from ganduel.compare.pairing import arrange, choices
+from ganduel.compare.bundle import histograms, loss_forms
+from ganduel.compare.pairing import arrange
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
 from ganduel.loss.base import LogitLoss
@@ -45,7 +45,7 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
     runs, aside = read_all(paths) if paths else ([], [])
     if paths and not runs:
         raise UserError(f"there is no run to draw. {'; '.join(f'{a.folder}: {a.reason}' for a in aside[:3])}")
-    forms = {**shipped(), **recorded(runs)}
+    forms = {**shipped(), **loss_forms(runs)}
     with output(out) as part:
         save(drawn(forms, levels(runs, factor)), part)
     return out
@@ -58,16 +58,6 @@ def shipped() -> dict[str, Curves]:
         for kind in vars(importlib.import_module(f"ganduel.loss.{module.name}")).values():
             if isinstance(kind, type) and issubclass(kind, LogitLoss) and not isabstract(kind):
                 found[module.name] = kind().form()
-    return found
-
-
-def recorded(runs: Sequence[Run]) -> dict[str, Curves]:
-    """The curves that runs have on record, under the name that the form was chosen by."""
-    found: dict[str, Curves] = {}
-    for run in runs:
-        if run.loss_form is not None:
-            name = str(choices(run).get("loss") or run.loss_form["name"])
-            found[name] = {key: [float(x) for x in run.loss_form[key]] for key in ("logit", "g", "g_slope")}
     return found
 
 

@@ -31,6 +31,7 @@ from ganduel.compare.bundle import (
     histograms,
     link,
     listed,
+    loss_forms,
     pictures,
     thinned,
 )
@@ -394,6 +395,20 @@ def test_loss_forms_go_by_the_choice_that_trained_them(tmp_path):
     assert found[SAT]["logit"] == form(SAT)["logit"]
     assert found[SAT]["g"] == pytest.approx(form(SAT)["g"], rel=1e-3)
     assert found[SAT]["g_slope"] == pytest.approx(form(SAT)["g_slope"], rel=1e-3)
+
+
+def test_a_form_on_record_without_a_choice_has_its_own_name(tmp_path):
+    """The curves are all there, to the last digit; a run without a form adds none."""
+    make_run(tmp_path / "a", SAT)
+    folder = make_run(tmp_path / "b", "mine")
+    (make_run(tmp_path / "c", "none") / "loss_form.json").unlink()
+    (folder / "loss_form.json").write_text(json.dumps({**form("mine"), "name": "Own"}))
+    found = loss_forms(read_all([tmp_path])[0])
+    assert sorted(found) == ["mine", SAT]
+    assert all(found[SAT][key].tolist() == form(SAT)[key] for key in ("logit", "g", "g_slope"))
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("    loss: mine\n", ""))
+    assert sorted(loss_forms(read_all([tmp_path])[0])) == ["Own", SAT]
 
 
 def test_floors_are_of_the_runs_that_have_one(tmp_path):

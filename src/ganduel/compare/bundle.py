@@ -74,7 +74,10 @@ def bundle(report: Report, aside: Sequence[Aside], page: Path) -> dict[str, Any]
             for n, run in enumerate(runs)
         ],
         "images": images,
-        "loss_forms": loss_forms(report.cells),
+        "loss_forms": [
+            {"name": name, **{key: listed(values) for key, values in form.items()}}
+            for name, form in loss_forms(runs).items()
+        ],
     }
 
 
@@ -279,13 +282,11 @@ def differing(runs: Sequence[Run]) -> list[dict[str, str]]:
     return [{key.removesuffix("._target_"): short(one.get(key)) for key in sorted(keys)} for one in flats]
 
 
-def loss_forms(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """The forms on record, under the level that trained them, or under their own names if levels are not forms."""
-    found: dict[str, dict[str, Any]] = {}
-    for cell in cells:
-        for run in cell.runs.values():
-            if run.loss_form is not None:
-                name = str(choices(run).get("loss") or run.loss_form["name"])
-                form = {key: listed(np.array(run.loss_form[key])) for key in ("logit", "g", "g_slope")}
-                found.setdefault(name, {"name": name, **form})
-    return list(found.values())
+def loss_forms(runs: Sequence[Run]) -> dict[str, dict[str, np.ndarray]]:
+    """The curves that runs have on record, under the choice of the form, or under its own name where none was made."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for run in runs:
+        if run.loss_form is not None:
+            name = str(choices(run).get("loss") or run.loss_form["name"])
+            found.setdefault(name, {key: np.array(run.loss_form[key], float) for key in ("logit", "g", "g_slope")})
+    return found
