@@ -138,9 +138,11 @@ def test_secrets_do_not_reach_the_page(tmp_path):
         text = (folder / "config.yaml").read_text()
         text = text.replace(f"- seed={seed}", f"- seed={seed}\n  - data.api_key={word}\n  - +secret={word}")
         (folder / "config.yaml").write_text(text)
-    text = json.dumps(of(tmp_path))
+    found = of(tmp_path)
+    text = json.dumps(found)
     assert "hunter" not in text
     assert "data.api_key=(hidden)" in text
+    assert [run["differing"] for run in found["runs"]] == [{}, {}], "nor is a key that hides the difference told"
 
 
 @pytest.mark.parametrize(

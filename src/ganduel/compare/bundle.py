@@ -19,10 +19,9 @@ import numpy as np
 from ganduel.compare.analysis import Cell, Report
 from ganduel.compare.failure import failure
 from ganduel.compare.interval import mean_interval
-from ganduel.compare.pairing import choices, flat, short, varying
+from ganduel.compare.pairing import choices, short, varying
 from ganduel.compare.reading import AXES, Aside, Run
 from ganduel.compare.table import as_json
-from ganduel.tracking.labels import without_secrets
 
 POINTS = 300  # of a curve, at most
 NUMBERS = 700_000  # in the curves of single runs together, about 5 MB
@@ -44,7 +43,7 @@ def bundle(report: Report, aside: Sequence[Aside], page: Path) -> dict[str, Any]
     keys = sorted({key for run in runs for key in run.curves} - set(AXES))
     points = int(np.clip(NUMBERS / max(1, len(runs) * len(keys)), 40, POINTS))
     images, gallery = pictures(runs)
-    told = differing(runs)
+    told = differing(runs, [report.design.flats[run.folder] for run in runs])
     return {
         "title": title(report),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -273,12 +272,9 @@ def total(runs: Sequence[Run], iterations: Sequence[int], sizes: Mapping[Path, i
     return sum(sizes.get(path, 0) for path in files if path is not None)
 
 
-def differing(runs: Sequence[Run]) -> list[dict[str, str]]:
+def differing(runs: Sequence[Run], flats: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """What each run's config has where configs differ, the seed left out."""
-    shown = [without_secrets(run.config) for run in runs]
-    flats = [flat(config) for config in shown]
-    units = varying(runs, [flat(run.config) for run in runs])
-    keys = {key for own in units.values() for key in own}
+    keys = {key for own in varying(runs, flats).values() for key in own}
     return [{key.removesuffix("._target_"): short(one.get(key)) for key in sorted(keys)} for one in flats]
 
 

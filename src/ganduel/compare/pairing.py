@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ganduel.compare.reading import Run
@@ -38,6 +39,7 @@ class Design:
         cells: the run of each (stratum, level, seed).
         repeated: runs of a place that is taken.
         besides: what differs among the runs that is no part of what they compute, in words.
+        flats: for each folder of a run what its result depends on, as of `flat`, without secrets.
     """
 
     factor: str
@@ -46,6 +48,7 @@ class Design:
     cells: Mapping[tuple[str, str, int], Run]
     repeated: list[Run] = field(default_factory=list)
     besides: list[str] = field(default_factory=list)
+    flats: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, stratum: str, level: str) -> dict[int, Run]:
         """The runs of a level in a stratum, by seed."""
@@ -96,7 +99,8 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
             if not better:
                 continue
         cells[place] = run
-    return Design(factor, natural(set(levels)), natural(set(strata)), cells, repeated, besides(runs))
+    by_folder = {run.folder: one for run, one in zip(runs, flats, strict=True)}
+    return Design(factor, natural(set(levels)), natural(set(strata)), cells, repeated, besides(runs), by_folder)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
