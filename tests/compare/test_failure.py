@@ -93,7 +93,7 @@ def test_d_has_won():
     ],
 )  # fmt: skip
 def test_d_has_won_by_the_stated_limits(change, failed):
-    """Over the last tenth: 99.9% right, and a gradient below 1% of its longest; either alone is no failure."""
+    """Over the last tenth: 99.9% right, and a gradient of at most 1% of its longest; either alone is no failure."""
     assert (failure(a_run(won(**change))) is not None) == failed
 
 

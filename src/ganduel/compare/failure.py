@@ -2,12 +2,13 @@
 
     ended badly      status failed or diverged
     not a number     the last value of a loss is NaN or infinite
-    D has won        over the last tenth of the rows D is right of 99.9% of the samples, and G's gradient is below 1% of
-                     the longest that it has had: nothing moves G any more
-    modes are lost   the share of known modes, or recall or coverage, is below a tenth of that of real samples; of known
-                     modes below half
+    D has won        on average over the last tenth of the rows D is right of at least 99.9% of the samples, and G's
+                     gradient is at most 1% as long as at its longest: nothing moves G any more
+    modes are lost   fewer than half of the known modes that real samples show, or recall or coverage below a tenth of
+                     that of real samples
 
-The thresholds are ours: generous, so that what fails by them has failed by any.
+A run that has not ended has not failed yet. The thresholds are ours: generous, so that what fails by them has failed by
+any.
 """
 
 import math
