@@ -113,8 +113,8 @@ def gradients(gan: GAN) -> Tensor:
         layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
     with torch.enable_grad():
         b = untouched(gan.discriminator, untouched(gan.generator, noise))
-        slopes = (-b.sigmoid() / len(b), -(-b).sigmoid() / len(b))  # ∂L_G/∂b of each form
-        found = [torch.autograd.grad(b, list(weights.values()), slope, retain_graph=True) for slope in slopes]
+        on_logits = (-b.sigmoid() / len(b), -(-b).sigmoid() / len(b))  # ∂L_G/∂b of each form
+        found = [torch.autograd.grad(b, list(weights.values()), one, retain_graph=True) for one in on_logits]
     return torch.stack([torch.cat([g.flatten() for g in parts]) for parts in found])
 
 
