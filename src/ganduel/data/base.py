@@ -65,7 +65,7 @@ class TensorData(Data):
         self.samples = samples
         self.shape = tuple(samples.shape[1:])
         self.size = len(samples)
-        self._order: tuple[tuple[int, int], Tensor] | None = None
+        self._orders: dict[int, tuple[int, Tensor]] = {}  # of each seed the epoch last asked for, and its order
 
     def to(self, device: torch.device) -> None:
         self.samples = self.samples.to(device)
@@ -88,10 +88,10 @@ class TensorData(Data):
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """The order in which an epoch takes the samples; the last one asked for is kept."""
-        if self._order is None or self._order[0] != (seed, epoch):
+        if seed not in self._orders or self._orders[seed][0] != epoch:
             order = torch.randperm(len(self.samples), generator=rng.generator(seed, "order", epoch))
-            self._order = (seed, epoch), order.to(self.samples.device)
-        return self._order[1]
+            self._orders[seed] = epoch, order.to(self.samples.device)
+        return self._orders[seed][1]
 
 
 def choose(samples: Tensor, split: Split, n: int, draw: int) -> Tensor:
