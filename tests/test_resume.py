@@ -79,9 +79,18 @@ def without_clock(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in CLOCK} for row in found]
 
 
-def test_a_killed_run_goes_on_bit_identically(command, kill_at, tmp_path: Path):
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_a_killed_run_goes_on_bit_identically(command, kill_at, tmp_path: Path, precision: str):
     """Killed after 19 of 30 iterations, checkpoint at 10: weights, average, optimizers, schedules and record agree."""
-    words = (*WORDS, "trainer.max_steps=30", "checkpoint_every=10", "k=2", "schedule=cosine", "clip.discriminator=0.5")
+    words = (
+        *WORDS,
+        f"trainer.precision={precision}",
+        "trainer.max_steps=30",
+        "checkpoint_every=10",
+        "k=2",
+        "schedule=cosine",
+        "clip.discriminator=0.5",
+    )
     assert command(*words, "hydra.run.dir=whole").code == 0
     kill_at(19)
     with pytest.raises(Killed):

@@ -73,6 +73,7 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         gan = build_gan(values, check_batch(values, build(values["data"])))
         loggers += build_trackers(values, folder)
         trainer = build_trainer(values, folder, loggers, [stop, *build_callbacks(values, folder, record)], checkpoint)
+        trainer.precision_plugin.convert_module(gan)  # Lightning would round 64-true weights of a checkpoint before
         with own_process_group(trainer):
             trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
         outcome = {"status": "finished", "reason": None}
