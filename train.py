@@ -10,7 +10,7 @@ app.prepare()
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(config: DictConfig) -> float | None:
-    from ganduel.run import train  # here, so that --help need not wait for torch
+    from ganduel.train import train  # here, so that --help need not wait for torch
 
     return app.job(train, config)
 

@@ -18,7 +18,7 @@ Trainer are not timed.
 import contextlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -37,13 +37,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganduel import app, prepare, run
 from ganduel.build import build_gan, build_networks
+from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.tracking.record import Record
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-SETTINGS = [
+SETTINGS = (
     "model=mlp",
     "model.generator.noise_dim=100",
     "model.generator.hidden=[128,256,512,1024]",
@@ -59,10 +60,12 @@ SETTINGS = [
     "callback=[statistics,saturation,sample_grid,theory]",  # without the metrics, which come at the end of a run
     "trainer=default",
     "tracking=none",
-]
-CHOICES = dict(setting.split("=") for setting in SETTINGS if "." not in setting)
+)
+DEFAULT = tuple(setting for setting in SETTINGS if "." not in setting)  # the networks and rates of `python train.py`
+CHOICES = dict(setting.split("=") for setting in DEFAULT)
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 NOISE_DIM = 100
+Shape = tuple[int, int, int]  # of a product: (m, k) times (k, p)
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,13 @@ class Work:
     warmup: int
     iterations: int
     device: str = "cpu"
+    settings: Sequence[str] = SETTINGS
 
     def config(self, folder: Path, precision: str = "32-true") -> dict[str, Any]:
         """The config of a run in the folder, as a command line would give it."""
         app.prepare()
         overrides = [
-            *SETTINGS,
+            *self.settings,
             f"batch_size={self.batch_size}",
             f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid a block
             "callback.sample_grid.growth=2.0",
@@ -135,13 +139,13 @@ class Clock(lightning.Callback):
             trainer.should_stop = True
 
 
-def ours(work: Work, precision: str = "32-true") -> Block:
-    """Our module and Trainer, put together as `run.fit` does it."""
+def ours(work: Work, precision: str = "32-true", watch: Sequence[lightning.Callback] = ()) -> Block:
+    """Our module and Trainer, put together as `run.fit` does it; who watches is called first, but for the clock."""
     with temporary_folder() as folder:
         values = work.config(folder, precision)
         gan = build_gan(values, run.check_batch(values, work.data))
         clock, stop, record = Clock(work), StopOnSignal(), Record(folder)
-        callbacks = [clock, stop, *run.build_callbacks(values, folder, record)]
+        callbacks = [clock, *watch, stop, *run.build_callbacks(values, folder, ProgressBar(record))]
         run.build_trainer(values, folder, [record], callbacks, None).fit(gan)
     if stop.signum is not None:
         sys.exit(128 + stop.signum)  # it was meant for the benchmark as a whole
@@ -159,7 +163,7 @@ def hand_tuned(work: Work) -> Block:
     opt_d = Adam(discriminator.parameters(), fused=True, **ADAM)
     weights_g = list(generator.parameters())
     images = normalise(work.data.samples.to(work.device))
-    clock, n = Clock(work), work.batch_size
+    clock, n, noise_dim = Clock(work), work.batch_size, widths(generator)[0][0]
     minibatches = iter(())
     while not clock.done():
         rows = next(minibatches, None)
@@ -168,13 +172,13 @@ def hand_tuned(work: Work) -> Block:
             minibatches = iter(order[: len(order) // n * n].split(n))
             rows = next(minibatches)
         with torch.no_grad():
-            fake = generator(torch.randn(n, NOISE_DIM, device=work.device))
+            fake = generator(torch.randn(n, noise_dim, device=work.device))
         on_real, on_fake = discriminator(torch.cat([images[rows], fake])).chunk(2)
         loss_d = softplus(-on_real).mean() + softplus(on_fake).mean()
         opt_d.zero_grad()
         loss_d.backward()
         opt_d.step()
-        loss_g = softplus(-discriminator(generator(torch.randn(n, NOISE_DIM, device=work.device)))).mean()
+        loss_g = softplus(-discriminator(generator(torch.randn(n, noise_dim, device=work.device)))).mean()
         opt_g.zero_grad()
         loss_g.backward(inputs=weights_g)  # none of it for D's weights
         opt_g.step()
@@ -184,7 +188,20 @@ def hand_tuned(work: Work) -> Block:
 def products(work: Work) -> Block:
     """The products of hand_tuned's iteration by their shapes; see the head of this file."""
     generator, discriminator = work.networks()
-    n, shapes = work.batch_size, list[tuple[int, int, int]]()
+    jobs = [
+        (*(torch.randn(size, device=work.device) for size in ((m, k), (k, p))), torch.empty(m, p, device=work.device))
+        for m, k, p in shapes_of_products(generator, discriminator, work.batch_size)
+    ]
+    clock = Clock(work)
+    while not clock.done():
+        for a, b, out in jobs:
+            torch.mm(a, b, out=out)
+    return Block(clock.seconds, generator, discriminator)
+
+
+def shapes_of_products(generator: nn.Module, discriminator: nn.Module, n: int) -> list[Shape]:
+    """Those of an iteration with one pass of D over both minibatches of n samples."""
+    shapes = list[Shape]()
     for i, (inputs, outputs) in enumerate(widths(generator)):
         shapes += [(n, inputs, outputs)] * 2 + [(outputs, n, inputs)]  # forward in both updates; its weights' gradient
         shapes += [(n, outputs, inputs)] if i > 0 else []  # the gradient that goes on to the layer before
@@ -192,15 +209,7 @@ def products(work: Work) -> Block:
         shapes += [(2 * n, inputs, outputs), (outputs, 2 * n, inputs)]
         shapes += [(2 * n, outputs, inputs)] if i > 0 else []
         shapes += [(n, inputs, outputs), (n, outputs, inputs)]  # G's update: through D, down to the images
-    jobs = [
-        (*(torch.randn(size, device=work.device) for size in ((m, k), (k, p))), torch.empty(m, p, device=work.device))
-        for m, k, p in shapes
-    ]
-    clock = Clock(work)
-    while not clock.done():
-        for a, b, out in jobs:
-            torch.mm(a, b, out=out)
-    return Block(clock.seconds, generator, discriminator)
+    return shapes
 
 
 def widths(network: nn.Module) -> list[tuple[int, int]]:

@@ -131,6 +131,30 @@ BELOW = {
     "resume": ["errors", "checkpoint", "tracking.files", "tracking.labels"],
     "prepare": ["errors", "build", "checkpoint", "data.base", "provenance", "resume", "schema", "tracking"],
     "claim": ["errors"],
+    "train": ["errors", "folder", "claim", "prepare", "run", "population", "tracking.base", "tracking.files"],
+    "population": [
+        "errors",
+        "app",
+        "environment",
+        "folder",
+        "algorithm",
+        "ema",
+        "gan",
+        "loss.base",
+        "model.base",
+        "data.base",
+        "build",
+        "callback",
+        "checkpoint",
+        "claim",
+        "explain",
+        "prepare",
+        "replica",
+        "resume",
+        "run",
+        "tracking.files",
+        "tracking.record",
+    ],
     "benchmark": ["errors", "plot"],
     "compare": ["errors", "replacing", "tracking.files", "tracking.labels", "tracking.session"],
     "figure": ["errors", "replacing", "compare", "loss", "plot", "tracking.files"],
@@ -161,7 +185,10 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
     assert (known, session) == ({"wandb", "wandb_workspaces"} if mine else set(), mine)
 
 
-@pytest.mark.parametrize("name", ours("gan", "build", "prepare", "run", "callback", "tracking", "checkpoint", "resume"))
+TRAINING = ("algorithm", "gan", "build", "prepare", "run", "train", "population")
+
+
+@pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint", "resume"))
 def test_no_concrete_part_is_named(name):
     """Parts come in by their configs; a new loss touches its module, its config file and its test."""
     concrete = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in ("loss", "penalty", "model", "data")))]
@@ -175,8 +202,8 @@ def test_what_watches_a_run_does_not_know_it(name):
 
 def test_only_the_entry_points_import_the_run():
     importers = {name for name in MODULES if "ganduel.run" in imports(name)}
-    assert importers <= {"ganduel.rank"}
-    assert "from ganduel.run import train" in (ROOT / "train.py").read_text(encoding="utf-8")
+    assert importers <= {"ganduel.rank", "ganduel.train", "ganduel.population.together", "ganduel.population.training"}
+    assert "from ganduel.train import train" in (ROOT / "train.py").read_text(encoding="utf-8")
 
 
 def test_a_typo_is_answered_before_torch_is_imported():

@@ -31,7 +31,7 @@ class Algorithm1(ABC):
         axis: the dimension that counts the samples of a minibatch.
     """
 
-    generator: nn.Module
+    generator: Any
     discriminator: nn.Module
     loss: Any
     k: int

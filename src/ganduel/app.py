@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganduel import schema
 from ganduel.explain import explain, folder_trouble
-from ganduel.folder import Folder, one_folder, run_dir, tidy
+from ganduel.folder import Folder, one_folder, one_or_many, run_dir, tidy
 from ganduel.help import choices, option
 
 log = logging.getLogger("ganduel")
@@ -40,6 +40,7 @@ def prepare() -> None:
     schema.register()
     OmegaConf.register_new_resolver("run_dir", run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)
+    OmegaConf.register_new_resolver("one_or_many", one_or_many, replace=True)
     OmegaConf.register_new_resolver("option", option, replace=True)
     OmegaConf.register_new_resolver("choices", choices, replace=True)
 
@@ -137,7 +138,7 @@ def terminated(signum: int, frame: FrameType | None) -> None:
 def note_failure(run: Path, reason: str) -> None:
     """Say in the log why a sweep's run failed, and in its folder too where it came to no summary of its own."""
     log.error("error: %s", reason)
-    if not (run / "summary.json").exists():
+    if not read_summary(run):
         summary = {
             "status": "failed",
             "reason": reason,
@@ -172,6 +173,6 @@ def report_sweep() -> int:
 
 
 def read_summary(run: Path) -> dict[str, Any]:
-    """The summary of a run, empty if it has none."""
-    path = run / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """The summary of a run or a population, empty if it has none."""
+    paths = [path for name in ("summary.json", "population.json") if (path := run / name).is_file()]
+    return json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}

@@ -1,7 +1,7 @@
 """Parts from their configs: a `_target_` and its knobs become an object, the parts become a GAN."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -13,6 +13,8 @@ from ganduel.ema import EMA
 from ganduel.errors import UserError
 from ganduel.gan import GAN, Descent
 from ganduel.model.base import Generator
+
+Duel = TypeVar("Duel", bound=GAN)
 
 
 def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) -> Any:
@@ -40,10 +42,10 @@ def build_networks(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[G
     return generator, discriminator
 
 
-def build_gan(config: Mapping[str, Any], data: Data) -> GAN:
-    """The duel that a resolved config describes."""
+def build_gan(config: Mapping[str, Any], data: Data, kind: type[Duel] = GAN) -> Duel:
+    """The duel that a resolved config describes, of GAN or a kind of it."""
     generator, discriminator = build_networks(config, data.shape)
-    return GAN(
+    return kind(
         generator,
         discriminator,
         loss=build(config["loss"]),

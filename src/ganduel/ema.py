@@ -13,7 +13,7 @@ Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose 
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganduel.errors import UserError
@@ -47,10 +47,20 @@ class EMA(nn.Module):
         half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images)
         return 0.5 ** (batch_size / half_life)
 
-    @torch.no_grad()
     def update(self, net: nn.Module, images: int, batch_size: int) -> None:
         """Follow the network's weights one step."""
-        follow = get_ema_multi_avg_fn(self.decay(images, batch_size))
-        follow(list(self.net.parameters()), list(net.parameters()), None)
-        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
-            mine.copy_(theirs)
+        blend(
+            list(self.net.parameters()),
+            list(net.parameters()),
+            list(self.net.buffers()),
+            list(net.buffers()),
+            self.decay(images, batch_size),
+        )
+
+
+@torch.no_grad()
+def blend(mine: list[Tensor], theirs: list[Tensor], my_buffers: list[Tensor], buffers: list[Tensor], b: float) -> None:
+    """Move weights to b of themselves and 1 − b of others; buffers are copied."""
+    get_ema_multi_avg_fn(b)(mine, theirs, None)
+    for old, new in zip(my_buffers, buffers, strict=True):
+        old.copy_(new)

@@ -37,9 +37,19 @@ def existing(resume: str) -> str:
         raise UserError(
             f"resume={resume} is not a folder. Give the folder of a run, such as runs/2026-01-31/12-00-00-…."
         )
-    if not (Path(resume) / "config.yaml").is_file():
+    if not any((Path(resume) / name).is_file() for name in ("config.yaml", "population.json")):
         raise UserError(f"resume={resume} holds no run: it has no config.yaml. Give the folder of a run.")
     return resume
+
+
+def one_or_many(seed: int, population: DictConfig) -> str:
+    """The end of a run's name: its seed, or that it is a population."""
+    return "population" if is_population(population) else f"seed{seed}"
+
+
+def is_population(population: DictConfig) -> bool:
+    """Whether that part of a config asks for one."""
+    return population.seeds is not None or population.over is not None
 
 
 def one_folder(overrides: str) -> str:
@@ -105,8 +115,8 @@ class Folder(Callback):
 
 
 def has_begun(run: Path) -> bool:
-    """Whether the run has something that is worth keeping: weights or rows."""
-    return any((run / "checkpoints").glob("*.ckpt")) or (run / "metrics.jsonl").exists()
+    """Whether the run, or a member of the population, has something that is worth keeping: weights or rows."""
+    return any(any(run.glob(name)) for name in ("checkpoints/*.ckpt", "metrics.jsonl", "*/checkpoints/*.ckpt"))
 
 
 def tidy() -> None:

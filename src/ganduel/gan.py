@@ -56,6 +56,8 @@ class GAN(Algorithm1, LightningModule):
         seed: of the order of the data and of the noise; the networks come with their initial weights.
     """
 
+    generator: Generator
+
     def __init__(
         self,
         generator: Generator,
@@ -91,9 +93,12 @@ class GAN(Algorithm1, LightningModule):
 
     def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
+        return self.draw(t).unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
+
+    def draw(self, t: int) -> Tensor:
+        """The noise of all ranks and minibatches of iteration t in one, ((k + 1) · batch_size, noise_dim)."""
         stream = rng.generator(self.seed, "noise", t, device=self.device)
-        z = self.generator.draw((self.k + 1) * self.batch_size, stream)
-        return z.unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
+        return self.generator.draw((self.k + 1) * self.batch_size, stream)
 
     def minibatch(self, position: int) -> Samples:
         return self.data.minibatch(self.seed, position, self.batch_size, self.share)

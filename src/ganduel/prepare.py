@@ -24,23 +24,35 @@ from ganduel.tracking.record import create_config, write_config
 log = logging.getLogger("ganduel")
 
 
-def prepared(config: DictConfig, folder: Path) -> tuple[dict[str, Any], Path | None, dict[str, Any] | None]:
-    """A run's config, the checkpoint to go on from, and its summary if nothing is left to do.
+Prepared = tuple[dict[str, Any], Path | None, dict[str, Any] | None]
 
-    That is so in a sweep into a folder that has some of its runs already: those that have ended are left as they are.
-    """
+
+def prepared(config: DictConfig, folder: Path) -> Prepared:
+    """A run's config, the checkpoint to go on from, and its summary if nothing is left to do."""
     hydra = HydraConfig.get()
     overrides, choices = list(hydra.overrides.task), dict(hydra.runtime.choices)
     if config.resume is not None:
         return *go_on(config, folder, overrides), None
     values = checked(config, choices)
-    left, summary = left_to_do(folder, values) if hydra.mode == RunMode.MULTIRUN else (Left.ALL, {})
+    if hydra.mode == RunMode.MULTIRUN:
+        return again(config, folder, values, choices, overrides)
+    return begin(values, folder, choices, overrides), None, None
+
+
+def again(
+    config: DictConfig, folder: Path, values: dict[str, Any], choices: Mapping[str, Any], overrides: Sequence[str]
+) -> Prepared:
+    """As `prepared`, for a sweep or a population, which may have some of its runs already.
+
+    Those that have ended are left as they are, the others go on from where they are.
+    """
+    left, summary = left_to_do(folder, values)
     if left is Left.NOTHING:
         log.info("%s: %s already", folder, summary["status"])
         return values, None, summary
     if left is Left.REST:
         log.info("%s: goes on", folder)
-        return *go_on(config, folder, [word for word in overrides if is_free(word)]), None
+        return *go_on(config, folder, [word for word in overrides if is_free(word)], may_be_done=True), None
     return begin(values, folder, choices, overrides), None, None
 
 
@@ -67,8 +79,13 @@ def begin(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], over
     return values
 
 
-def go_on(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
-    """The config of the run in the folder, with what the command line may change of it, and its newest checkpoint."""
+def go_on(
+    config: DictConfig, folder: Path, overrides: Sequence[str], may_be_done: bool = False
+) -> tuple[dict[str, Any], Path]:
+    """The config of the run in the folder, with what the command line may change of it, and its newest checkpoint.
+
+    One of many may have done all iterations, and only the end be missing.
+    """
     values = resumed_config(folder, config, overrides)
     if any(override.startswith("trainer.max_epochs=") for override in overrides):
         values["trainer"]["max_steps"] = iterations(values)
@@ -78,7 +95,7 @@ def go_on(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[d
     if checkpoint["ganduel"]["config"]["model"] != values["model"]:
         raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
     done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
-    if done >= until and config.resume is not None:  # to a sweep's run only the end is missing
+    if done >= until and not may_be_done:
         raise UserError(f"the run is at iteration {done} of {until}. Give a larger trainer.max_steps to extend it.")
     values["run"].setdefault("resumed", []).append({"iteration": done, "overrides": list(overrides), **provenance()})
     if is_first_rank():

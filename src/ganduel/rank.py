@@ -14,8 +14,8 @@ def main() -> None:
     from ganduel.run import fit
     from ganduel.tracking.files import read_config
 
-    folder, *checkpoint = map(Path, sys.argv[1:])
-    fit(read_config(folder), folder, *checkpoint)
+    folder, *rest = map(Path, sys.argv[1:])
+    fit(read_config(folder), folder, checkpoint=rest[0] if rest else None)
 
 
 if __name__ == "__main__":

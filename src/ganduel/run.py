@@ -1,4 +1,4 @@
-"""A config becomes a run: its folder, its parts, a Trainer, and the summary that is left when it ends."""
+"""A run from its config: its parts, a Trainer, and the summary that is left when it ends."""
 
 import logging
 import os
@@ -13,12 +13,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
 
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build, build_gan
@@ -26,53 +24,54 @@ from ganduel.callback.finite import Finite
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
-from ganduel.claim import claimed
 from ganduel.data.base import Data
-from ganduel.errors import Diverged, UserError, nearest
+from ganduel.errors import Diverged, UserError
 from ganduel.explain import explain
-from ganduel.prepare import prepared
+from ganduel.gan import GAN
 from ganduel.replica import ReplicaStrategy, world_size
 from ganduel.tracking.base import Tracker, is_first_rank
 from ganduel.tracking.record import Record
 
-log = logging.getLogger("ganduel")
+
+class Alone:
+    """What a run has for itself; a member of a population has its own in the place of it."""
+
+    def gan(self, values: dict[str, Any]) -> GAN:
+        return build_gan(values, check_batch(values, build(values["data"])))
+
+    def stop(self) -> StopOnSignal:
+        return StopOnSignal()
+
+    def bar(self, record: Record) -> ProgressBar:
+        return ProgressBar(record)
 
 
-def train(config: DictConfig) -> float | None:
-    """One job of Hydra's: begin a run, or go on with one. Returns the objective's last value, for a sweeper."""
-    hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir if config.resume is None else config.resume)
-    with claimed(folder) if is_first_rank() else nullcontext():
-        values, checkpoint, summary = prepared(config, folder)
-        if summary is None:
-            summary = fit(values, folder, checkpoint)
-    objective = values["objective"]
-    if objective is not None and objective not in summary["metrics"]:
-        raise UserError(f"objective={objective} is not a metric of the run. {nearest(objective, summary['metrics'])}")
-    return None if objective is None else summary["metrics"][objective]
-
-
-def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) -> dict[str, Any]:
+def fit(
+    values: dict[str, Any], folder: Path, checkpoint: Path | None = None, place: Alone | None = None
+) -> dict[str, Any]:
     """Train until the end, a signal or a failure, and return the summary that is left in the folder.
 
     Args:
         values: the run's resolved config.
         folder: the run's folder.
         checkpoint: where to go on from; None for a new run.
+        place: where it trains, if not alone.
 
     Raises:
         SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
     """
     quiet()
+    place = place or Alone()
     begun = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
     record = Record(folder, rewind_to=begun)
     loggers: list[Logger] = [record]
-    stop, outcome, trainer = StopOnSignal(), {"status": "failed", "reason": "ended from outside"}, None
+    stop, outcome, trainer = place.stop(), {"status": "failed", "reason": "ended from outside"}, None
     try:
         check_accelerator(values["trainer"]["accelerator"])
-        gan = build_gan(values, check_batch(values, build(values["data"])))
+        gan = place.gan(values)
         loggers += build_trackers(values, folder)
-        trainer = build_trainer(values, folder, loggers, [stop, *build_callbacks(values, folder, record)], checkpoint)
+        callbacks = [stop, *build_callbacks(values, folder, place.bar(record))]
+        trainer = build_trainer(values, folder, loggers, callbacks, checkpoint)
         trainer.precision_plugin.convert_module(gan)  # Lightning would round 64-true weights of a checkpoint before
         with own_process_group(trainer):
             trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
@@ -120,14 +119,14 @@ def build_trackers(values: Mapping[str, Any], folder: Path) -> list[Logger]:
     return [build(values["tracking"], folder=folder, config=values)]
 
 
-def build_callbacks(values: dict[str, Any], folder: Path, record: Record) -> list[Callback]:
+def build_callbacks(values: dict[str, Any], folder: Path, bar: ProgressBar) -> list[Callback]:
     """The callbacks of the config between those that every run has."""
     log_every, checkpoint_every = values["log_every"], values["checkpoint_every"]
     gradients = values["trainer"]["precision"] != "16-mixed"
     return [
         Finite(log_every, checkpoint_every, gradients),
         *(build(node) for node in (values["callback"] or {}).values()),
-        ProgressBar(record),
+        bar,
         Save(folder / "checkpoints", checkpoint_every, values),
     ]
 

@@ -42,6 +42,12 @@ class TrainerConfig:
 
 
 @dataclass
+class PopulationConfig:
+    seeds: Any = MISSING  # how many, or a list of them
+    over: Any = MISSING  # a list of values for each option or group that members differ in
+
+
+@dataclass
 class TrainConfig:
     seed: int = MISSING
     k: int = MISSING
@@ -53,6 +59,7 @@ class TrainConfig:
     ema: EMAConfig | None = MISSING
     clip: ClipConfig = field(default_factory=ClipConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    population: PopulationConfig = field(default_factory=PopulationConfig)
     loss: Any = MISSING
     penalty: Any = MISSING
     model: Any = MISSING
@@ -69,7 +76,7 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=TrainConfig)
 
 
-NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig}
+NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig, "population": PopulationConfig}
 
 # What the record of a run says beside its config.
 RECORDED = {"run"}
@@ -102,7 +109,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 def check_names(config: Mapping[str, Any]) -> None:
     """Refuse run-wide keys that nothing reads: `+name=value` on a command line adds any."""
-    stated = {"": (config, TrainConfig), **{f"{key}.": (config[key], node) for key, node in NODES.items()}}
+    stated = {"": (config, TrainConfig), **{f"{key}.": (config.get(key), node) for key, node in NODES.items()}}
     for path, (values, node) in stated.items():
         known = {knob.name for knob in fields(node)}
         for name in values or ():

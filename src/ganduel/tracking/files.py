@@ -8,6 +8,9 @@ samples/           pictures
 loss_form.json     G's term and its slope on a grid of logits
 checkpoints/       see ganduel.checkpoint
 summary.json       written when the run ends: status, last metrics, seconds, peak memory
+
+The folder of a population holds the folders of its members, which are runs, and population.json: their names, and the
+status when it has ended.
 """
 
 import json
@@ -25,6 +28,7 @@ HISTOGRAMS = "histograms.jsonl"
 PROTOCOLS = "protocols.jsonl"
 SUMMARY = "summary.json"
 LOSS_FORM = "loss_form.json"
+POPULATION = "population.json"
 SAMPLES = "samples"
 RANGES = {"d": (0.0, 1.0), "logit": (-16.0, 16.0)}  # of histograms, by the first word of their key
 

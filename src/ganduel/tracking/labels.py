@@ -8,7 +8,8 @@ from typing import Any
 LENGTH, TAG_LENGTH = 128, 64  # that W&B takes
 NAMED = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that a label states in a word of its own
 # Keys of the config that nothing computed depends on: they say how a run is watched, and where it comes from.
-UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every", "resume"}
+UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every", "resume",
+              "population"}  # fmt: skip
 UNNAMED = UNCOMPARED | {"trainer", "hydra"}
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
 SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so

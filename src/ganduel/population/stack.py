@@ -1,0 +1,169 @@
+"""Algorithm 1 for many duels at once: one forward pass, one backward pass and one optimizer's step for all of them.
+
+Duels differ in seed, and may differ in loss form, penalty, optimizer, schedule, clipping and average. Consecutive ones
+that differ in the seed alone are a block: what is not the same for all is done block by block, on slices.
+
+Each duel has the data, the noise and the dropout masks of its seed, drawn as if it were alone. Nothing passes between
+the duels: the gradient of the sum of their losses has in each one's slice the gradient of its own loss.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from ganduel.algorithm import Algorithm1, full
+from ganduel.ema import blend
+from ganduel.gan import GAN
+from ganduel.loss.base import Loss
+from ganduel.population.descent import Together, descend_together
+from ganduel.population.network import StackedNetwork, can_be_batched, succeeds
+
+log = logging.getLogger("ganduel")
+
+
+class Stack(Algorithm1):
+    """The duels as one.
+
+    Their networks become views of the stack, and their optimizers and schedules follow what is done here: each duel can
+    be sampled from and saved at any time, as if it had done its iterations itself.
+
+    Args:
+        gans: duels in training, all at the same iteration, of one architecture, k and batch size.
+        kinds: one for each duel; equal for those that differ in the seed alone.
+    """
+
+    axis = 1
+
+    def __init__(self, gans: Sequence[GAN], kinds: Sequence[str]):
+        first = gans[0]
+        self.gans, self.k, self.one_pass = list(gans), first.k, first.one_pass
+        groups = [[i for i, _ in group] for _, group in groupby(enumerate(kinds), key=lambda pair: pair[1])]
+        places = [slice(group[0], group[-1] + 1) for group in groups]
+        self.losses = StackedLoss([(place, self.gans[place][0].loss) for place in places])
+        self.loss = self.losses
+        self.penalties = [(place, self.gans[place][0].penalty) for place in places]
+        with self.precision():
+            batched = self.generator_can_be_batched(), self.discriminator_can_be_batched()
+        self.generator = StackedNetwork([gan.generator for gan in gans], batched[0])
+        self.discriminator = StackedNetwork([gan.discriminator for gan in gans], batched[1])
+        for name in (name for name, can in zip("GD", batched, strict=True) if not can):
+            log.info("%s has layers that cannot be batched: the members' are run one after another", name)
+        self.descents: dict[nn.Module, list[Together]] = {
+            net: [descend_together(net, self.gans, place, number) for place in places]
+            for number, net in enumerate((self.discriminator, self.generator))
+        }
+        emas = [(place, [gan.ema for gan in self.gans[place] if gan.ema is not None]) for place in places]
+        self.averages = [
+            (place, block[0], StackedNetwork([ema.net for ema in block])) for place, block in emas if block
+        ]
+
+    def generator_can_be_batched(self) -> bool:
+        gan = self.gans[0]
+        return can_be_batched(gan.generator, lambda net, z: net(z), gan.noise(gan.global_step)[0])
+
+    def discriminator_can_be_batched(self) -> bool:
+        """Its logits, and its penalties."""
+        gan = self.gans[0]
+        real = gan.minibatch(0)
+        return can_be_batched(gan.discriminator, lambda net, x: net(x), real) and all(
+            can_be_batched(gan.discriminator, penalty, real, real) for _, penalty in self.penalties if penalty.active
+        )
+
+    def iterate(self, t: int) -> dict[str, Tensor]:
+        with self.precision():
+            return super().iterate(t)
+
+    def precision(self) -> AbstractContextManager:
+        """What Lightning switches on for an iteration of a duel alone."""
+        return self.gans[0].trainer.precision_plugin.train_step_context()
+
+    def noise(self, t: int) -> Tensor:
+        drawn = torch.stack([gan.draw(t) for gan in self.gans])
+        return drawn.unflatten(1, (self.k + 1, -1)).transpose(0, 1)
+
+    def minibatch(self, position: int) -> Tensor:
+        return torch.stack([gan.minibatch(position) for gan in self.gans])
+
+    def reseed(self, t: int, update: int) -> None:
+        for gan in self.gans:
+            gan.reseed(t, update)
+
+    def penalise(self, real: Tensor, fake: Tensor) -> Tensor:
+        fake = full(fake)
+        with torch.autocast(real.device.type, enabled=False):
+            return torch.cat(
+                [
+                    cast(StackedNetwork, self.discriminator).each(penalty, real[place], fake[place], of=place)
+                    if penalty.active
+                    else real.new_zeros(len(real[place]))
+                    for place, penalty in self.penalties
+                ]
+            )
+
+    def descend(self, net: nn.Module, loss: Tensor) -> Tensor:
+        net.zero_grad()
+        loss.sum().backward()
+        gradients = [p.grad for p in net.parameters() if p.grad is not None]
+        norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
+        for block in self.descents[net]:
+            block.step(norms)
+        return norms
+
+    def follow(self, t: int) -> None:
+        batch_size = self.gans[0].batch_size
+        for place, ema, average in self.averages:
+            decay = ema.decay(images=(t + 1) * batch_size, batch_size=batch_size)
+            weights = [p[place] for p in self.generator.parameters()]
+            states = [b[place] for b in self.generator.buffers()]
+            blend(list(average.parameters()), weights, list(average.buffers()), states, decay)
+        for blocks in self.descents.values():
+            for block in blocks:
+                block.follow()
+
+    def apart(self, outputs: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+        """What `iterate` returned, duel by duel."""
+        for values in zip(*(values.unbind() for values in outputs.values()), strict=True):
+            yield dict(zip(outputs, values, strict=True))
+
+
+@dataclass
+class StackedLoss:
+    """The loss forms of the blocks; a value a duel."""
+
+    forms: Sequence[tuple[slice, Loss]]
+
+    def __post_init__(self):
+        logits = torch.zeros(2, 2, requires_grad=True)
+        self.generator_uses_real = any(loss.generator_uses_real for _, loss in self.forms)
+        self.batched = succeeds(lambda: (self.d(vmap, logits, logits) + self.g(vmap, logits, logits)).sum().backward())
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return self.d(vmap if self.batched else one_by_one, real, fake)
+
+    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        return self.g(vmap if self.batched else one_by_one, real, fake)
+
+    def d(self, over: Any, real: Tensor, fake: Tensor) -> Tensor:
+        return torch.cat([over(loss.discriminator)(real[place], fake[place]) for place, loss in self.forms])
+
+    def g(self, over: Any, real: Tensor | None, fake: Tensor) -> Tensor:
+        return torch.cat(
+            [
+                over(loss.generator)(real[place], fake[place])
+                if loss.generator_uses_real and real is not None
+                else over(lambda b, loss=loss: loss.generator(None, b))(fake[place])
+                for place, loss in self.forms
+            ]
+        )
+
+
+def one_by_one(function: Any) -> Any:
+    """As vmap, by a loop."""
+    return lambda *inputs: torch.stack([function(*rows) for rows in zip(*inputs, strict=True)])

@@ -1,0 +1,214 @@
+"""A population from the command line to its end: its members' folders, its processes, and what is said of it.
+
+    FOLDER/population.json            the members' names, and the status when all have ended
+    FOLDER/loss=saturating,seed=0/    a run like any other, and so on
+
+With several devices the members are dealt out to as many processes, which have nothing to tell each other. The same
+command with the same folder again, or `resume=FOLDER`, goes on with the members that have not ended.
+"""
+
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import fmean
+from subprocess import Popen
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ganduel.build import build, build_gan
+from ganduel.claim import claimed
+from ganduel.environment import rank
+from ganduel.errors import UserError, nearest
+from ganduel.explain import explain
+from ganduel.population.members import first_member, members, number_of_members
+from ganduel.population.memory import check, footprint
+from ganduel.population.together import Seat, Together
+from ganduel.prepare import again, begin, go_on
+from ganduel.replica import world_size
+from ganduel.resume import Left, left_to_do, resumed_config
+from ganduel.run import check_accelerator, check_batch, quiet
+from ganduel.tracking.files import POPULATION, SUMMARY, read_config
+from ganduel.tracking.record import write
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None
+
+log = logging.getLogger("ganduel")
+
+
+def train_population(config: DictConfig, folder: Path) -> float | None:
+    """Begin a population, or go on with one. Returns the mean of the objective over its members, for a sweeper."""
+    check_trainer(config.trainer)
+    quiet()
+    allow_files()
+    with ExitStack() as claims:
+        names, seats = resumed(config, folder, claims) if config.resume is not None else wanted(config, folder, claims)
+        note(folder, names, {"status": "running", "reason": None})
+        if seats:
+            try:
+                code = trained(seats, min(len(seats), world_size(config.trainer)), config)
+            except BaseException as error:
+                note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
+                raise
+            if code is not None:
+                note(folder, names, {"status": "stopped", "reason": f"signal {code - 128}"})
+                sys.exit(code)
+    summaries = {name: summary_of(folder / name) for name in names}
+    report(folder, summaries)
+    return mean_objective(config.objective, summaries)
+
+
+def check_trainer(trainer: DictConfig) -> None:
+    """Refuse what members cannot share."""
+    if rank() > 0 or "WORLD_SIZE" in os.environ:
+        raise UserError("a population starts its own processes: give trainer.devices=8, and no launcher like torchrun.")
+    if trainer.num_nodes != 1:
+        raise UserError(
+            f"trainer.num_nodes={trainer.num_nodes}: a population is on one machine. Give each other population.seeds."
+        )
+    if trainer.precision == "16-mixed":
+        raise UserError("trainer.precision=16-mixed has a loss scale, which members cannot share. Use bf16-mixed.")
+    check_accelerator(trainer.accelerator)
+
+
+def allow_files() -> None:
+    """As many open files as the system lets a process have: each member holds one, its claim on its folder."""
+    if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat]]:
+    """The names of all members that the command line asks for, and the seats of those that have not ended."""
+    check_memory(first_member(config).values, number_of_members(config), world_size(config.trainer))
+    found, seats = members(config), []
+    for one in found:
+        place = folder / one.name
+        claims.enter_context(claimed(place))
+        values, checkpoint, summary = again(one.config, place, one.values, one.choices, one.overrides)
+        if summary is None:
+            seats.append(Seat(one.name, values, place, checkpoint))
+    return [one.name for one in found], seats
+
+
+def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat]]:
+    """The same of a population that has begun before."""
+    names, seats = json.loads((folder / POPULATION).read_text(encoding="utf-8"))["members"], []
+    overrides = list(HydraConfig.get().overrides.task)
+    for name in names:
+        place = folder / name
+        claims.enter_context(claimed(place))
+        recorded = read_config(place)["run"]
+        values = resumed_config(place, config, overrides)
+        left, _ = left_to_do(place, values)
+        if left is Left.ALL:
+            fresh = begin(values, place, recorded["choices"], recorded["overrides"])
+            seats.append(Seat(name, fresh, place))
+        elif left is Left.REST:
+            values, checkpoint = go_on(config, place, overrides, may_be_done=True)
+            seats.append(Seat(name, values, place, checkpoint))
+    if not seats:
+        raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
+    check_memory(seats[0].values, len(seats), world_size(config.trainer))
+    return names, seats
+
+
+def note(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
+    """Put on record what the folder holds, and how it stands."""
+    write(folder / POPULATION, json.dumps({"members": list(names), **outcome}, indent=2) + "\n")
+
+
+def check_memory(values: dict[str, Any], count: int, ranks: int) -> None:
+    """Say what so many members like this one take, and refuse more than fit."""
+    gan = build_gan(values, check_batch(values, build(values["data"])))
+    on_gpu = values["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+    check(count, footprint(gan), torch.device("cuda" if on_gpu else "cpu"), ranks)
+
+
+def trained(seats: Sequence[Seat], ranks: int, config: DictConfig) -> int | None:
+    """Train the members, in as many processes; the exit code that a signal asks for, if one came."""
+    parts = [seats[i * len(seats) // ranks : (i + 1) * len(seats) // ranks] for i in range(ranks)]
+    processes = [start(part, i, ranks, config) for i, part in enumerate(parts) if i > 0]
+    cores = torch.get_num_threads()
+    torch.set_num_threads(threads(ranks))
+    together = Together(parts[0], processes)
+    try:
+        together.train()
+    except BaseException as error:
+        for process in processes:
+            process.terminate()
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        together.code = 128 + signal.SIGINT
+    finally:
+        for process in processes:
+            process.wait()
+        torch.set_num_threads(cores)
+    return together.code
+
+
+def start(part: Sequence[Seat], number: int, ranks: int, config: DictConfig) -> Popen:
+    """A further process, which trains its part of the members on its own device and half, third, … of the cores.
+
+    It is in a session of its own: the terminal's Ctrl-C comes to it through the first process.
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(ranks))}
+    if config.trainer.accelerator != "cpu" and torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
+        environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]
+    folders = [str(seat.folder) for seat in part]
+    return Popen([sys.executable, "-m", "ganduel.population.rank", *folders], env=environment, start_new_session=True)
+
+
+def threads(ranks: int) -> int:
+    """A process's share of the cores that torch would use."""
+    return max(1, torch.get_num_threads() // ranks)
+
+
+def summary_of(run: Path) -> dict[str, Any]:
+    """How a member has ended."""
+    if not (run / SUMMARY).is_file():
+        return {"status": "failed", "reason": "its process has ended without a word", "metrics": {}}
+    return json.loads((run / SUMMARY).read_text(encoding="utf-8"))
+
+
+def report(folder: Path, summaries: dict[str, dict[str, Any]]) -> None:
+    """Say how the members have ended, and put it on record.
+
+    Raises:
+        UserError: one has not come to its end.
+    """
+    failed = {name: summary for name, summary in summaries.items() if summary["status"] != "finished"}
+    status = "failed" if failed else "finished"
+    reason = f"{len(failed)} of {len(summaries)} members did not finish" if failed else None
+    note(folder, list(summaries), {"status": status, "reason": reason})
+    print(f"population {folder}: {len(summaries) - len(failed)} of {len(summaries)} members finished", file=sys.stderr)
+    for name, summary in failed.items():
+        print(f"  {name}: {summary['status']}: {summary['reason']}", file=sys.stderr)
+    if len(summaries) > 1:
+        print(f"  ganduel compare {shlex.quote(str(folder))} -o duel.html", file=sys.stderr)
+    if failed:
+        raise UserError(f"{reason}; the lines above say why.")
+
+
+def mean_objective(objective: str | None, summaries: dict[str, dict[str, Any]]) -> float | None:
+    if objective is None:
+        return None
+    for summary in summaries.values():
+        if objective not in summary["metrics"]:
+            raise UserError(
+                f"objective={objective} is not a metric of the run. {nearest(objective, summary['metrics'])}"
+            )
+    return fmean(summary["metrics"][objective] for summary in summaries.values())

@@ -1,0 +1,36 @@
+"""Which optimizers may be one on the stack."""
+
+import pytest
+import torch
+
+from ganduel.gan import Descent
+from ganduel.population.descent import is_elementwise, join, part
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    "name", ["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"]
+)
+def test_those_that_treat_each_number_alone(name: str):
+    kind = getattr(torch.optim, name)
+    assert is_elementwise(Descent(lambda p: kind(p, lr=1e-4, weight_decay=0.1) if name != "Rprop" else kind(p)), CPU)
+
+
+@pytest.mark.parametrize("name", ["Muon", "Adafactor", "LBFGS", "SparseAdam"])
+@pytest.mark.parametrize("lr", [1e-12, 1.0])
+def test_those_that_do_not(name: str, lr: float):
+    assert not is_elementwise(Descent(lambda p: getattr(torch.optim, name)(p, lr=lr)), CPU)
+
+
+def test_states_are_joined_and_parted_by_their_shapes():
+    p, whole = torch.zeros(2, 3), torch.zeros(4, 2, 3)
+    moments = [torch.full((2, 3), float(i)) for i in range(4)]
+    joined = join("exp_avg", moments, p)
+    assert joined.shape == whole.shape
+    assert torch.equal(part(joined, whole, 2), moments[2])
+    steps = [torch.tensor(7.0)] * 4
+    assert join("step", steps, torch.zeros(())).shape == ()  # of a weight that is one number, too
+    assert join("step", steps, p) is not steps[0]
+    assert part(steps[0], whole, 1) is steps[0]
+    assert (join("n", [3, 3], p), part(3, whole, 1)) == (3, 3)

@@ -1,0 +1,58 @@
+"""What a member takes, counted for networks that can be counted by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from ganduel.build import build_gan
+from ganduel.errors import UserError
+from ganduel.population import memory
+
+
+def test_what_is_computed_is_counted_once_and_what_is_given_not():
+    layer, x = nn.Linear(10, 20), torch.randn(8, 10)
+    assert memory.made(lambda: layer(x).tanh().flatten().view(-1)) == 4 * (2 * 8 * 20)  # tanh's input and output
+    assert memory.made(lambda: layer.weight.view(-1)[:3]) == 0
+    assert memory.made(lambda: torch.func.grad(lambda y: y.square().sum())(x)) >= 4 * 8 * 10
+
+
+def test_the_weights_moments_and_average_of_a_member(tiny, images, monkeypatch):
+    """Adam: a weight, its gradient and two moments; G's average besides. Activations aside."""
+    monkeypatch.setattr(memory, "activations", lambda gan: 0)
+    gan = build_gan(tiny(), images)
+    before = [p.clone() for p in gan.parameters()]
+    g, d = (sum(p.numel() for p in net.parameters()) for net in (gan.generator, gan.discriminator))
+    tensors = sum(1 for net in (gan.generator, gan.discriminator) for _ in net.parameters())
+    steps, order = 4 * tensors, 8 * 12
+    expected = memory.SLACK * (4 * (5 * g + 4 * d) + steps + order + memory.MEMBER)
+    assert memory.footprint(gan) == round(expected)
+    assert all(torch.equal(*pair) for pair in zip(before, gan.parameters(), strict=True))
+
+
+def test_the_larger_update_counts(tiny, images):
+    gan = build_gan(tiny("penalty=r1"), images)
+    plain = build_gan(tiny("penalty=none"), images)
+    assert memory.activations(gan) > memory.activations(plain) > 0
+
+
+def test_more_than_fit_are_refused_with_the_number_that_fits(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 1000_000_000)
+    memory.check(9, 100_000_000, torch.device("cpu"))
+    with pytest.raises(UserError, match=r"10 members of 100.0 MB each .* 1.0 GB .*: 9 do"):
+        memory.check(10, 100_000_000, torch.device("cpu"), ranks=2)  # which share it
+    memory.check(18, 100_000_000, torch.device("cuda"), ranks=2)  # each has a GPU of its own
+    with pytest.raises(UserError, match="18 do"):
+        memory.check(19, 100_000_000, torch.device("cuda"), ranks=2)
+
+
+def test_a_containers_limit_counts(monkeypatch, tmp_path):
+    limit, used = tmp_path / "max", tmp_path / "current"
+    monkeypatch.setattr(memory, "LIMIT", limit)
+    monkeypatch.setattr(memory, "USED", used)
+    free = memory.free(torch.device("cpu"))
+    assert free > 10_000_000
+    limit.write_text("max\n")
+    assert memory.free(torch.device("cpu")) > 10_000_000
+    limit.write_text("9000000\n")
+    used.write_text("4000000\n")
+    assert memory.free(torch.device("cpu")) == 5_000_000
