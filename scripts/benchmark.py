@@ -1,10 +1,11 @@
 """What an iteration costs here, against other training loops with the same networks, data and batch.
 
     python scripts/benchmark.py --rounds 3 --out benchmarks/step_cpu.json   batches 64 and 256; ten minutes on two cores
+    python scripts/benchmark.py --batch --population ring8:32 mnist:5 --rounds 3 --out benchmarks/population_cpu.json
 
-The loops are those of step_loops.py. In each round every one of them does one block, in an order that rotates and
-turns round, so that a machine that slows down slows all; what is reported is the median over the rounds, of times and
-of ratios within a round.
+The loops are those of step_loops.py and population_loops.py. In each round every one of them does one block, in an
+order that rotates and turns round, so that a machine that slows down slows all; what is reported is the median over the
+rounds, of times and of ratios within a round.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from population_loops import SETTINGS, Population
 from rich.console import Console
 from rich.table import Table
 from step_loops import CONTENDERS, Work
@@ -62,7 +64,35 @@ def table(batch_size: int, times: dict[str, list[float]]) -> Table:
     return view
 
 
-def report(times: dict[int, dict[str, list[float]]], work: Work) -> dict[str, Any]:
+def measure_population(work: Population, rounds: int) -> dict[str, Any]:
+    """Milliseconds of an iteration of all members together and of one alone, round by round, and what they come to."""
+    together, alone = [], []
+    for r in range(rounds):
+        for of, times in ((work.together, together), (work.alone, alone))[:: 1 if r % 2 == 0 else -1]:
+            with silence():
+                times.append(of())
+    return {
+        "members": work.members,
+        "together": statistics.median(together),
+        "alone": statistics.median(alone),
+        "ratio": statistics.median(work.members * b / a for a, b in zip(together, alone, strict=True)),
+        "rounds": {"together": together, "alone": alone},
+    }
+
+
+def population_table(found: dict[str, dict[str, Any]]) -> Table:
+    """What a population saves."""
+    view = Table(title="populations", title_justify="left")
+    for title in ("", "ms an iteration of all", "of one alone", "members alone / together"):
+        view.add_column(title, justify="left" if title == "" else "right")
+    for name, values in found.items():
+        view.add_row(name, *(f"{values[key]:.2f}" for key in ("together", "alone", "ratio")))
+    return view
+
+
+def report(
+    times: dict[int, dict[str, list[float]]], populations: dict[str, dict[str, Any]], options: argparse.Namespace
+) -> dict[str, Any]:
     """The results and where they come from, in plain values."""
     origin = provenance()
     return {
@@ -72,10 +102,11 @@ def report(times: dict[int, dict[str, list[float]]], work: Work) -> dict[str, An
             for n, rows in times.items()
         },
         "rounds": {str(n): rows for n, rows in times.items()},
+        "population": populations,
         "unit": "milliseconds an iteration: one update of D and one of G",
-        "method": f"median over alternating blocks of {work.iterations} iterations after {work.warmup} of warm-up on "
-        f"{work.device}; ratio: median of the ratios within a round; ours includes its record, statistics, grids, "
-        "checkpoints, the average of G and the checks; start and end of a run excluded; MNIST, "
+        "method": f"median over alternating blocks of {options.iterations} iterations after {options.warmup} of "
+        f"warm-up on {options.device}; ratio: median of the ratios within a round; ours includes its record, "
+        "statistics, grids, checkpoints, the average of G and the checks; start and end of a run excluded; MNIST, "
         "G 100-128-256-512-1024-784 with BatchNorm, D 784-512-256-1, Adam 2e-4",
         "machine": {**origin["machine"], "cores": os.cpu_count()},
         **{key: origin[key] for key in ("versions", "git", "created")},
@@ -89,9 +120,18 @@ def silence() -> Iterator[None]:
         yield
 
 
+def population(word: str) -> tuple[str, int]:
+    """A task and a number of members, as in ring8:32."""
+    task, _, members = word.partition(":")
+    if task not in SETTINGS or not members.isdigit() or int(members) < 1:
+        raise argparse.ArgumentTypeError(f"{word} is not one of {', '.join(SETTINGS)} and a number, such as ring8:32")
+    return task, int(members)
+
+
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description="Time ganduel's training loop against others.")
-    parser.add_argument("--batch", type=int, nargs="+", default=[64, 256], help="batch sizes")
+    parser.add_argument("--batch", type=int, nargs="*", default=[64, 256], help="batch sizes")
+    parser.add_argument("--population", type=population, nargs="*", default=[], help="such as ring8:32, of 32 members")
     parser.add_argument("--rounds", type=int, default=7, help="blocks of every contender")
     # 500 iterations hold one checkpoint, ten rows of statistics and one grid: about the share that a run has.
     parser.add_argument("--iterations", type=int, default=500, help="timed iterations a block")
@@ -109,7 +149,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         work = Work(data, batch_size, options.warmup, options.iterations, options.device)
         times[batch_size] = measure(work, options.rounds)
         console.print(table(batch_size, times[batch_size]))
-    results = report(times, work)
+    populations = {}
+    for task, members in options.population:
+        work = Population(task, members, options.warmup, options.iterations, options.device)
+        populations[f"{task}, {members} members"] = measure_population(work, options.rounds)
+    if populations:
+        console.print(population_table(populations))
+    results = report(times, populations, options)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

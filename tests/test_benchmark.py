@@ -23,7 +23,8 @@ def script(monkeypatch):
 
     def main(arguments):
         words.extend(arguments)
-        return {"step": {"64": TIMES}, "ratio": {"64": {"ours": RATIOS}}}
+        populations = {"ring8, 32 members": {"ratio": 5.26}} if "--population" in arguments else {}
+        return {"step": {"64": TIMES}, "ratio": {"64": {"ours": RATIOS}}, "population": populations}
 
     monkeypatch.setattr(module, "import_module", lambda name: SimpleNamespace(main=main))
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -36,6 +37,13 @@ def test_words_and_sentence(script, tmp_path, capsys):
     assert script == [*expected.split(), str(tmp_path / "a.json")]
     line = "batch 64: 10.00 ms an iteration, 1.12 times the hand-tuned loop, 2.00 times as fast as PyTorch-GAN's\n"
     assert capsys.readouterr().out == line
+
+
+def test_a_population_is_a_sentence_of_its_own(script, capsys):
+    benchmark([64], 2, 5, "cpu", population=["ring8:32"])
+    assert script[-2:] == ["--population", "ring8:32"]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "ring8, 32 members: 5.3 times as fast together as one after another"
 
 
 def test_picture_has_a_bar_for_each_loop(script, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The step of this machine against other loops: scripts/benchmark.py of the checkout, shortened, with a picture."""
+"""A step and a population on this machine: scripts/benchmark.py of the checkout, shortened, with a picture."""
 
 import sys
 from collections.abc import Mapping
@@ -14,15 +14,22 @@ OURS = ("ours", "ours_bf16")
 
 
 def benchmark(
-    batch: list[int], rounds: int, iterations: int, device: str, out: Path | None = None, picture: Path | None = None
+    batch: list[int],
+    rounds: int,
+    iterations: int,
+    device: str,
+    population: list[str] | None = None,
+    out: Path | None = None,
+    picture: Path | None = None,
 ) -> None:
-    """Time all loops and print tables, then ours in a sentence for each batch size.
+    """Time all loops and print tables, then ours in a sentence for each batch size and each population.
 
     Args:
         batch: batch sizes.
         rounds: blocks of each loop at each batch size.
         iterations: timed ones a block.
         device: cpu or cuda.
+        population: tasks with numbers of members, such as ring8:32.
         out: a JSON file for the results.
         picture: a PNG or SVG of them.
 
@@ -38,9 +45,12 @@ def benchmark(
     sys.path.insert(0, str(SCRIPTS))  # the script imports its neighbour
     script = import_module("benchmark")
     words = ["--batch", *map(str, batch), "--rounds", str(rounds), "--iterations", str(iterations), "--device", device]
+    words += ["--population", *population] if population else []
     results = script.main([*words, *([] if out is None else ["--out", str(out)])])
     for n in results["step"]:
         print(sentence(n, results))
+    for name, found in results["population"].items():
+        print(f"{name}: {found['ratio']:.1f} times as fast together as one after another")
     if picture is not None:
         draw(results["step"], picture)
         print(picture)

@@ -130,6 +130,9 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", metavar="N", type=int, nargs="+", default=[64], help="batch sizes, 64 by default")
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="blocks of every loop, 3 by default")
     parser.add_argument("--iterations", metavar="N", type=int, default=300, help="timed ones a block, 300 by default")
+    parser.add_argument(
+        "--population", metavar="TASK:N", nargs="*", default=["ring8:32"], help="of N members; ring8:32 by default"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it is computed")
     parser.add_argument("--out", metavar="FILE", type=Path, help="a JSON file for the results")
     parser.add_argument("--picture", metavar="FILE", type=Path, help="a .png or .svg of the results")

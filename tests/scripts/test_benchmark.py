@@ -28,7 +28,7 @@ def benchmark() -> Iterator[types.ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SCRIPTS)
         yield importlib.import_module("benchmark")
-        for name in ("benchmark", "step_loops"):
+        for name in ("benchmark", "step_loops", "population_loops"):
             del sys.modules[name]
 
 
@@ -137,3 +137,29 @@ def test_ratio_is_the_median_of_the_ratios_within_a_round(benchmark):
     """A machine that is four times as slow in one round changes no ratio: 2, 2 and 3 have the median 2."""
     times = {"ours": [2.0, 8.0, 3.0], "hand_tuned": [1.0, 4.0, 1.0]}
     assert benchmark.ratio(times, "ours", "hand_tuned") == 2
+
+
+def test_a_population_is_timed_against_one_of_its_members(benchmark, capsys):
+    results = benchmark.main(["--tiny", "--batch", "--population", "ring8:3"])
+    assert results["step"] == {}
+    (name, found), *none = results["population"].items()
+    assert (name, none, found["members"]) == ("ring8, 3 members", [], 3)
+    (together,), (alone,) = found["rounds"].values()
+    assert (together, alone) == (found["together"], found["alone"])
+    assert found["ratio"] == pytest.approx(3 * alone / together)
+    assert min(together, alone) > 0
+    assert "ring8, 3 members" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["ring9:3", "ring8", "ring8:0", "ring8:x"])
+def test_a_population_that_is_none_is_refused(benchmark, word, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["--tiny", "--batch", "--population", word])
+    assert "such as ring8:32" in capsys.readouterr().err
+
+
+def test_the_clock_of_a_population_is_that_of_the_records(benchmark, tmp_path):
+    work = benchmark.Population("ring8", 1, warmup=10, iterations=20)
+    lines = [{"iteration": n, "seconds": n**2 / 1000} for n in (1, 10, 20, 30)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert work.milliseconds(tmp_path) == pytest.approx((900 - 100) / 20)

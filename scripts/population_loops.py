@@ -1,0 +1,88 @@
+"""A population against its members one after another, of which benchmark.py reports both.
+
+    ring8        the ring of eight Gaussians, both networks three layers of 64, batch 64
+    ring8_w128   the same with layers of 128; likewise w256 and w512
+    mnist        the default recipe: G 64-512-512-512-784, D 784-512-512-1, batch 128
+
+All members are runs with everything that a run does but W&B and metrics: record, statistics, saturation, grids,
+checkpoints, the average of G. The clock is that of their records, between the rows of two iterations; start and end
+stay out.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from step_loops import CONF
+
+from ganduel import app, prepare, run
+from ganduel.population.together import Seat, Together
+from ganduel.tracking.files import METRICS, rows
+
+
+def ring8(width: int) -> list[str]:
+    """The words for networks of that width."""
+    hidden = [f"model.{network}.hidden=[{width},{width},{width}]" for network in ("generator", "discriminator")]
+    return ["data=ring8", "model.generator.noise_dim=2", *hidden, "batch_size=64"]
+
+
+SETTINGS = {"ring8": ring8(64), **{f"ring8_w{width}": ring8(width) for width in (128, 256, 512)}, "mnist": []}
+CHOICES = dict.fromkeys(("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"), "default")
+
+
+@dataclass(frozen=True)
+class Population:
+    """What is timed.
+
+    Attributes:
+        task: one of SETTINGS.
+        members: how many.
+        warmup: iterations before the timed ones.
+        iterations: the timed ones.
+        device: cpu or cuda.
+    """
+
+    task: str
+    members: int
+    warmup: int
+    iterations: int
+    device: str = "cpu"
+
+    def config(self, folder: Path, seed: int) -> dict[str, Any]:
+        """A run's, begun in its folder."""
+        app.prepare()
+        end = self.warmup + self.iterations
+        overrides = [
+            *SETTINGS[self.task],
+            "callback=[statistics,saturation,sample_grid]",
+            "tracking=none",
+            f"trainer.max_steps={end + 1}",
+            f"trainer.accelerator={'cpu' if self.device == 'cpu' else 'gpu'}",
+            f"log_every={min(50, self.warmup)}",
+            f"seed={seed}",
+        ]
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            config = hydra.compose("train", overrides)
+        folder.mkdir()
+        return prepare.begin(prepare.checked(config, CHOICES), folder, CHOICES, overrides)
+
+    def milliseconds(self, folder: Path) -> float:
+        """An iteration's, by the record of the run in the folder."""
+        at = {row["iteration"]: row["seconds"] for row in rows(folder / METRICS) if "seconds" in row}
+        return 1000 * (at[self.warmup + self.iterations] - at[self.warmup]) / self.iterations
+
+    def together(self) -> float:
+        """Milliseconds of one iteration of all members."""
+        with tempfile.TemporaryDirectory(prefix="ganduel-benchmark-") as top:
+            folders = [Path(top) / str(seed) for seed in range(self.members)]
+            Together([Seat(f.name, self.config(f, seed), f) for seed, f in enumerate(folders)]).train()
+            return self.milliseconds(folders[-1])
+
+    def alone(self) -> float:
+        """Milliseconds of one iteration of one of them."""
+        with tempfile.TemporaryDirectory(prefix="ganduel-benchmark-") as top:
+            folder = Path(top) / "0"
+            run.fit(self.config(folder, 0), folder)
+            return self.milliseconds(folder)
