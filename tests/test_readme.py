@@ -33,8 +33,9 @@ def test_two_commands_do_all_the_set_up():
 
 
 def marked(line: str) -> object:
-    """A sweep is several runs."""
-    return pytest.param(line, marks=pytest.mark.slow) if " -m " in line else line
+    """A sweep or a population is several runs."""
+    many = " -m " in line or "population." in line
+    return pytest.param(line, marks=pytest.mark.slow) if many else line
 
 
 @pytest.mark.parametrize("line", [marked(c) for c in commands("train.py") if "resume=" not in c])
