@@ -46,6 +46,8 @@ except ImportError:  # not on Windows
 
 log = logging.getLogger("ganduel")
 
+BUSY = 1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
+
 
 def train_population(config: DictConfig, folder: Path) -> float | None:
     """Begin a population, or go on with one. Returns the mean of the objective over its members, for a sweeper."""
@@ -134,6 +136,9 @@ def check_memory(values: dict[str, Any], count: int, ranks: int) -> None:
     gan = build_gan(values, check_batch(values, build(values["data"])))
     on_gpu = values["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
     check(count, footprint(gan), torch.device("cuda" if on_gpu else "cpu"), ranks)
+    weights = sum(p.numel() for net in (gan.generator, gan.discriminator) for p in net.parameters())
+    if not on_gpu and weights > BUSY:
+        log.info("members of %s weights keep the cores busy: expect little from training them together", f"{weights:,}")
 
 
 def trained(seats: Sequence[Seat], ranks: int, config: DictConfig) -> int | None:
