@@ -185,6 +185,7 @@ def test_a_signal_ends_the_run_after_the_iteration_with_a_checkpoint(launch, at,
     assert signal.getsignal(signum) == before
 
 
+@pytest.mark.slow
 def test_a_run_may_be_measured_in_epochs(command: Callable, tmp_path: Path):
     words = ("batch_size=20000", "model.generator.hidden=[2]", "model.discriminator.hidden=[2]", "tracking=none")
     assert (

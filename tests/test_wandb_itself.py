@@ -142,7 +142,7 @@ def test_its_name_group_and_tags_tell_the_experiment(folders, records):
     config = begun["config"]["update"]
     assert begun["run_id"] == config["run"]["id"]
     assert begun["display_name"] == "offline"
-    assert begun["run_group"].startswith("nonsaturating-mlp-mnist-k2-batch_size=8-metric.frechet.samples=200-")
+    assert begun["run_group"].startswith("nonsaturating-mlp-mnist-k2-batch_size=8-model.discriminator.hidden=[16]-")
     assert begun["job_type"] == "nonsaturating"
     assert begun["tags"] == ["nonsaturating", "mlp", "mnist", "k2", "seed0", "mine"]
     assert config["model"]["generator"]["hidden"] == [16]

@@ -41,6 +41,7 @@ def test_a_population_leaves_a_run_for_each_member(command, tmp_path):
     assert len(ids) == 4
 
 
+@pytest.mark.slow
 def test_the_same_command_again_goes_on_with_what_has_not_ended(command, tmp_path, monkeypatch):
     """One has been made longer alone, two are at iteration 4, and one has lost its checkpoints."""
     command(*DUEL, "trainer.max_steps=4")
@@ -129,6 +130,7 @@ def test_the_objective_is_the_mean_over_members():
     assert training.mean_objective(None, found) is None
 
 
+@pytest.mark.slow
 def test_a_sweep_may_be_of_populations(command, tmp_path):
     outcome = command("-m", *WORDS, "k=1,2", "population.seeds=2", "trainer.max_steps=2", "hydra.sweep.dir=sweep")
     assert outcome.code == 0, outcome.err

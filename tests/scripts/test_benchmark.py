@@ -117,6 +117,7 @@ def test_clock_times_what_follows_the_warmup(loops, work, monkeypatch):
     assert clock.seconds == 6
 
 
+@pytest.mark.slow
 def test_file_holds_every_contender_at_every_batch_size(benchmark, tmp_path, capsys):
     path = tmp_path / "deep" / "speed.json"
     benchmark.main(["--tiny", "--batch", "4", "8", "--out", str(path)])

@@ -16,7 +16,7 @@ from ganduel.data.mnist import MNIST
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 WARMUP, ITERATIONS = 1, 2
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Lightning asks torch in an old way
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, which a run silences and pytest lets be heard again
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def script() -> Iterator[types.ModuleType]:
         module = importlib.import_module("profile_step")
         module.run.quiet()
         yield module
-        for name in ("profile_step", "benchmark", "step_loops"):
-            del sys.modules[name]
+        for name in ("profile_step", "benchmark", "population_loops", "step_loops"):
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,7 @@ def test_kinds_of_kernels(script, kernel, kind):
     assert script.kind(kernel) == kind
 
 
+@pytest.mark.slow
 def test_file_holds_every_case(script, tmp_path, capsys):
     path = tmp_path / "deep" / "profile.json"
     script.main(["--tiny", "--out", str(path)])
