@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from ganduel.gan import GAN, Descent
 
 
-class Together(ABC):
+class BlockDescent(ABC):
     """How a block of duels, which differ in the seed alone, update one of their networks.
 
     Args:
@@ -54,7 +54,7 @@ class Together(ABC):
         """Step the learning rates' schedules."""
 
 
-class OneOptimizer(Together):
+class OneOptimizer(BlockDescent):
     """An optimizer on slices of the stack; the duels' own have its state, as views, so that they can be saved."""
 
     def __init__(self, *args):
@@ -101,7 +101,7 @@ class OneOptimizer(Together):
             optimizer.param_groups[0].update(rates)
 
 
-class OwnOptimizers(Together):
+class OwnOptimizers(BlockDescent):
     """Each duel's own optimizer, on its own weights, which are views of the stack."""
 
     def update(self, gradients: Sequence[Tensor | None]) -> None:
@@ -116,7 +116,7 @@ class OwnOptimizers(Together):
             schedule.step()
 
 
-def descend_together(net: nn.Module, gans: Sequence[GAN], place: slice, number: int) -> Together:
+def descend_together(net: nn.Module, gans: Sequence[GAN], place: slice, number: int) -> BlockDescent:
     """The fastest way that is right for the optimizer of the block at that place."""
     block = gans[place]
     kind = OneOptimizer if is_elementwise(descent_of(block[0], number), block[0].device) else OwnOptimizers

@@ -72,11 +72,11 @@ class StackedNetwork(nn.Module):
         if self.batched:
             (net,) = self.template
             return vmap(lambda w, s, *x: function(self.bound(net, w, s), *x))(weights, states, *inputs)
-        parts = {name: weight.unbind() for name, weight in weights.items()}
+        each_ones = zip(*(weight.unbind() for weight in weights.values()), strict=True)
         return torch.stack(
             [
-                function(self.bound(net, {name: part[i] for name, part in parts.items()}, {}), *(x[i] for x in inputs))
-                for i, net in enumerate(self.nets[of])
+                function(self.bound(net, dict(zip(weights, own, strict=True)), {}), *rows)
+                for net, own, *rows in zip(self.nets[of], each_ones, *inputs, strict=True)
             ]
         )
 

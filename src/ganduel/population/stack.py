@@ -22,7 +22,7 @@ from ganduel.algorithm import Algorithm1, full
 from ganduel.ema import blend
 from ganduel.gan import GAN
 from ganduel.loss.base import Loss
-from ganduel.population.descent import Together, descend_together
+from ganduel.population.descent import BlockDescent, descend_together
 from ganduel.population.network import StackedNetwork, can_be_batched, succeeds
 
 log = logging.getLogger("ganduel")
@@ -46,8 +46,7 @@ class Stack(Algorithm1):
         self.gans, self.k, self.one_pass = list(gans), first.k, first.one_pass
         groups = [[i for i, _ in group] for _, group in groupby(enumerate(kinds), key=lambda pair: pair[1])]
         places = [slice(group[0], group[-1] + 1) for group in groups]
-        self.losses = StackedLoss([(place, self.gans[place][0].loss) for place in places])
-        self.loss = self.losses
+        self.loss = StackedLoss([(place, self.gans[place][0].loss) for place in places])
         self.penalties = [(place, self.gans[place][0].penalty) for place in places]
         with self.precision():
             batched = self.generator_can_be_batched(), self.discriminator_can_be_batched()
@@ -55,7 +54,7 @@ class Stack(Algorithm1):
         self.discriminator = StackedNetwork([gan.discriminator for gan in gans], batched[1])
         for name in (name for name, can in zip("GD", batched, strict=True) if not can):
             log.info("%s has layers that cannot be batched: the members' are run one after another", name)
-        self.descents: dict[nn.Module, list[Together]] = {
+        self.descents: dict[nn.Module, list[BlockDescent]] = {
             net: [descend_together(net, self.gans, place, number) for place in places]
             for number, net in enumerate((self.discriminator, self.generator))
         }
