@@ -72,6 +72,13 @@ def test_max_epochs_are_iterations(found):
     assert [one.values["trainer"]["max_steps"] for one in ones] == [3, 3]
 
 
+def test_an_experiment_may_ask_for_a_population(found):
+    ones = found("experiment=population_ring8", "population.seeds=3")
+    assert [one.values["seed"] for one in ones] == [0, 1, 2] * 2
+    assert all(one.values["population"] == {"seeds": None, "over": None} for one in ones)
+    assert ones[4].overrides == ["experiment=population_ring8", "loss=nonsaturating", "seed=1"]
+
+
 def test_devices_are_the_populations_and_not_a_members(found):
     ones = found("population.seeds=2", "trainer.devices=8")
     assert [one.values["trainer"]["devices"] for one in ones] == [1, 1]

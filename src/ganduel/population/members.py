@@ -92,6 +92,7 @@ def family(combination: Sequence[Any], choices: Mapping[str, Any], numbers: Sequ
     with open_dict(composed):
         del composed["hydra"]
     composed.trainer.devices = composed.trainer.num_nodes = 1
+    composed.population.seeds = composed.population.over = None  # an experiment may have set them
     checked(composed, groups)
     found = []
     for seed in numbers:
