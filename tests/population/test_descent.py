@@ -23,6 +23,29 @@ def test_those_that_do_not(name: str, lr: float):
     assert not is_elementwise(Descent(lambda p: getattr(torch.optim, name)(p, lr=lr)), CPU)
 
 
+class DecayOfMatrices(torch.optim.SGD):
+    """Decays what has two dimensions, which a stacked bias has too."""
+
+    def step(self, closure=None):
+        with torch.no_grad():
+            for p in self.param_groups[0]["params"]:
+                if p.ndim > 1:
+                    p.mul_(0.9)
+        super().step()
+
+
+def test_one_that_counts_dimensions_is_not():
+    assert not is_elementwise(Descent(lambda p: DecayOfMatrices(list(p), lr=1e-3)), CPU)
+
+
+def test_one_with_groups_is_not_taken_apart():
+    def groups(parameters):
+        first, *rest = parameters
+        return torch.optim.SGD([{"params": [first], "lr": 0.1}, {"params": rest}], lr=0.2)
+
+    assert not is_elementwise(Descent(groups), CPU)
+
+
 def test_states_are_joined_and_parted_by_their_shapes():
     p, whole = torch.zeros(2, 3), torch.zeros(4, 2, 3)
     moments = [torch.full((2, 3), float(i)) for i in range(4)]

@@ -30,12 +30,27 @@ RMSPROP = (
     *(f"optimizer.{net}._target_=torch.optim.RMSprop" for net in ("generator", "discriminator")),
     *(f"optimizer.{net}.lr=1e-3" for net in ("generator", "discriminator")),
 )
+LATE = (
+    "optimizer=sgd",
+    "schedule=goodfellow2014",
+    *(f"optimizer.{net}.momentum=0.0" for net in ("generator", "discriminator")),
+    *(f"schedule.{net}.{key}" for net in ("generator", "discriminator") for key in ("start=3", "saturate=20")),
+)
+CYCLIC = (
+    "optimizer=sgd",
+    *(
+        f"+schedule.{net}={{_target_: torch.optim.lr_scheduler.CyclicLR, base_lr: 0.0001, max_lr: 0.001}}"
+        for net in ("generator", "discriminator")
+    ),
+)
 SETTINGS = {
     "plain": (),
     "saturating, k=3": ("loss=saturating", "k=3"),
     "r1": ("penalty=r1", "penalty.gamma=1.0"),
     "sgd with schedule of momentum": ("optimizer=sgd", "schedule=goodfellow2014"),
     "clipped, linear schedule": ("clip.generator=0.1", "clip.discriminator=0.2", "schedule=linear"),
+    "momentum that comes late": LATE,
+    "cyclic schedule": CYCLIC,
     "cosine schedule, no average": ("schedule=cosine", "ema=null"),
     "rmsprop": RMSPROP,
     "batch norm in G, layer norm in D": ("model.generator.norm=batch", "model.discriminator.norm=layer"),
@@ -46,7 +61,7 @@ SETTINGS = {
 }  # fmt: skip
 # The bias of a layer before a BatchNorm has no effect and no gradient but rounding, which Adam makes steps of.
 TOLERANCE = {"batch norm in D": 1e-7}
-QUICK = ("plain", "r1", "clipped, linear schedule", "batch norm in G, layer norm in D")
+QUICK = ("plain", "r1", "clipped, linear schedule", "momentum that comes late", "batch norm in G, layer norm in D")
 
 
 @pytest.fixture

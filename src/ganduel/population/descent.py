@@ -62,7 +62,7 @@ class OneOptimizer(BlockDescent):
         self.mine = [nn.Parameter(p.detach()[self.place], p.requires_grad) for p in self.whole]
         self.optimizer = self.descent.optimizer(self.mine)
         self.schedule = None if self.descent.schedule is None else self.descent.schedule(self.optimizer)
-        self.linked = False
+        self.linked = 0  # how many states the duels' optimizers have
         self.adopt()
 
     def adopt(self) -> None:
@@ -80,7 +80,7 @@ class OneOptimizer(BlockDescent):
         for mine, gradient in zip(self.mine, gradients, strict=True):
             mine.grad = gradient
         self.optimizer.step()
-        if not self.linked:
+        if self.linked != sum(map(len, self.optimizer.state.values())):  # a momentum that a schedule raises comes late
             self.link()
 
     def link(self) -> None:
@@ -88,16 +88,16 @@ class OneOptimizer(BlockDescent):
         for i, optimizer in enumerate(self.theirs):
             for mine, p in zip(self.mine, weights(optimizer), strict=True):
                 optimizer.state[p] = {key: part(value, mine, i) for key, value in self.optimizer.state[mine].items()}
-        self.linked = True
+        self.linked = sum(map(len, self.optimizer.state.values()))
 
     def follow(self) -> None:
         if self.schedule is None:
             return
         self.schedule.step()
-        state, (group,) = self.schedule.state_dict(), self.optimizer.param_groups
+        (group,) = self.optimizer.param_groups
         rates = {key: value for key, value in group.items() if key != "params"}
         for optimizer, (schedule,) in zip(self.theirs, self.schedules, strict=True):
-            schedule.load_state_dict(state)
+            schedule.load_state_dict(self.schedule.state_dict())  # anew each time: CyclicLR takes it apart
             optimizer.param_groups[0].update(rates)
 
 
@@ -128,22 +128,34 @@ def descent_of(gan: GAN, number: int) -> Descent:
 
 
 def is_elementwise(descent: Descent, device: torch.device) -> bool:
-    """Whether the optimizer treats each number alone: three steps on two matrices, stacked and one by one."""
+    """Whether one optimizer does to stacked weights what one for each would: three steps on weights of three shapes.
+
+    It may look at a tensor as a whole, or count its dimensions; or have groups, which are not taken apart here.
+    """
     stream = torch.Generator().manual_seed(0)
-    start, *steps = torch.randn(4, 2, 3, 5, generator=stream, dtype=torch.float64).to(device)
-    stacked, alone = nn.Parameter(start.clone()), [nn.Parameter(value) for value in start.clone()]
+    shapes = ((3, 5), (4,), ())
+    values, *steps = (
+        [torch.randn(2, *shape, generator=stream, dtype=torch.float64).to(device) for shape in shapes] for _ in range(4)
+    )
+    stacked = [nn.Parameter(value.clone()) for value in values]
+    alone = [[nn.Parameter(value[i].clone()) for value in values] for i in range(2)]
     try:
-        optimizers = [descent.optimizer([stacked]), *(descent.optimizer([p]) for p in alone)]
-        for gradient in steps:
-            stacked.grad = gradient
-            for p, piece in zip(alone, gradient, strict=True):
-                p.grad = piece
+        optimizers = [descent.optimizer(stacked), *(descent.optimizer(parts) for parts in alone)]
+        for gradients in steps:
+            for i, gradient in enumerate(gradients):
+                stacked[i].grad = gradient.clone()
+                for j, parts in enumerate(alone):
+                    parts[i].grad = gradient[j].clone()
             for optimizer in optimizers:
                 optimizer.step()
-    except (RuntimeError, ValueError, TypeError):
+    except (RuntimeError, ValueError, TypeError, IndexError):
         return False
-    together, apart = stacked.detach() - start, torch.stack([p.detach() for p in alone]) - start
-    return bool((together - apart).abs().max() <= 1e-6 * apart.abs().max())
+    if len(optimizers[0].param_groups) > 1:
+        return False
+    together = [p.detach() - value for p, value in zip(stacked, values, strict=True)]
+    apart = [torch.stack([p.detach() for p in pair]) for pair in zip(*alone, strict=True)]
+    apart = [p - value for p, value in zip(apart, values, strict=True)]
+    return all(bool((x - y).abs().max() <= 1e-6 * y.abs().max()) for x, y in zip(together, apart, strict=True))
 
 
 def weights(optimizer: Optimizer) -> list[Tensor]:

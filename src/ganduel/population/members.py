@@ -136,9 +136,11 @@ def over(config: DictConfig) -> dict[str, list[Any]]:
             f"population.over={wanted} must give each option its values: "
             "population.over='{loss: [saturating, nonsaturating], optimizer.generator.lr: [1e-4, 1e-3]}'."
         )
-    for key in choices:
+    for key in map(str, choices):
         if key == "seed":
             raise UserError("population.over has no seed: population.seeds=[0,1,5] takes any.")
+        if key.partition(".")[0] in ("hydra", "population"):
+            raise UserError(f"population.over={{{key}: …}}: that is not of a member, but of all. Give it to the whole.")
     return {str(key): values for key, values in choices.items()}
 
 

@@ -4,8 +4,12 @@ The first process starts it, and has written their configs.
 """
 
 import logging
+import os
+import signal
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 
 from ganduel import app
 
@@ -20,9 +24,17 @@ def main() -> None:
         Seat(folder.name, read_config(folder), folder, checkpoints.newest(folder) if begun(folder) else None)
         for folder in map(Path, sys.argv[1:])
     ]
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     together = Together(seats, shown=False)
     together.train()
     sys.exit(together.code)
+
+
+def end_with(parent: int) -> None:
+    """Stop, as by a signal, when the first process is gone: it holds the claim on the members' folders."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def begun(folder: Path) -> bool:

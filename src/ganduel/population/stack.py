@@ -10,6 +10,7 @@ the duels: the gradient of the sum of their losses has in each one's slice the g
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
@@ -110,7 +111,7 @@ class Stack(Algorithm1):
         net.zero_grad()
         loss.sum().backward()
         gradients = [p.grad for p in net.parameters() if p.grad is not None]
-        norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
+        norms = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]).norm(dim=0)
         for block in self.descents[net]:
             block.step(norms)
         return norms
@@ -141,7 +142,9 @@ class StackedLoss:
     def __post_init__(self):
         logits = torch.zeros(2, 2, requires_grad=True)
         self.generator_uses_real = any(loss.generator_uses_real for _, loss in self.forms)
+        forms, self.forms = self.forms, deepcopy(self.forms)  # one that keeps something is not to keep this
         self.batched = succeeds(lambda: (self.d(vmap, logits, logits) + self.g(vmap, logits, logits)).sum().backward())
+        self.forms = forms
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return self.d(vmap if self.batched else one_by_one, real, fake)

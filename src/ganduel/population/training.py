@@ -36,7 +36,7 @@ from ganduel.prepare import again, begin, go_on
 from ganduel.replica import world_size
 from ganduel.resume import Left, left_to_do, resumed_config
 from ganduel.run import check_accelerator, check_batch, quiet
-from ganduel.tracking.files import POPULATION, SUMMARY, read_config
+from ganduel.tracking.files import CONFIG, POPULATION, SUMMARY, read_config
 from ganduel.tracking.record import write
 
 try:
@@ -64,7 +64,9 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
                 note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
                 raise
             if code is not None:
-                note(folder, names, {"status": "stopped", "reason": f"signal {code - 128}"})
+                reason = signal.Signals(code - 128).name
+                note(folder, names, {"status": "stopped", "reason": reason})
+                print(f"population {folder}: {reason}; go on with it by resume={folder}", file=sys.stderr)
                 sys.exit(code)
     summaries = {name: summary_of(folder / name) for name in names}
     report(folder, summaries)
@@ -95,18 +97,31 @@ def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[st
     """The names of all members that the command line asks for, and the seats of those that have not ended."""
     check_memory(first_member(config).values, number_of_members(config), world_size(config.trainer))
     found, seats = members(config), []
+    names = known(folder) | dict.fromkeys(one.name for one in found)
+    note(folder, list(names), {"status": "running", "reason": None})
     for one in found:
         place = folder / one.name
         claims.enter_context(claimed(place))
         values, checkpoint, summary = again(one.config, place, one.values, one.choices, one.overrides)
         if summary is None:
             seats.append(Seat(one.name, values, place, checkpoint))
-    return [one.name for one in found], seats
+    return list(names), seats
+
+
+def known(folder: Path) -> dict[str, None]:
+    """The names of members that the folder has already, in their order."""
+    path = folder / POPULATION
+    return dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["members"]) if path.is_file() else {}
 
 
 def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat]]:
     """The same of a population that has begun before."""
-    names, seats = json.loads((folder / POPULATION).read_text(encoding="utf-8"))["members"], []
+    names, seats = list(known(folder)), []
+    lost = [name for name in names if not (folder / name / CONFIG).is_file()]
+    if lost:
+        raise UserError(
+            f"{folder} has lost {lost[0]}. The command that it began with makes it again: … hydra.run.dir={folder}."
+        )
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
         place = folder / name
