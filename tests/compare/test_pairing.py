@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from golden import config
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ganduel.compare.pairing import Design, arrange, besides, natural, short
@@ -355,6 +355,7 @@ def test_names_in_order_with_numbers_by_size():
 
 
 @given(st.lists(st.text(st.sampled_from("ab10.e-+ ²٣"))))
+@example(["0", "00"])
 def test_any_names_have_an_order(names: list[str]):
     ordered = natural(names)
     assert sorted(ordered) == sorted(names)

@@ -217,11 +217,11 @@ def full(value: str | None) -> str:
 
 
 def natural(names: Iterable[str]) -> list[str]:
-    """In order, numbers by their size."""
+    """In order, numbers by their size; where they are equal, as 1 and 1.0 are, by how they are written."""
 
-    def key(name: str) -> list[tuple[int, float, str]]:
+    def key(name: str) -> tuple[list[tuple[int, float, str]], str]:
         words = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", name)
-        return [(1, 0.0, word) if n % 2 == 0 else (0, float(word), "") for n, word in enumerate(words) if word]
+        return [(1, 0.0, word) if n % 2 == 0 else (0, float(word), "") for n, word in enumerate(words) if word], name
 
     return sorted(names, key=key)
 
