@@ -16,9 +16,10 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from ganduel import checkpoint, prepare, run
+from ganduel.callback.statistics import Statistics
 from ganduel.metric.evaluation import Evaluation
 from ganduel.population.stack import Stack
-from ganduel.population.together import Seat, Together
+from ganduel.population.together import Seat, SharedBar, Together
 from ganduel.tracking.files import rows
 
 CHOICES = dict.fromkeys(("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"), "any")
@@ -154,7 +155,7 @@ def test_members_may_differ_in_all_but_what_shapes_the_iteration(train, values, 
         ("optimizer=sgd", "optimizer.discriminator.momentum=0.0"),
         ("data=grid25",),
     ]
-    members = [(*words, "trainer.max_steps=30") for words in members]
+    members = [(*words, "trainer.max_steps=30", "model.generator.norm=batch") for words in members]
     train(*members)
     for i, words in enumerate(members):
         run.fit(values(f"alone{i}", *words), tmp_path / f"alone{i}")
@@ -324,15 +325,16 @@ def test_all_are_evaluated_and_real_samples_are_looked_at_once(train, values, tm
     monkeypatch.setattr(Evaluation, "look_at_real", lambda *arguments: looks.append(1) or look(*arguments))
     metrics = ("callback=[statistics,evaluate]", "metric=[frechet]", "metric.frechet.samples=200")
     words = (*metrics, "trainer.max_steps=20", "callback.evaluate.every=10")
-    train((*words, "seed=1"), (*words, "seed=2"))
-    assert len(looks) == 1
-    run.fit(values("alone", *words, "seed=2"), tmp_path / "alone")
-    mine, its = (
-        [row["fd/points_200"] for row in rows(tmp_path / name / "metrics.jsonl") if "fd/points_200" in row]
-        for name in ("m1", "alone")
-    )
-    assert len(mine) == 2
-    assert mine == pytest.approx(its, rel=1e-9)
+    train((*words, "seed=1"), (*words, "seed=2"), (*words, "data=grid25"))
+    assert len(looks) == 2  # at the ring's and at the grid's
+    for name, more in (("m1", "seed=2"), ("m2", "data=grid25")):
+        run.fit(values(f"alone-{name}", *words, more), tmp_path / f"alone-{name}")
+        mine, its = (
+            [row["fd/points_200"] for row in rows(tmp_path / folder / "metrics.jsonl") if "fd/points_200" in row]
+            for folder in (name, f"alone-{name}")
+        )
+        assert len(mine) == 2
+        assert mine == pytest.approx(its, rel=1e-9)
     assert (tmp_path / "m0" / "checkpoints" / "best.ckpt").exists()
 
 
@@ -351,3 +353,30 @@ def test_what_fails_in_the_stack_ends_all_members(train, tmp_path, monkeypatch):
         summary = json.loads((tmp_path / f"m{i}" / "summary.json").read_text())
         assert (summary["status"], summary["iteration"]) == ("failed", 3)
         assert "out of memory" in summary["reason"]
+
+
+@pytest.mark.usefixtures("untyped")
+def test_what_one_member_does_between_iterations_is_no_training_of_the_others():
+    """The one that evaluates has told its own clock already."""
+    clocks = [Statistics(1) for _ in range(3)]
+    for clock in clocks:
+        clock.started = clock.row_time = 10.0
+    seats = [SimpleNamespace(trainer=SimpleNamespace(callbacks=[clock])) for clock in clocks]
+    SharedBar(SimpleNamespace(waiting=seats, current=seats[1]), shown=False).leave_out(2.0)
+    assert [clock.started for clock in clocks] == [clock.row_time for clock in clocks] == [12.0, 10.0, 12.0]
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_signal_is_handed_on_to_the_other_processes_that_still_run():
+    sent = []
+    alive, ended = (
+        SimpleNamespace(poll=lambda code=code: code, send_signal=lambda n, code=code: sent.append((code, n)))
+        for code in (None, 0)
+    )
+    together = Together([], [alive, ended])
+    together.note(signal.SIGTERM, None)
+    assert sent == [(None, signal.SIGTERM)]
+    assert together.pending == signal.SIGTERM
+    together.note(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        together.note(signal.SIGINT, None)
