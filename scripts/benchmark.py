@@ -9,16 +9,13 @@ rounds, of times and of ratios within a round.
 """
 
 import argparse
-import contextlib
-import json
-import os
 import statistics
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import blocks
 import numpy as np
 import torch
+from blocks import silence
 from population_loops import SETTINGS, Population
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +23,6 @@ from step_loops import CONTENDERS, Work
 
 from ganduel import run
 from ganduel.data.mnist import MNIST
-from ganduel.provenance import provenance
 
 REFERENCES = ("hand_tuned", "products", "pytorch_gan")
 
@@ -93,8 +89,7 @@ def population_table(found: dict[str, dict[str, Any]]) -> Table:
 def report(
     times: dict[int, dict[str, list[float]]], populations: dict[str, dict[str, Any]], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """The results and where they come from, in plain values."""
-    origin = provenance()
+    """The results and how they were found, in plain values."""
     return {
         "step": {str(n): {name: statistics.median(ms) for name, ms in rows.items()} for n, rows in times.items()},
         "ratio": {
@@ -108,16 +103,7 @@ def report(
         f"warm-up on {options.device}; ratio: median of the ratios within a round; ours includes its record, "
         "statistics, grids, checkpoints, the average of G and the checks; start and end of a run excluded; MNIST, "
         "G 100-128-256-512-1024-784 with BatchNorm, D 784-512-256-1, Adam 2e-4",
-        "machine": {**origin["machine"], "cores": os.cpu_count()},
-        **{key: origin[key] for key in ("versions", "git", "created")},
     }
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """What the contenders print is written, to nowhere."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
 
 
 def population(word: str) -> tuple[str, int]:
@@ -129,19 +115,12 @@ def population(word: str) -> tuple[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(description="Time ganduel's training loop against others.")
+    # 500 iterations hold one checkpoint, ten rows of statistics and one grid: about the share that a run has.
+    parser = blocks.parser("Time ganduel's training loop against others.", rounds=7, iterations=500)
     parser.add_argument("--batch", type=int, nargs="*", default=[64, 256], help="batch sizes")
     parser.add_argument("--population", type=population, nargs="*", default=[], help="such as ring8:32, of 32 members")
-    parser.add_argument("--rounds", type=int, default=7, help="blocks of every contender")
-    # 500 iterations hold one checkpoint, ten rows of statistics and one grid: about the share that a run has.
-    parser.add_argument("--iterations", type=int, default=500, help="timed iterations a block")
-    parser.add_argument("--warmup", type=int, default=20, help="iterations before them")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--tiny", action="store_true", help="a few iterations, to see that it runs")
-    parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    options = parser.parse_args(arguments)
-    if options.tiny:
-        options.rounds, options.iterations, options.warmup = 1, 3, 1
+    options = blocks.parse(parser, arguments)
 
     run.quiet()
     data, times, console = MNIST(), {}, Console()
@@ -155,11 +134,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         populations[f"{task}, {members} members"] = measure_population(work, options.rounds)
     if populations:
         console.print(population_table(populations))
-    results = report(times, populations, options)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    return results
+    return blocks.keep(report(times, populations, options), options.out)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ checkpoints, the average of G. The clock is that of their records, between the r
 stay out.
 """
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
-from step_loops import CONF
+from blocks import begin, temporary_folder
 
-from ganduel import app, prepare, run
+from ganduel import run
 from ganduel.population.together import Seat, Together
 from ganduel.tracking.files import METRICS, rows
 
@@ -29,7 +27,6 @@ def ring8(width: int) -> list[str]:
 
 
 SETTINGS = {"ring8": ring8(64), **{f"ring8_w{width}": ring8(width) for width in (128, 256, 512)}, "mnist": []}
-CHOICES = dict.fromkeys(("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"), "default")
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,17 @@ class Population:
 
     def config(self, folder: Path, seed: int) -> dict[str, Any]:
         """A run's, begun in its folder."""
-        app.prepare()
         end = self.warmup + self.iterations
         overrides = [
             *SETTINGS[self.task],
             "callback=[statistics,saturation,sample_grid]",
             "tracking=none",
             f"trainer.max_steps={end + 1}",
-            f"trainer.accelerator={'cpu' if self.device == 'cpu' else 'gpu'}",
             f"log_every={min(50, self.warmup)}",
             f"seed={seed}",
         ]
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            config = hydra.compose("train", overrides)
         folder.mkdir()
-        return prepare.begin(prepare.checked(config, CHOICES), folder, CHOICES, overrides)
+        return begin(folder, overrides, self.device)
 
     def milliseconds(self, folder: Path) -> float:
         """An iteration's, by the record of the run in the folder."""
@@ -75,14 +68,14 @@ class Population:
 
     def together(self) -> float:
         """Milliseconds of one iteration of all members."""
-        with tempfile.TemporaryDirectory(prefix="ganduel-benchmark-") as top:
-            folders = [Path(top) / str(seed) for seed in range(self.members)]
+        with temporary_folder() as top:
+            folders = [top / str(seed) for seed in range(self.members)]
             Together([Seat(f.name, self.config(f, seed), f) for seed, f in enumerate(folders)]).train()
             return self.milliseconds(folders[-1])
 
     def alone(self) -> float:
         """Milliseconds of one iteration of one of them."""
-        with tempfile.TemporaryDirectory(prefix="ganduel-benchmark-") as top:
-            folder = Path(top) / "0"
+        with temporary_folder() as top:
+            folder = top / "0"
             run.fit(self.config(folder, 0), folder)
             return self.milliseconds(folder)

@@ -11,20 +11,17 @@ to the iteration. A second table has the same iteration by kinds of kernel, from
                in float32, over the bandwidth of a large copy, whose bytes count as read and as written
 """
 
-import argparse
 import functools
-import json
-import os
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import blocks
 import lightning.pytorch as lightning
 import torch
-from benchmark import silence
+from blocks import silence
 from rich.console import Console
 from rich.table import Table
 from step_loops import DEFAULT, SETTINGS, Clock, Work, hand_tuned, ours, products, shapes_of_products
@@ -33,7 +30,6 @@ from torch.profiler import ProfilerActivity, profile
 from ganduel import run
 from ganduel.callback.base import gan_of
 from ganduel.data.mnist import MNIST
-from ganduel.provenance import provenance
 
 CASES: dict[str, tuple[Sequence[str], int]] = {
     "batch 64": (SETTINGS, 64),
@@ -218,16 +214,9 @@ def tables(name: str, case: dict[str, Any], bandwidth: float) -> list[Table]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(description="Say where the time of a training step goes.")
+    parser = blocks.parser("Say where the time of a training step goes.", rounds=3, iterations=200)
     parser.add_argument("--case", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--rounds", type=int, default=3, help="blocks of every loop")
-    parser.add_argument("--iterations", type=int, default=200, help="timed iterations a block")
-    parser.add_argument("--warmup", type=int, default=20, help="iterations before them")
-    parser.add_argument("--tiny", action="store_true", help="a few iterations, to see that it runs")
-    parser.add_argument("--out", type=Path, help="a JSON file for the results")
-    options = parser.parse_args(arguments)
-    if options.tiny:
-        options.rounds, options.iterations, options.warmup = 1, 3, 1
+    options = blocks.parse(parser, arguments)
 
     run.quiet()
     data, console = MNIST(), Console()
@@ -238,19 +227,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         work = Work(data, batch_size, options.warmup, options.iterations, settings=settings)
         cases[name] = measure(work, options.rounds)
         console.print(*tables(name, cases[name], bandwidth))
-    origin = provenance()
     results = {
         "cases": cases,
         "copy_bytes_per_second": bandwidth,
         "unit": "milliseconds an iteration: one update of D and one of G",
         "method": f"medians of {options.rounds} blocks of {options.iterations} iterations; parts: one watched block",
-        "machine": {**origin["machine"], "cores": os.cpu_count()},
-        **{key: origin[key] for key in ("versions", "git", "created")},
     }
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    return results
+    return blocks.keep(results, options.out)
 
 
 if __name__ == "__main__":

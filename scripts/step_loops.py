@@ -15,27 +15,25 @@ afresh. A block is a number of warm-up iterations and then the timed ones; build
 Trainer are not timed.
 """
 
-import contextlib
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import hydra
 import lightning.pytorch as lightning
 import numpy as np
 import torch
+from blocks import begin, temporary_folder
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, softplus
 from torch.optim import Adam
 from torch.utils.data import DataLoader, Dataset
 
-from ganduel import app, prepare, run
+from ganduel import run
 from ganduel.build import build_gan, build_networks
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
@@ -43,7 +41,6 @@ from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.tracking.record import Record
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 SETTINGS = (
     "model=mlp",
     "model.generator.noise_dim=100",
@@ -62,7 +59,6 @@ SETTINGS = (
     "tracking=none",
 )
 DEFAULT = tuple(setting for setting in SETTINGS if "." not in setting)  # the networks and rates of `python train.py`
-CHOICES = dict(setting.split("=") for setting in DEFAULT)
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 NOISE_DIM = 100
 Shape = tuple[int, int, int]  # of a product: (m, k) times (k, p)
@@ -81,19 +77,15 @@ class Work:
 
     def config(self, folder: Path, precision: str = "32-true") -> dict[str, Any]:
         """The config of a run in the folder, as a command line would give it."""
-        app.prepare()
         overrides = [
             *self.settings,
             f"batch_size={self.batch_size}",
             f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid a block
             "callback.sample_grid.growth=2.0",
             f"trainer.max_steps={self.warmup + self.iterations + 1}",
-            f"trainer.accelerator={'cpu' if self.device == 'cpu' else 'gpu'}",
             f"trainer.precision={precision}",
         ]
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            values = prepare.checked(hydra.compose("train", overrides), CHOICES)
-        return prepare.begin(values, folder, CHOICES, overrides)
+        return begin(folder, overrides, self.device)
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """G and D with the initial weights of ours."""
@@ -333,9 +325,3 @@ CONTENDERS: dict[str, Callable[[Work], Block]] = {
     contender.__name__: contender
     for contender in (ours, ours_bf16, hand_tuned, products, pytorch_gan, lightning_tutorial)
 }
-
-
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ganduel-benchmark-") as folder:
-        yield Path(folder)

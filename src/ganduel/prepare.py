@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ganduel import checkpoint as checkpoints
 from ganduel import schema
@@ -24,17 +25,26 @@ from ganduel.tracking.record import create_config, write_config
 log = logging.getLogger("ganduel")
 
 
+def composed(name: str | None, words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """The config of that name with the words of a command line, and the choice of each group."""
+    config = hydra.compose(name, list(words), return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return config, choices
+
+
 Prepared = tuple[dict[str, Any], Path | None, dict[str, Any] | None]
 
 
 def prepared(config: DictConfig, folder: Path) -> Prepared:
     """A run's config, the checkpoint to go on from, and its summary if nothing is left to do."""
-    hydra = HydraConfig.get()
-    overrides, choices = list(hydra.overrides.task), dict(hydra.runtime.choices)
+    job = HydraConfig.get()
+    overrides, choices = list(job.overrides.task), dict(job.runtime.choices)
     if config.resume is not None:
         return *go_on(config, folder, overrides), None
     values = checked(config, choices)
-    if hydra.mode == RunMode.MULTIRUN:
+    if job.mode == RunMode.MULTIRUN:
         return again(config, folder, values, choices, overrides)
     return begin(values, folder, choices, overrides), None, None
 

@@ -28,7 +28,7 @@ def benchmark() -> Iterator[types.ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SCRIPTS)
         yield importlib.import_module("benchmark")
-        for name in ("benchmark", "step_loops", "population_loops"):
+        for name in ("benchmark", "step_loops", "population_loops", "blocks"):
             del sys.modules[name]
 
 

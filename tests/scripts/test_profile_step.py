@@ -26,8 +26,8 @@ def script() -> Iterator[types.ModuleType]:
         module = importlib.import_module("profile_step")
         module.run.quiet()
         yield module
-        for name in ("profile_step", "benchmark", "population_loops", "step_loops"):
-            sys.modules.pop(name, None)
+        for name in ("profile_step", "step_loops", "blocks"):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")

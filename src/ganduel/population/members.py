@@ -17,14 +17,13 @@ from itertools import product
 from math import prod
 from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from ganduel.errors import UserError
 from ganduel.folder import one_folder
-from ganduel.prepare import checked, plain
+from ganduel.prepare import checked, composed, plain
 from ganduel.resume import different
 
 # What shapes the iteration that members make together.
@@ -87,16 +86,13 @@ def family(combination: Sequence[Any], choices: Mapping[str, Any], numbers: Sequ
     varied = {key: f"{key}={written(value)}" for key, value in zip(choices, combination, strict=True)}
     job = HydraConfig.get()
     words = [word for word in job.overrides.task if not replaced(word, {*varied, "seed"})]
-    composed = hydra.compose(job.job.config_name, [*words, *varied.values()], return_hydra_config=True)
-    groups = dict(composed.hydra.runtime.choices)
-    with open_dict(composed):
-        del composed["hydra"]
-    composed.trainer.devices = composed.trainer.num_nodes = 1
-    composed.population.seeds = composed.population.over = None  # an experiment may have set them
-    checked(composed, groups)
+    common, groups = composed(job.job.config_name, [*words, *varied.values()])
+    common.trainer.devices = common.trainer.num_nodes = 1
+    common.population.seeds = common.population.over = None  # an experiment may have set them
+    checked(common, groups)
     found = []
     for seed in numbers:
-        config = deepcopy(composed)
+        config = deepcopy(common)
         config.seed = seed
         own = [*varied.values(), f"seed={seed}"]
         found.append(Wanted(one_folder(",".join(own)), config, plain(config), groups, [*words, *own]))
