@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from ganduel.algorithm import Algorithm1, full
-from ganduel.ema import blend
+from ganduel.ema import EMA, blend
 from ganduel.gan import GAN
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, descend_together
@@ -60,9 +60,7 @@ class Stack(Algorithm1):
             for number, net in enumerate((self.discriminator, self.generator))
         }
         emas = [(place, [gan.ema for gan in self.gans[place] if gan.ema is not None]) for place in places]
-        self.averages = [
-            (place, block[0], StackedNetwork([ema.net for ema in block])) for place, block in emas if block
-        ]
+        self.averages = [StackedAverage(self.generator, place, block) for place, block in emas if block]
 
     def generator_can_be_batched(self) -> bool:
         gan = self.gans[0]
@@ -72,8 +70,9 @@ class Stack(Algorithm1):
         """Its logits, and its penalties."""
         gan = self.gans[0]
         real = gan.minibatch(0)
+        penalties = [deepcopy(penalty) for _, penalty in self.penalties if penalty.active]
         return can_be_batched(gan.discriminator, lambda net, x: net(x), real) and all(
-            can_be_batched(gan.discriminator, penalty, real, real) for _, penalty in self.penalties if penalty.active
+            can_be_batched(gan.discriminator, penalty, real, real) for penalty in penalties
         )
 
     def iterate(self, t: int) -> dict[str, Tensor]:
@@ -118,11 +117,8 @@ class Stack(Algorithm1):
 
     def follow(self, t: int) -> None:
         batch_size = self.gans[0].batch_size
-        for place, ema, average in self.averages:
-            decay = ema.decay(images=(t + 1) * batch_size, batch_size=batch_size)
-            weights = [p[place] for p in self.generator.parameters()]
-            states = [b[place] for b in self.generator.buffers()]
-            blend(list(average.parameters()), weights, list(average.buffers()), states, decay)
+        for average in self.averages:
+            average.update(images=(t + 1) * batch_size, batch_size=batch_size)
         for blocks in self.descents.values():
             for block in blocks:
                 block.follow()
@@ -131,6 +127,27 @@ class Stack(Algorithm1):
         """What `iterate` returned, duel by duel."""
         for values in zip(*(values.unbind() for values in outputs.values()), strict=True):
             yield dict(zip(outputs, values, strict=True))
+
+
+class StackedAverage:
+    """The averages of a block's generators.
+
+    Args:
+        generator: the stacked G.
+        place: the block's place in it.
+        emas: the averages of its duels.
+    """
+
+    def __init__(self, generator: StackedNetwork, place: slice, emas: Sequence[EMA]):
+        net = StackedNetwork([ema.net for ema in emas])
+        self.decay = emas[0].decay
+        self.mine = list[Tensor](net.parameters()), list(net.buffers())
+        self.theirs = [p.detach()[place] for p in generator.parameters()], [b[place] for b in generator.buffers()]
+
+    def update(self, images: int, batch_size: int) -> None:
+        """Follow the generators one step."""
+        (weights, buffers), (new_weights, new_buffers) = self.mine, self.theirs
+        blend(weights, new_weights, buffers, new_buffers, self.decay(images, batch_size))
 
 
 @dataclass
