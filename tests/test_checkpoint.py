@@ -159,3 +159,13 @@ def test_newest_is_last_or_else_of_the_highest_iteration(tmp_path):
         assert newest(tmp_path) == folder / name
     (folder / LAST).touch()
     assert newest(tmp_path) == folder / LAST
+
+
+def test_a_run_has_begun_with_its_first_whole_checkpoint(tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / ".last.ckpt.part").touch()
+    (folder / ".last.ckpt").touch()
+    assert not checkpoint.begun(tmp_path)
+    (folder / checkpoint.INITIAL).touch()
+    assert checkpoint.begun(tmp_path)

@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -162,12 +162,16 @@ def report_sweep() -> int:
     runs = sorted(run for run in folder.iterdir() if (run / "train.log").exists()) if folder and folder.is_dir() else []
     if not runs:
         return 0
-    summaries = {run.name: read_summary(run) for run in runs}
+    return report(f"sweep {folder}", "runs", folder, {run.name: read_summary(run) for run in runs})
+
+
+def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[str, Any]]) -> int:
+    """Print how those in the folder have ended, by their summaries; returns how many did not finish."""
     failed = {name: summary for name, summary in summaries.items() if summary.get("status") != "finished"}
-    print(f"sweep {folder}: {len(runs) - len(failed)} of {len(runs)} runs finished", file=sys.stderr)
+    print(f"{title}: {len(summaries) - len(failed)} of {len(summaries)} {what} finished", file=sys.stderr)
     for name, summary in failed.items():
         print(f"  {name}: {summary.get('status', 'no summary')}: {summary.get('reason')}", file=sys.stderr)
-    if len(runs) > 1:
+    if len(summaries) > 1:
         print(f"  ganduel compare {shlex.quote(str(folder))} -o duel.html", file=sys.stderr)
     return len(failed)
 

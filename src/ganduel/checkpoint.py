@@ -53,6 +53,11 @@ def read(path: Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
+def begun(run: Path) -> bool:
+    """Whether the run has a checkpoint to go on from."""
+    return any((run / "checkpoints").glob("[!.]*.ckpt"))
+
+
 def newest(run: Path) -> Path:
     """The checkpoint of a run to go on from: last.ckpt, or else that of the highest iteration."""
     folder = run / "checkpoints"

@@ -79,7 +79,7 @@ def left_to_do(run: Path, values: Mapping[str, Any]) -> tuple[Left, dict[str, An
     """
     if not (run / CONFIG).exists():
         return Left.ALL, {}
-    if not any((run / "checkpoints").glob("[!.]*.ckpt")):
+    if not checkpoints.begun(run):
         (run / CONFIG).unlink()  # it never began
         return Left.ALL, {}
     keys = different(read_config(run), values)

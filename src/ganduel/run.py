@@ -25,7 +25,7 @@ from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import Data
-from ganduel.errors import Diverged, UserError
+from ganduel.errors import Diverged, UserError, nearest
 from ganduel.explain import explain
 from ganduel.gan import GAN
 from ganduel.replica import ReplicaStrategy, world_size
@@ -92,6 +92,13 @@ def fit(
     if stop.signum is not None:
         sys.exit(128 + stop.signum if is_first_rank() else 0)
     return summary
+
+
+def objective_of(name: str, summary: Mapping[str, Any]) -> float:
+    """The last value of a run's metric, for a sweeper."""
+    if name not in summary["metrics"]:
+        raise UserError(f"objective={name} is not a metric of the run. {nearest(name, summary['metrics'])}")
+    return summary["metrics"][name]
 
 
 def check_batch(values: Mapping[str, Any], data: Data) -> Data:

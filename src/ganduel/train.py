@@ -7,10 +7,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ganduel.claim import claimed
-from ganduel.errors import UserError, nearest
 from ganduel.folder import is_population
 from ganduel.prepare import prepared
-from ganduel.run import fit
+from ganduel.run import fit, objective_of
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.files import POPULATION
 
@@ -26,7 +25,4 @@ def train(config: DictConfig) -> float | None:
         values, checkpoint, summary = prepared(config, folder)
         if summary is None:
             summary = fit(values, folder, checkpoint)
-    objective = values["objective"]
-    if objective is not None and objective not in summary["metrics"]:
-        raise UserError(f"objective={objective} is not a metric of the run. {nearest(objective, summary['metrics'])}")
-    return None if objective is None else summary["metrics"][objective]
+    return None if values["objective"] is None else objective_of(values["objective"], summary)

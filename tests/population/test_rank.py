@@ -25,8 +25,6 @@ def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkey
         assert ended.value.code is None
         for name in folders:
             assert json.loads((tmp_path / name / "summary.json").read_text())["iteration"] == steps
-    assert rank.begun(tmp_path / "a")
-    assert not rank.begun(tmp_path)
 
 
 @pytest.mark.slow

@@ -20,10 +20,9 @@ def main() -> None:
     from ganduel.tracking.files import read_config
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    seats = [
-        Seat(folder.name, read_config(folder), folder, checkpoints.newest(folder) if begun(folder) else None)
-        for folder in map(Path, sys.argv[1:])
-    ]
+    folders = [Path(word) for word in sys.argv[1:]]
+    at = [checkpoints.newest(folder) if checkpoints.begun(folder) else None for folder in folders]
+    seats = [Seat(folder.name, read_config(folder), folder, path) for folder, path in zip(folders, at, strict=True)]
     Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     together = Together(seats, shown=False)
     together.train()
@@ -35,11 +34,6 @@ def end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def begun(folder: Path) -> bool:
-    """Whether there is a checkpoint to go on from."""
-    return any((folder / "checkpoints").glob("[!.]*.ckpt"))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ class Seat(Alone):
         values: the run's resolved config.
         folder: the run's.
         checkpoint: where to go on from; None for a new run.
-        summary: what is left of the run when it has ended.
         error: what ended it, other than the end or a signal.
     """
 
@@ -61,7 +60,6 @@ class Seat(Alone):
     values: dict[str, Any]
     folder: Path
     checkpoint: Path | None = None
-    summary: dict[str, Any] | None = None
     error: Exception | None = None
     population: "Together" = field(init=False)
     duel: Member = field(init=False)
@@ -71,7 +69,7 @@ class Seat(Alone):
         """The run, from its beginning to its end."""
         speaking.set(self.name)
         try:
-            self.summary = fit(self.values, self.folder, self.checkpoint, self)
+            fit(self.values, self.folder, self.checkpoint, self)
         except SystemExit as ended:  # after a signal; the population ends in the same way when all have
             if self.population.noted == 0:
                 raise KeyboardInterrupt from None  # Lightning's answer to one

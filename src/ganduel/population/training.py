@@ -10,7 +10,6 @@ command with the same folder again, or `resume=FOLDER`, goes on with the members
 import json
 import logging
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,10 +23,11 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from ganduel import app
 from ganduel.build import build, build_gan
 from ganduel.claim import claimed
 from ganduel.environment import rank
-from ganduel.errors import UserError, nearest
+from ganduel.errors import UserError
 from ganduel.explain import explain
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, footprint
@@ -35,8 +35,8 @@ from ganduel.population.together import Seat, Together
 from ganduel.prepare import again, begin, go_on
 from ganduel.replica import world_size
 from ganduel.resume import Left, left_to_do, resumed_config
-from ganduel.run import check_accelerator, check_batch, quiet
-from ganduel.tracking.files import CONFIG, POPULATION, SUMMARY, read_config
+from ganduel.run import check_accelerator, check_batch, objective_of, quiet
+from ganduel.tracking.files import CONFIG, POPULATION, read_config
 from ganduel.tracking.record import write
 
 try:
@@ -68,7 +68,8 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
                 note(folder, names, {"status": "stopped", "reason": reason})
                 print(f"population {folder}: {reason}; go on with it by resume={folder}", file=sys.stderr)
                 sys.exit(code)
-    summaries = {name: summary_of(folder / name) for name in names}
+    lost = {"status": "failed", "reason": "its process has ended without a word", "metrics": {}}
+    summaries = {name: app.read_summary(folder / name) or lost for name in names}
     report(folder, summaries)
     return mean_objective(config.objective, summaries)
 
@@ -197,38 +198,18 @@ def threads(ranks: int) -> int:
     return max(1, torch.get_num_threads() // ranks)
 
 
-def summary_of(run: Path) -> dict[str, Any]:
-    """How a member has ended."""
-    if not (run / SUMMARY).is_file():
-        return {"status": "failed", "reason": "its process has ended without a word", "metrics": {}}
-    return json.loads((run / SUMMARY).read_text(encoding="utf-8"))
-
-
 def report(folder: Path, summaries: dict[str, dict[str, Any]]) -> None:
     """Say how the members have ended, and put it on record.
 
     Raises:
         UserError: one has not come to its end.
     """
-    failed = {name: summary for name, summary in summaries.items() if summary["status"] != "finished"}
-    status = "failed" if failed else "finished"
-    reason = f"{len(failed)} of {len(summaries)} members did not finish" if failed else None
-    note(folder, list(summaries), {"status": status, "reason": reason})
-    print(f"population {folder}: {len(summaries) - len(failed)} of {len(summaries)} members finished", file=sys.stderr)
-    for name, summary in failed.items():
-        print(f"  {name}: {summary['status']}: {summary['reason']}", file=sys.stderr)
-    if len(summaries) > 1:
-        print(f"  ganduel compare {shlex.quote(str(folder))} -o duel.html", file=sys.stderr)
+    failed = app.report(f"population {folder}", "members", folder, summaries)
+    reason = f"{failed} of {len(summaries)} members did not finish" if failed else None
+    note(folder, list(summaries), {"status": "failed" if failed else "finished", "reason": reason})
     if failed:
         raise UserError(f"{reason}; the lines above say why.")
 
 
 def mean_objective(objective: str | None, summaries: dict[str, dict[str, Any]]) -> float | None:
-    if objective is None:
-        return None
-    for summary in summaries.values():
-        if objective not in summary["metrics"]:
-            raise UserError(
-                f"objective={objective} is not a metric of the run. {nearest(objective, summary['metrics'])}"
-            )
-    return fmean(summary["metrics"][objective] for summary in summaries.values())
+    return None if objective is None else fmean(objective_of(objective, summary) for summary in summaries.values())
