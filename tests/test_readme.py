@@ -34,7 +34,7 @@ def test_two_commands_do_all_the_set_up():
 
 def marked(line: str) -> object:
     """A sweep or a population is several runs."""
-    many = " -m " in line or "population." in line
+    many = " -m " in line or "population" in line
     return pytest.param(line, marks=pytest.mark.slow) if many else line
 
 

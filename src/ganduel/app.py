@@ -159,7 +159,9 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def report_sweep() -> int:
     """Print one line on this process's sweep, and one for each run that did not finish; returns their number."""
     folder = Folder.sweep()
-    runs = sorted(run for run in folder.iterdir() if (run / "train.log").exists()) if folder and folder.is_dir() else []
+    if folder is None:
+        return 0
+    runs = sorted(log.parent for log in folder.glob("*/train.log"))
     if not runs:
         return 0
     return report(f"sweep {folder}", "runs", folder, {run.name: read_summary(run) for run in runs})
