@@ -251,6 +251,7 @@ def same(one, other) -> bool:
     return one == other
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untyped")
 def test_a_resumed_run_has_the_masks_and_momenta_of_a_whole_one(command, tmp_path: Path):
     """Three iterations and three more against six: the same bits."""

@@ -264,6 +264,7 @@ def count(page: Page, selector: str, which: str) -> int:
     return page.eval_on_selector_all(selector, f"(all) => all.filter((one) => {which}).length")
 
 
+@pytest.mark.slow
 def test_opens_with_the_network_off(show: Callable[..., Page], tmp_path: Path):
     """A sweep of 10 runs; every plot of an open section shows something, and every section has its link."""
     path = write(make_sweep(tmp_path / "sweep"))
@@ -323,6 +324,7 @@ def test_where_the_samples_are(duel_page: Page):
     assert sorted(trace["y"][middle] for trace in lines) == pytest.approx([-math.log(2), math.log(2)], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_table_of_runs(show: Callable[..., Page], duel: Path):
     """Sorted by any column, both ways, numbers as numbers; filtered; linked to the folders."""
     page = show(duel)

@@ -32,6 +32,16 @@ def train(folder: Path, *words: str, ranks: int = 1) -> dict[str, torch.Tensor]:
     command = [sys.executable, str(TRAIN), *WORDS, f"trainer.devices={ranks}", f"hydra.run.dir={folder}", *words]
     done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
+    return last(folder)
+
+
+def train_here(command: Callable, folder: Path, *words: str) -> dict[str, torch.Tensor]:
+    """The same on one rank, in this process."""
+    assert command(*WORDS, "trainer.devices=1", f"hydra.run.dir={folder}", *words).code == 0
+    return last(folder)
+
+
+def last(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
@@ -55,9 +65,10 @@ SETTINGS = {
         for name, words in SETTINGS.items()
     ],
 )
-def test_two_ranks_equal_one(tmp_path: Path, words: tuple[str, ...]):
+@pytest.mark.usefixtures("untyped")
+def test_two_ranks_equal_one(command: Callable, tmp_path: Path, words: tuple[str, ...]):
     """Weights, average and rows agree to float64's rounding, with half the minibatch on each rank."""
-    alone, together = train(tmp_path / "one", *words), train(tmp_path / "two", *words, ranks=2)
+    alone, together = train_here(command, tmp_path / "one", *words), train(tmp_path / "two", *words, ranks=2)
     assert distance(alone, together) < 1e-9
     first, second = (rows(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
     assert [row["iteration"] for row in second] == [1, 1, 10, 10, 20, 20, 30, 30, 30]  # saturation's too; an evaluation
@@ -82,11 +93,7 @@ def test_two_ranks_in_a_sweep_make_one_folder_a_run(tmp_path: Path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "4 of 4 runs finished" in done.stderr
-    weights = {
-        path.name: torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for path in sweep.iterdir()
-        if path.is_dir()
-    }
+    weights = {path.name: last(path) for path in sweep.iterdir() if path.is_dir()}
     assert weights.keys() == {"1-0", "1-1", "2-0", "2-1"}
     assert distance(weights["1-0"], weights["2-0"]) < 1e-9
     assert distance(weights["1-1"], weights["2-1"]) < 1e-9
@@ -101,7 +108,7 @@ def test_torchrun_may_start_the_ranks(tmp_path: Path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    together = last(tmp_path / "run")
     assert distance(together, train(tmp_path / "alone")) < 1e-9
 
 
@@ -119,7 +126,7 @@ def test_two_nodes_equal_one_process(tmp_path: Path):
         _, printed = node.communicate(timeout=240)
         assert node.returncode == 0, printed
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    together = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    together = last(tmp_path / "run")
     assert distance(together, train(tmp_path / "alone")) < 1e-9
 
 

@@ -79,7 +79,7 @@ def without_clock(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in CLOCK} for row in found]
 
 
-@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("64-true", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_bit_identically(command, kill_at, tmp_path: Path, precision: str):
     """Killed after 19 of 30 iterations, checkpoint at 10: weights, average, optimizers, schedules and record agree."""
     words = (

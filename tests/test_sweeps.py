@@ -52,6 +52,7 @@ def test_a_failing_run_does_not_stop_the_others(command, tmp_path):
     assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "failed", "2": "finished"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untyped")
 def test_the_same_sweep_again_does_what_is_left(command, tmp_path):
     """Run 0 is finished, 1 was killed before its last checkpoint, 2 just before its summary, 3 before it began."""

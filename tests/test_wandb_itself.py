@@ -23,6 +23,7 @@ from small import EVALUATION, SMALL
 from ganduel.tracking.files import rows
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 KEY = "0123456789" * 4
 WORDS = (*SMALL, *EVALUATION, "k=2", "trainer.max_steps=5", "log_every=2")
 
@@ -165,7 +166,6 @@ def test_watching_changes_no_bit(folders):
     assert not (folders[1] / "wandb").exists()
 
 
-@pytest.mark.slow
 def test_an_unreachable_server_means_offline(tmp_path):
     """Nothing listens on port 9, the one for discarding."""
     folder = tmp_path / "runs" / "run"
@@ -197,7 +197,6 @@ for name, id, iterations in ("first", "aaaaaaaa", (1, 2)), ("second", "bbbbbbbb"
 """
 
 
-@pytest.mark.slow
 def test_runs_of_one_process_and_a_resumed_one(tmp_path):
     """Two ids, and the resumed run has its own again; all with a key that cannot be one, and a secret that is kept."""
     command = [sys.executable, "-c", DRIVER, str(tmp_path), "data.token=hush"]
@@ -280,7 +279,6 @@ def server():
     listening.server_close()
 
 
-@pytest.mark.slow
 def test_a_run_with_a_key_is_online(tmp_path, server):
     folder = tmp_path / "runs" / "run"
     address = f"http://127.0.0.1:{server.server_port}"
@@ -302,7 +300,6 @@ def test_a_run_with_a_key_is_online(tmp_path, server):
     assert {part.get("exitcode") for part in server.streamed if part.get("complete")} == {0}
 
 
-@pytest.mark.slow
 def test_a_server_that_goes_away_midway_costs_a_bounded_time_at_the_end(tmp_path, server):
     folder = tmp_path / "runs" / "run"
     address = f"http://127.0.0.1:{server.server_port}"
@@ -324,7 +321,6 @@ def test_a_server_that_goes_away_midway_costs_a_bounded_time_at_the_end(tmp_path
     assert finished["status"] == "finished"
 
 
-@pytest.mark.slow
 def test_a_signal_to_the_whole_process_group_ends_it_well(tmp_path):
     """As Ctrl-C at a terminal is; W&B's own process is not to die of it."""
     folder = tmp_path / "run"
