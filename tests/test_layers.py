@@ -116,11 +116,13 @@ BELOW = {
     "picture": ["types", "errors", "rng", "data.base"],
     "tracking": ["types", "errors", "environment", "replacing", "rng", "picture", "provenance"],
     "algorithm": ["errors"],
+    "loop": [],
     "gan": [
         "types",
         "errors",
         "rng",
         "algorithm",
+        "loop",
         "ema",
         "replica",
         "loss.base",

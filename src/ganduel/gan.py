@@ -1,13 +1,9 @@
-"""One duel as a LightningModule: a call of `training_step` is one iteration of Algorithm 1 and one `global_step`."""
+"""One duel as a LightningModule: an iteration of Algorithm 1 is one `global_step`."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import count
-from typing import cast
 
 import torch
-from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -17,6 +13,7 @@ from ganduel.algorithm import Algorithm1, full
 from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
+from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.penalty.base import Penalty
@@ -39,7 +36,7 @@ class Descent:
     clip: float | None = None
 
 
-class GAN(Algorithm1, LightningModule):
+class GAN(Algorithm1, Loop):
     """The duel of a generator and a discriminator.
 
     Args:
@@ -87,10 +84,6 @@ class GAN(Algorithm1, LightningModule):
         self.one_pass = not uses_batch_statistics(discriminator)
         self.reseeded = reseeded(generator=generator, discriminator=discriminator)
 
-    def training_step(self, batch: int, batch_idx: int) -> dict[str, Tensor]:
-        """One iteration; what the loader says is of no interest."""
-        return self.iterate(self.global_step)
-
     def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
         return self.draw(t).unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
@@ -113,15 +106,12 @@ class GAN(Algorithm1, LightningModule):
             return self.penalty(self.discriminator, real, full(fake))
 
     def descend(self, net: nn.Module, loss: Scalar) -> Scalar:
-        opt_d, opt_g = cast(list[LightningOptimizer], self.optimizers())
+        opt_d, opt_g = self.trainer.optimizers
         optimizer = opt_g if net is self.generator else opt_d
         optimizer.zero_grad()
         self.manual_backward(loss)
         average_gradients(net.parameters())
-        if net is self.generator:
-            optimizer.step()  # Lightning counts it: G's update ends the iteration
-        else:
-            self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)  # the same, uncounted
+        self.trainer.strategy.optimizer_step(optimizer, lambda: None)  # uncounted: k + 1 of them are one step
         return self.gradient_norm
 
     def follow(self, t: int) -> None:
@@ -150,9 +140,6 @@ class GAN(Algorithm1, LightningModule):
         rows = self.batch_size // self.trainer.world_size
         self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
 
-    def train_dataloader(self) -> Iterable[int]:
-        return Iterations()
-
     @property
     def sampler(self) -> nn.Module:
         """The network to sample from: the average of G where there is one."""
@@ -162,13 +149,6 @@ class GAN(Algorithm1, LightningModule):
     def images_seen(self) -> int:
         """Real samples that D has been trained on so far, over all ranks."""
         return self.global_step * self.k * self.batch_size
-
-
-class Iterations:
-    """An endless loader of nothing: the minibatches follow from the number of the iteration."""
-
-    def __iter__(self) -> Iterator[int]:
-        return count()
 
 
 def total_norm(tensors: list[Tensor]) -> Scalar:

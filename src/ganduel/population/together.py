@@ -80,7 +80,6 @@ class Seat(Alone):
 
     def gan(self, values: dict[str, Any]) -> GAN:
         self.duel = build_gan(values, check_batch(values, self.population.data(values["data"])), Member)
-        self.duel.stops = lambda: self.population.noted != 0
         return self.duel
 
     def stop(self) -> StopOnSignal:

@@ -1,0 +1,99 @@
+"""Lightning's loop is passed over, and nothing but the time tells: counts, callbacks, checkpoints and ends agree."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from small import EVALUATION, SMALL
+from states import same
+
+from ganduel.callback.save import Save
+from ganduel.callback.stop import StopOnSignal
+from ganduel.checkpoint import LAST, read
+from ganduel.loop import Loop
+from ganduel.tracking.files import METRICS, rows
+
+CLOCK = {"seconds", "speed/images_per_second"}
+BOTH = {"passed_over": True, "lightnings": False}
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("k=2", "schedule=linear", "clip.generator=0.1"),
+        ("trainer.precision=bf16-mixed", "penalty=r1"),
+    ],
+    ids=" ".join,
+)
+def test_rows_and_checkpoints_are_those_of_lightnings_loop(
+    command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+):
+    """Also after a resume; what follows an iteration runs outside of its autocast."""
+    for name, passed in BOTH.items():
+        monkeypatch.setattr(Loop, "all_ours", passed)
+        run = (*SMALL, *EVALUATION, *words, "log_every=3", "checkpoint_every=4", "tracking=none")
+        assert command(*run, "trainer.max_steps=7", f"hydra.run.dir={name}").code == 0
+        assert command(f"resume={name}", "trainer.max_steps=11").code == 0
+    records = [[{k: v for k, v in row.items() if k not in CLOCK} for row in rows(tmp_path / n / METRICS)] for n in BOTH]
+    assert records[0] == records[1]
+    assert records[0][-1]["iteration"] == 11
+    ours, lightnings = (read(tmp_path / name / "checkpoints" / LAST) for name in BOTH)
+    for checkpoint in (ours, lightnings):
+        del checkpoint["ganduel"], checkpoint["callbacks"]  # when and where
+    assert ours["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["started"] == 11
+    assert same(ours, lightnings)
+
+
+@pytest.mark.parametrize("passed", BOTH.values(), ids=BOTH)
+def test_a_signal_ends_the_iteration_in_which_it_comes(fit, monkeypatch, tiny, images, tmp_path, passed: bool):
+    from ganduel.build import build_gan
+
+    monkeypatch.setattr(Loop, "all_ours", passed)
+    gan = build_gan(tiny(), images)
+    iterate = gan.iterate
+
+    def interrupted(t: int) -> dict[str, torch.Tensor]:
+        if t == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return iterate(t)
+
+    gan.iterate = interrupted
+    trainer = fit(gan=gan, callbacks=[StopOnSignal(), Save(tmp_path, 100, {})])
+    assert trainer.global_step == 3
+    saved = read(tmp_path / LAST)
+    assert saved["global_step"] == 3
+    counts = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+    assert (counts["ready"], counts["started"], counts["processed"], counts["completed"]) == (3, 3, 3, 2)
+    assert saved["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] == 2
+
+
+class Counting(Callback):
+    """A user's, which wants to be asked before each iteration."""
+
+    begun = 0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.begun += 1
+
+
+class Ending(Callback):
+    """A user's, which wants nothing of each iteration."""
+
+    ended = False
+
+    def on_train_end(self, *_: Any) -> None:
+        self.ended = True
+
+
+def test_a_callback_that_is_not_ours_is_asked_each_time(fit):
+    counting, ending = Counting(), Ending()
+    assert not fit(callbacks=[counting]).lightning_module.all_ours
+    assert counting.begun == 6
+    assert fit(callbacks=[ending]).lightning_module.all_ours
+    assert ending.ended
