@@ -1,7 +1,7 @@
 """Lightning's training loop, without what it does around each iteration for others than us.
 
 Lightning calls `on_train_batch_start`, `training_step` and the callbacks once an iteration. What it does in between is
-for loaders, schedulers, hooks and loggers that a duel does not use, and takes a quarter of an iteration of small
+for loaders, schedulers, hooks and loggers that a duel does not use, and is a tenth of an iteration of small
 networks. So the hook at the beginning of an iteration does it, and those after it, itself: all but the last, whose end
 Lightning's loop has to see. Each is counted as Lightning counts it, and the callbacks are called as Lightning calls
 them. Where a callback that is not ours asks for more, everything goes Lightning's way.
@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import count
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
@@ -65,9 +66,18 @@ class Loop(LightningModule):
 
     def count_step(self) -> None:
         """Count the iteration's step; k + 1 steps of optimizers are one."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        progress.increment_ready()
-        progress.increment_completed()
+        self.steps.increment_ready()
+        self.steps.increment_completed()
+
+    @property
+    def global_step(self) -> int:
+        """Iterations done. The Trainer says the same, by ten properties of properties."""
+        return 0 if self._trainer is None else self.steps.total.completed
+
+    @cached_property
+    def steps(self) -> Any:
+        """Lightning's count of them."""
+        return self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
 
     @cached_property
     def callbacks(self) -> list[Callback]:

@@ -13,7 +13,10 @@ pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer wi
 
 
 def test_due_at_the_first_each_nth_and_the_last():
-    due_at = [n for n in range(1, 24) if due(SimpleNamespace(global_step=n, max_steps=23), 10)]
+    def trainer(n):
+        return SimpleNamespace(lightning_module=SimpleNamespace(global_step=n), max_steps=23)
+
+    due_at = [n for n in range(1, 24) if due(trainer(n), 10)]
     assert due_at == [1, 10, 20, 23]
 
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def due(trainer: Trainer, every: int) -> bool:
     """Whether the iteration just done is the first, one in `every`, or the last."""
-    n = trainer.global_step
+    n = gan_of(trainer).global_step
     return n == 1 or n % every == 0 or n == trainer.max_steps
 
 
