@@ -7,7 +7,7 @@ Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,10 +64,14 @@ class Algorithm1(ABC):
 
     def iterate(self, t: int) -> dict[str, Tensor]:
         """Iteration t; returns losses, norms of gradients and logits, of the last update of D and that of G."""
-        noise = self.noise(t)
-        for j in range(self.k):
+        outputs = self.update(t, self.noise(t), [self.minibatch(t * self.k + j) for j in range(self.k)])
+        self.follow(t)
+        return outputs
+
+    def update(self, t: int, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The k updates of D and that of G, on what has been drawn for them."""
+        for j, real in enumerate(reals):
             self.reseed(t, j)
-            real = self.minibatch(t * self.k + j)
             with torch.no_grad():  # D's update never reaches G's weights
                 fake = self.generator(noise[j])
             on_real, on_fake = self.discriminate(real, fake)
@@ -77,10 +81,9 @@ class Algorithm1(ABC):
         self.reseed(t, self.k)
         with frozen(self.discriminator):
             on_fake_g = self.logits(self.generator(noise[self.k]))
-            on_real_g = self.logits(real) if self.loss.generator_uses_real else None
+            on_real_g = self.logits(reals[-1]) if self.loss.generator_uses_real else None
             loss_g = self.loss.generator(on_real_g, on_fake_g)
             norm_g = self.descend(self.generator, loss_g)
-        self.follow(t)
         return {
             "loss/d": loss_d.detach(),
             "loss/g": loss_g.detach(),

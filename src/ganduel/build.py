@@ -57,6 +57,7 @@ def build_gan(config: Mapping[str, Any], data: Data, kind: type[Duel] = GAN) -> 
         k=config["k"],
         batch_size=config["batch_size"],
         seed=config["seed"],
+        cuda_graph=config["trainer"].get("cuda_graph", False),  # a run of old has no word on it
     )
 
 

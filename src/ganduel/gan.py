@@ -1,9 +1,11 @@
 """One duel as a LightningModule: an iteration of Algorithm 1 is one `global_step`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -13,6 +15,7 @@ from ganduel.algorithm import Algorithm1, full
 from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
+from ganduel.graph import CUDARecorder, GraphedUpdates, Recorder, graphed
 from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
@@ -51,9 +54,11 @@ class GAN(Algorithm1, Loop):
         k: updates of D an iteration.
         batch_size: samples a minibatch, over all ranks together.
         seed: of the order of the data and of the noise; the networks come with their initial weights.
+        cuda_graph: whether an iteration's updates are to be launched as one CUDA graph, where that can be.
     """
 
     generator: Generator
+    recorder: type[Recorder] = CUDARecorder
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class GAN(Algorithm1, Loop):
         k: int = 1,
         batch_size: int = 64,
         seed: int = 0,
+        cuda_graph: bool = False,
     ):
         super().__init__()
         if penalty.active and uses_batch_statistics(discriminator):
@@ -80,9 +86,14 @@ class GAN(Algorithm1, Loop):
         self.loss, self.penalty, self.data = loss, penalty, data
         self.descent_d, self.descent_g = descent_d, descent_g
         self.k, self.batch_size, self.seed = k, batch_size, seed
+        self.cuda_graph = cuda_graph
+        self.graphed: GraphedUpdates | None = None
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
         self.reseeded = reseeded(generator=generator, discriminator=discriminator)
+
+    def update(self, t: int, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
+        return super().update(t, noise, reals) if self.graphed is None else self.graphed(noise, reals)
 
     def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
@@ -139,6 +150,24 @@ class GAN(Algorithm1, Loop):
         self.data.to(self.device)
         rows = self.batch_size // self.trainer.world_size
         self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
+
+    def on_train_start(self) -> None:
+        """Prepare the graph: here, for a checkpoint's optimizers are in place by now."""
+        if self.cuda_graph:
+            optimizers, scheduled = self.trainer.optimizers, [schedule.optimizer for schedule in self.schedules]
+            updates = partial(super().update, 0)  # whatever the iteration: nothing is reseeded
+            self.graphed = graphed(updates, 0, optimizers, scheduled, self.recorder, self.device, self.hindrance)
+
+    @property
+    def hindrance(self) -> str | None:
+        """What of this duel cannot be in a graph, if anything."""
+        if self.trainer.world_size > 1:
+            return "gradients are averaged over ranks"
+        if self.reseeded:
+            return f"{next(iter(self.reseeded))} draws from the iteration's number"
+        if isinstance(self.trainer.precision_plugin, MixedPrecision) and self.trainer.precision_plugin.scaler:
+            return "a loss scale is looked at in each step"
+        return None
 
     @property
     def sampler(self) -> nn.Module:

@@ -18,7 +18,8 @@ from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 from ganduel.tracking.labels import UNCOMPARED
 
 # Where a run is computed and when it ends may change; what it computes may not.
-FREE = {f"trainer.{key}" for key in ("accelerator", "devices", "num_nodes", "max_steps", "max_epochs")} | {"resume"}
+ON = ("accelerator", "devices", "num_nodes", "cuda_graph")
+FREE = {f"trainer.{key}" for key in (*ON, "max_steps", "max_epochs")} | {"resume"}
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def fit(
         callbacks = [stop, *build_callbacks(values, folder, place.bar(record))]
         trainer = build_trainer(values, folder, loggers, callbacks, checkpoint)
         trainer.precision_plugin.convert_module(gan)  # Lightning would round 64-true weights of a checkpoint before
-        with own_process_group(trainer):
+        with own_process_group(trainer), matmul_precision(values["trainer"].get("matmul_precision", "highest")):
             trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
         outcome = {"status": "finished", "reason": None}
         if stop.signum is not None:
@@ -193,6 +193,17 @@ def own_process_group(trainer: Trainer) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """How exact torch's products of float32 are inside; it is one setting for the whole process."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def peak_memory() -> dict[str, int]:

@@ -39,6 +39,8 @@ class TrainerConfig:
     max_steps: int | None = MISSING
     max_epochs: int | None = MISSING
     sync_batchnorm: bool = MISSING
+    cuda_graph: bool = MISSING
+    matmul_precision: str = MISSING
 
 
 @dataclass
@@ -82,6 +84,7 @@ NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig, "popula
 RECORDED = {"run"}
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+MATMUL_PRECISIONS = ("highest", "high", "medium")
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 # Parameters that the program fills in, and a config therefore does not have.
@@ -141,8 +144,9 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     indices = isinstance(devices, list) and devices and all(fits(i, int) and i >= 0 for i in devices)
     if not indices and (not isinstance(devices, int | str) or not counts):
         raise UserError(f"trainer.devices={devices} starts no process. Give a number, auto, or a list such as [0,1].")
-    for key, known in (("accelerator", ACCELERATORS), ("precision", PRECISIONS)):
-        if trainer[key] not in known:
+    choices = {"accelerator": ACCELERATORS, "precision": PRECISIONS, "matmul_precision": MATMUL_PRECISIONS}
+    for key, known in choices.items():
+        if key in trainer and trainer[key] not in known:  # a run of old may lack one
             raise UserError(f"trainer.{key}={trainer[key]} is not known. {nearest(trainer[key], known)}")
 
 

@@ -26,6 +26,9 @@ class Member(GAN):
     def advance(self) -> dict[str, Tensor]:
         return self.outputs
 
+    def on_train_start(self) -> None:
+        """No graph of its own."""
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Cut this member's tensors out of the stack: a file would have all of it for each view."""
         checkpoint.update(tree_map(own, checkpoint))

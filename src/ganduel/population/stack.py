@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, cast
 
@@ -22,8 +23,9 @@ from torch.func import vmap
 from ganduel.algorithm import Algorithm1, full
 from ganduel.ema import EMA, blend
 from ganduel.gan import GAN
+from ganduel.graph import GraphedUpdates, graphed
 from ganduel.loss.base import Loss
-from ganduel.population.descent import BlockDescent, descend_together
+from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
 from ganduel.population.network import StackedNetwork, can_be_batched, succeeds
 
 log = logging.getLogger("ganduel")
@@ -61,6 +63,21 @@ class Stack(Algorithm1):
         }
         emas = [(place, [gan.ema for gan in self.gans[place] if gan.ema is not None]) for place in places]
         self.averages = [StackedAverage(self.generator, place, block) for place, block in emas if block]
+
+        self.graphed = self.graph() if first.cuda_graph else None
+
+    def graph(self) -> GraphedUpdates | None:
+        """All duels' updates as one graph, if that can be."""
+        first, blocks = self.gans[0], [block for blocks in self.descents.values() for block in blocks]
+        shared = [block for block in blocks if isinstance(block, OneOptimizer)]
+        optimizers = [block.optimizer for block in shared]
+        scheduled = [block.optimizer for block in shared if block.schedule is not None]
+        hindrance = first.hindrance or (None if shared == blocks else "members have optimizers of their own")
+        updates = partial(super().update, 0)  # whatever the iteration: nothing is reseeded
+        return graphed(updates, 1, optimizers, scheduled, first.recorder, first.device, hindrance)
+
+    def update(self, t: int, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
+        return super().update(t, noise, reals) if self.graphed is None else self.graphed(noise, reals)
 
     def generator_can_be_batched(self) -> bool:
         gan = self.gans[0]

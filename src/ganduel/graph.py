@@ -1,0 +1,199 @@
+"""The updates of an iteration as one CUDA graph: recorded once, then launched as a whole.
+
+A small GAN's iteration is a few hundred kernels of a few microseconds each, and Python takes longer to launch one than
+the GPU to run it. A CUDA graph is the list of the kernels with their arguments: what Python did between them is not
+done again. So all that changes from one iteration to the next must lie in memory whose place stays the same: noise and
+real samples are copied into tensors of the graph's own, rates that a schedule sets likewise, and Adam counts its steps
+on the device. Numbers of the optimizers that a graph has fixed are watched, and end it when they change.
+
+    iterations 1 … 3       as without a graph, on a stream of their own: libraries set themselves up
+    iteration 4            the updates are recorded, and launched
+    from 5 on              noise and samples are copied in, the graph is launched
+
+Source: "CUDA semantics, whole-network capture" in PyTorch's documentation.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+log = logging.getLogger("ganduel")
+
+Updates = Callable[[Tensor, Sequence[Tensor]], dict[str, Tensor]]
+DEVICES = ("cuda",)  # whose kernels can be recorded
+WARM_UP = 3
+
+
+class Recorder(ABC):
+    """How kernels are recorded and launched again."""
+
+    @abstractmethod
+    def warm_up(self, function: Callable[[], Any]) -> Any:
+        """Call the function as it will be called when it is recorded, but for real."""
+
+    @abstractmethod
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Record the function's kernels without running them; returns what launches them."""
+
+
+class CUDARecorder(Recorder):
+    """By torch.cuda.graph, on one stream of its own for both."""
+
+    def __init__(self):
+        self.stream = torch.cuda.Stream()
+
+    def warm_up(self, function: Callable[[], Any]) -> Any:
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            result = function()
+        torch.cuda.current_stream().wait_stream(self.stream)
+        return result
+
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        # Other threads, such as W&B's, may do what they like meanwhile.
+        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            function()
+        return graph.replay
+
+
+class GraphedUpdates:
+    """Calls a duel's updates, and after a few iterations launches their graph instead.
+
+    Args:
+        updates: from the noise of the k + 1 minibatches and the k real ones to what an iteration returns.
+        axis: the dimensions of a value that is one number for each duel, 0 for a duel alone. These values are returned
+            as copies; others are the graph's own, and overwritten by the next iteration.
+        optimizers: those that take the steps.
+        scheduled: those of them whose rates change; the graph has these in float32.
+        recorder: how kernels are recorded.
+    """
+
+    def __init__(
+        self,
+        updates: Updates,
+        axis: int,
+        optimizers: Sequence[Optimizer],
+        scheduled: Collection[Optimizer],
+        recorder: Recorder,
+    ):
+        self.updates, self.axis, self.optimizers, self.recorder = updates, axis, optimizers, recorder
+        self.groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self.scheduled = [group for optimizer in scheduled for group in optimizer.param_groups]
+        self.calls = 0
+        self.launch: Callable[[], None] | None = None
+        self.given_up = False
+
+    def __call__(self, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
+        self.calls += 1
+        if self.given_up:
+            return self.updates(noise, reals)
+        if self.calls <= WARM_UP:
+            return self.recorder.warm_up(lambda: self.updates(noise, reals))
+        if self.launch is None:
+            self.begin(noise, reals)
+        elif changed := self.changed():
+            self.give_up(f"{changed} changes from iteration to iteration")
+        if self.launch is None:
+            return self.updates(noise, reals)
+        for mine, new in zip(self.inputs, (noise, *reals), strict=True):
+            mine.copy_(new)
+        for rate, group in zip(self.rates, self.scheduled, strict=True):
+            rate.fill_(group["lr"])
+        self.launch()
+        return {**self.outputs, **dict(zip(self.names, self.figures.clone().unbind(), strict=True))}
+
+    def begin(self, noise: Tensor, reals: Sequence[Tensor]) -> None:
+        """Record the updates, if that can be."""
+        self.inputs = [noise.clone(), *(real.clone() for real in reals)]
+        self.rates = [torch.tensor(float(group["lr"]), device=noise.device) for group in self.scheduled]
+        self.fixed = self.hyperparameters()
+        try:
+            with self.on_device():
+                self.launch = self.recorder.record(self.record)
+        except RuntimeError as error:  # a synchronisation, or what else cannot be recorded: torch says which
+            self.give_up((str(error).splitlines() or ["it cannot be recorded"])[0])
+
+    def record(self) -> None:
+        """The updates on the graph's own inputs; those numbers in one tensor, to be copied at once."""
+        self.outputs = self.updates(self.inputs[0], self.inputs[1:])
+        self.names = [name for name, value in self.outputs.items() if value.ndim == self.axis]
+        self.figures = torch.stack([self.outputs[name] for name in self.names])
+
+    @contextmanager
+    def on_device(self) -> Iterator[None]:
+        """Scheduled rates are tensors inside, and optimizers do not object to being recorded."""
+        before = [dict(group) for group in self.groups]
+        for group in self.groups:
+            group.update({"capturable": True} if "capturable" in group else {})
+        for group, rate in zip(self.scheduled, self.rates, strict=True):
+            group["lr"] = rate
+        try:
+            yield
+        finally:
+            for group, values in zip(self.groups, before, strict=True):
+                group.update(values)
+
+    def hyperparameters(self) -> list[dict[str, Any]]:
+        """What the optimizers' kernels get as numbers."""
+        return [
+            {k: v for k, v in group.items() if k != "params" and (k != "lr" or not self.has_schedule(group))}
+            for group in self.groups
+        ]
+
+    def has_schedule(self, group: dict[str, Any]) -> bool:
+        return any(group is one for one in self.scheduled)
+
+    def changed(self) -> str | None:
+        """The name of a number that the graph has fixed and that is another now."""
+        pairs = zip(self.fixed, self.hyperparameters(), strict=True)
+        return next((key for old, new in pairs for key in old if old[key] != new.get(key)), None)
+
+    def give_up(self, reason: str) -> None:
+        """Without the graph from here on."""
+        self.given_up, self.launch = True, None
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()  # gradients may lie in the graph's memory
+        no_graph(reason)
+
+
+def graphed(
+    updates: Updates,
+    axis: int,
+    optimizers: Sequence[Optimizer],
+    scheduled: Collection[Optimizer],
+    recorder: type[Recorder],
+    device: torch.device,
+    hindrance: str | None,
+) -> GraphedUpdates | None:
+    """The updates as a graph; None, and a line, if they cannot be: for the device, the hindrance, or an optimizer."""
+    wrong = f"it needs a CUDA device, and this run is on {device.type}" if device.type not in DEVICES else hindrance
+    reasons = (unfit(optimizer, optimizer in scheduled) for optimizer in optimizers)
+    if (reason := wrong or next(filter(None, reasons), None)) is None:
+        return GraphedUpdates(updates, axis, optimizers, scheduled, recorder())
+    no_graph(reason)
+    return None
+
+
+def no_graph(reason: str) -> None:
+    """Say in one line why there is none."""
+    log.info("trainer.cuda_graph: %s; iterations are launched kernel by kernel", reason)
+
+
+def unfit(optimizer: Optimizer, scheduled: bool) -> str | None:
+    """Why an optimizer's steps cannot be recorded, if they cannot: a count or a rate on the host would stand still."""
+    name, groups = type(optimizer).__name__, optimizer.param_groups
+    if type(optimizer) is SGD:
+        fused = all(group["fused"] for group in groups)
+        return f"{name} takes a schedule's rate from the host unless fused=true" if scheduled and not fused else None
+    if not all("capturable" in group for group in groups):
+        return f"{name} has no capturable form"
+    if not all(group["capturable"] or group.get("fused") for group in groups):
+        return f"{name} counts its steps on the host unless capturable=true"
+    return None
