@@ -144,6 +144,7 @@ BELOW = {
         "algorithm",
         "ema",
         "gan",
+        "graph",
         "loss.base",
         "model.base",
         "data.base",
