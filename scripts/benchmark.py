@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from blocks import silence
 from population_loops import SETTINGS, Population
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from step_loops import CONTENDERS, Work
@@ -49,10 +50,10 @@ def ratio(times: dict[str, list[float]], name: str, reference: str) -> float:
 
 def table(batch_size: int, times: dict[str, list[float]]) -> Table:
     """The times at one batch size."""
-    view = Table(title=f"batch {batch_size}", title_justify="left")
+    view = Table(title=f"batch {batch_size}", title_justify="left", box=SIMPLE)
     view.add_column("ms an iteration", no_wrap=True)
-    for title in ("median", "least", "most", *(f"/ {reference}" for reference in REFERENCES)):
-        view.add_column(title, justify="right", no_wrap=True)
+    for title in ("median", "least", "most", *(f"/ {reference.replace('_', ' ')}" for reference in REFERENCES)):
+        view.add_column(title, justify="right")
     for name, values in times.items():
         milliseconds = (statistics.median(values), min(values), max(values))
         ratios = (ratio(times, name, reference) for reference in REFERENCES)
@@ -78,7 +79,7 @@ def measure_population(work: Population, rounds: int) -> dict[str, Any]:
 
 def population_table(found: dict[str, dict[str, Any]]) -> Table:
     """What a population saves."""
-    view = Table(title="populations", title_justify="left")
+    view = Table(title="populations", title_justify="left", box=SIMPLE)
     for title in ("", "ms an iteration of all", "of one alone", "members alone / together"):
         view.add_column(title, justify="left" if title == "" else "right")
     for name, values in found.items():

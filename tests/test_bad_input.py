@@ -62,6 +62,7 @@ CASES = [
     ("k=1.5", "k=1.5 is not a whole number."),
     ("clip.generator=abc", "clip.generator=abc is not a number."),
     ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm=maybe is not true or false."),
+    ("trainer.cuda_graph=maybe", "trainer.cuda_graph=maybe is not true or false."),
     ("ema=3", "ema=3 cannot be: ema has options of its own"),
     ("model.generator.hidden=7", "model.generator.hidden=7 is not a list of whole numbers, such as [256,512]."),
     ("model.generator.activation=foo", "model.generator.activation='foo' is not one of leaky_relu, "),
@@ -104,6 +105,7 @@ CASES = [
     # devices
     ("trainer.accelerator=foo", "trainer.accelerator=foo is not known. There are: auto, cpu, "),
     ("trainer.precision=foo", "trainer.precision=foo is not known. There are: 16-mixed, "),
+    ("trainer.matmul_precision=hi", "trainer.matmul_precision=hi is not known. Did you mean high?"),
     ("trainer.devices=0", "trainer.devices=0 starts no process. Give a number, auto, or a list such as [0,1]."),
     ("trainer.devices=-5", "trainer.devices=-5 starts no process."),
     ("trainer.devices=foo", "trainer.devices=foo starts no process."),

@@ -15,6 +15,8 @@ from small import SMALL
 
 from ganduel import run
 from ganduel.errors import Diverged
+from ganduel.gan import GAN
+from ganduel.population.stack import Stack
 from ganduel.tracking.files import rows
 from ganduel.tracking.record import create_config
 
@@ -55,6 +57,22 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(run, "build_callbacks", lambda *arguments: [Act(), *build(*arguments)])
 
     return arrange
+
+
+@pytest.mark.parametrize("words", [(), ("population.seeds=2",)], ids=["alone", "a population"])
+def test_the_precision_of_products_is_that_of_the_run_while_it_lasts(command, monkeypatch, words):
+    seen, iterate = [], GAN.iterate if not words else Stack.iterate
+
+    def watching(duel, t: int):
+        seen.append(torch.get_float32_matmul_precision())
+        return iterate(duel, t)
+
+    monkeypatch.setattr(Stack if words else GAN, "iterate", watching)
+    ended = command(*SMALL, *words, "tracking=none", "callback=[statistics]", "trainer.max_steps=2",
+                    "trainer.matmul_precision=high")  # fmt: skip
+    assert ended.code == 0
+    assert seen == ["high", "high"]
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 def state(folder: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,9 @@ class Alone:
     def bar(self, record: Record) -> ProgressBar:
         return ProgressBar(record)
 
+    def matmul_precision(self, values: dict[str, Any]) -> AbstractContextManager:
+        return matmul_precision(values)
+
 
 def fit(
     values: dict[str, Any], folder: Path, checkpoint: Path | None = None, place: Alone | None = None
@@ -73,7 +76,7 @@ def fit(
         callbacks = [stop, *build_callbacks(values, folder, place.bar(record))]
         trainer = build_trainer(values, folder, loggers, callbacks, checkpoint)
         trainer.precision_plugin.convert_module(gan)  # Lightning would round 64-true weights of a checkpoint before
-        with own_process_group(trainer), matmul_precision(values["trainer"].get("matmul_precision", "highest")):
+        with own_process_group(trainer), place.matmul_precision(values):
             trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
         outcome = {"status": "finished", "reason": None}
         if stop.signum is not None:
@@ -196,10 +199,10 @@ def own_process_group(trainer: Trainer) -> Iterator[None]:
 
 
 @contextmanager
-def matmul_precision(name: str) -> Iterator[None]:
-    """How exact torch's products of float32 are inside; it is one setting for the whole process."""
+def matmul_precision(values: Mapping[str, Any]) -> Iterator[None]:
+    """How exact torch's products of float32 are inside, by a run's config; it is one setting for the whole process."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(name)
+    torch.set_float32_matmul_precision(values["trainer"].get("matmul_precision", before))  # a run of old has none
     try:
         yield
     finally:

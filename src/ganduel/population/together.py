@@ -13,7 +13,7 @@ import json
 import logging
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,7 @@ from ganduel.gan import GAN
 from ganduel.population.member import Member
 from ganduel.population.members import kind_of
 from ganduel.population.stack import Stack
-from ganduel.run import Alone, check_batch, fit
+from ganduel.run import Alone, check_batch, fit, matmul_precision
 from ganduel.tracking.record import Record
 
 log = logging.getLogger("ganduel")
@@ -89,6 +89,9 @@ class Seat(Alone):
         self.record = record
         return self.population.bar
 
+    def matmul_precision(self, values: dict[str, Any]) -> AbstractContextManager:
+        return nullcontext()  # the population's: one that ends must not change it for the others
+
     @property
     def trainer(self) -> Trainer:
         return self.duel.trainer
@@ -134,7 +137,7 @@ class Together:
 
     def train(self) -> None:
         """Train all members until each has ended."""
-        with self.signals(), named_lines():
+        with self.signals(), named_lines(), matmul_precision(self.seats[0].values):
             try:
                 for seat in self.seats:
                     self.turn(seat)
