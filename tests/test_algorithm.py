@@ -58,9 +58,8 @@ class Written(Algorithm1):
         self.seen.append(f"follow {t}")
 
 
-def update_of_d(t, j, position, passes):
-    return [f"update {t}.{j}", f"data {position}", "G grad=False", *passes, "loss of D", "penalty",
-            "descend D True False"]  # fmt: skip
+def update_of_d(t, j, passes):
+    return [f"update {t}.{j}", "G grad=False", *passes, "loss of D", "penalty", "descend D True False"]
 
 
 @pytest.mark.parametrize(("one_pass", "passes"), [(True, ["D of 6"]), (False, ["D of 3", "D of 3"])])
@@ -68,7 +67,15 @@ def test_k_updates_of_d_each_on_fresh_data_come_before_one_of_g(one_pass, passes
     duel = Written(k=2, one_pass=one_pass)
     duel.iterate(5)
     of_g = ["update 5.2", "G grad=True", "D of 3", "loss of G", "descend G True True", "follow 5"]
-    assert duel.seen == [*update_of_d(5, 0, 10, passes), *update_of_d(5, 1, 11, passes), *of_g]
+    assert duel.seen == ["data 10", "data 11", *update_of_d(5, 0, passes), *update_of_d(5, 1, passes), *of_g]
+
+
+def test_each_update_of_d_has_the_minibatch_drawn_for_it():
+    duel, reals = Written(k=3), []
+    duel.minibatch = lambda position: torch.full((3, 1), float(position))
+    duel.penalise = lambda real, fake: reals.append(real[0].item()) or real.new_zeros(())
+    duel.iterate(2)
+    assert reals == [6, 7, 8]
 
 
 def test_d_looks_at_real_samples_in_gs_update_only_where_the_loss_asks():

@@ -154,7 +154,8 @@ MEMBERS = {
 
 
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("words", mostly_slow(MEMBERS, "seeds"))
+@pytest.mark.slow
+@pytest.mark.parametrize("words", MEMBERS.values(), ids=MEMBERS)
 def test_members_are_graphed_together(command: Callable, tapes: list[TapeRecorder], tmp_path: Path, words):
     run = (
         *SMALL,

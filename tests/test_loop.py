@@ -27,9 +27,9 @@ BOTH = {"passed_over": True, "lightnings": False}
     "words",
     [
         ("k=2", "schedule=linear", "clip.generator=0.1"),
-        ("trainer.precision=bf16-mixed", "penalty=r1"),
+        pytest.param(("trainer.precision=bf16-mixed", "penalty=r1"), marks=pytest.mark.slow),
     ],
-    ids=" ".join,
+    ids=["k=2, clipped", "bf16, penalised"],
 )
 def test_rows_and_checkpoints_are_those_of_lightnings_loop(
     command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]

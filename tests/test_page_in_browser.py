@@ -277,6 +277,7 @@ def test_opens_with_the_network_off(show: Callable[..., Page], tmp_path: Path):
     assert page.inner_text("#verdicts").startswith("Over 5 paired seeds, nonsaturating ends at")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_samples(duel_page: Page):
     """The slider chooses the iteration, the list the seed; the real samples stay."""
@@ -469,6 +470,7 @@ CONTRASTS = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 def test_contrast(hostile_page: Page):
     """WCAG 2's, in both themes: lines at least 3:1, text at least 4.5:1, wherever they are."""

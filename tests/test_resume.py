@@ -205,12 +205,10 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path):
         assert checkpoint.read(checkpoint.newest(folder))["global_step"] >= 1
 
 
-@pytest.mark.parametrize(("signum", "ranks"), [
-    (signal.SIGTERM, 1),
-    pytest.param(signal.SIGTERM, 2, marks=pytest.mark.slow),
-    pytest.param(signal.SIGINT, 1, marks=pytest.mark.slow),
-    pytest.param(signal.SIGUSR1, 2, marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signum", "ranks"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGINT, 1), (signal.SIGUSR1, 2)]
+)
 def test_a_signal_to_the_program_saves_and_exits_with_128_and_its_number(tmp_path: Path, signum: int, ranks: int):
     """Sent to the first rank alone; the others follow."""
     folder = tmp_path / "run"

@@ -143,6 +143,7 @@ def test_a_member_follows_the_run_alone_over_hundreds_of_iterations(train, value
     assert_follows_alone(train, values, tmp_path, 300, name)
 
 
+@pytest.mark.slow
 def test_members_may_differ_in_all_but_what_shapes_the_iteration(train, values, tmp_path):
     """Blocks of one member, of two, and alike ones that do not follow each other."""
     members = [
