@@ -98,7 +98,6 @@ class Stopwatch(lightning.Callback):
         self.watch(gan, "on_before_optimizer_step", "norms of gradients")
         for name, optimizer in zip("DG", trainer.optimizers, strict=True):
             self.watch(optimizer, "step", f"Adam of {name}")
-        for optimizer in trainer.optimizers:
             self.watch(optimizer, "zero_grad", "zero_grad")
         if gan.ema is not None:
             self.watch(gan.ema, "update", "average of G")

@@ -7,7 +7,7 @@ Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ class Algorithm1(ABC):
         k: updates of D an iteration.
         one_pass: whether D may see real and generated samples in one minibatch.
         axis: the dimension that counts the samples of a minibatch.
+        graphed: what does the updates in the place of `update`, as one launch (ganduel.graph); None: nothing does.
     """
 
     generator: Any
@@ -37,6 +38,7 @@ class Algorithm1(ABC):
     k: int
     one_pass: bool
     axis: int = 0
+    graphed: Callable[[Tensor, Sequence[Tensor]], dict[str, Tensor]] | None = None
 
     @abstractmethod
     def noise(self, t: int) -> Tensor:
@@ -64,7 +66,8 @@ class Algorithm1(ABC):
 
     def iterate(self, t: int) -> dict[str, Tensor]:
         """Iteration t; returns losses, norms of gradients and logits, of the last update of D and that of G."""
-        outputs = self.update(t, self.noise(t), [self.minibatch(t * self.k + j) for j in range(self.k)])
+        noise, reals = self.noise(t), [self.minibatch(t * self.k + j) for j in range(self.k)]
+        outputs = self.update(t, noise, reals) if self.graphed is None else self.graphed(noise, reals)
         self.follow(t)
         return outputs
 

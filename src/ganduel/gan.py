@@ -1,6 +1,6 @@
 """One duel as a LightningModule: an iteration of Algorithm 1 is one `global_step`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,7 @@ from ganduel.algorithm import Algorithm1, full
 from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
-from ganduel.graph import CUDARecorder, GraphedUpdates, Recorder, graphed
+from ganduel.graph import CUDARecorder, Recorder, graphed
 from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
@@ -87,13 +87,9 @@ class GAN(Algorithm1, Loop):
         self.descent_d, self.descent_g = descent_d, descent_g
         self.k, self.batch_size, self.seed = k, batch_size, seed
         self.cuda_graph = cuda_graph
-        self.graphed: GraphedUpdates | None = None
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
         self.reseeded = reseeded(generator=generator, discriminator=discriminator)
-
-    def update(self, t: int, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
-        return super().update(t, noise, reals) if self.graphed is None else self.graphed(noise, reals)
 
     def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
@@ -155,7 +151,7 @@ class GAN(Algorithm1, Loop):
         """Prepare the graph: here, for a checkpoint's optimizers are in place by now."""
         if self.cuda_graph:
             optimizers, scheduled = self.trainer.optimizers, [schedule.optimizer for schedule in self.schedules]
-            updates = partial(super().update, 0)  # whatever the iteration: nothing is reseeded
+            updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
             self.graphed = graphed(updates, 0, optimizers, scheduled, self.recorder, self.device, self.hindrance)
 
     @property

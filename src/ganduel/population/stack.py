@@ -73,11 +73,8 @@ class Stack(Algorithm1):
         optimizers = [block.optimizer for block in shared]
         scheduled = [block.optimizer for block in shared if block.schedule is not None]
         hindrance = first.hindrance or (None if shared == blocks else "members have optimizers of their own")
-        updates = partial(super().update, 0)  # whatever the iteration: nothing is reseeded
+        updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
         return graphed(updates, 1, optimizers, scheduled, first.recorder, first.device, hindrance)
-
-    def update(self, t: int, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
-        return super().update(t, noise, reals) if self.graphed is None else self.graphed(noise, reals)
 
     def generator_can_be_batched(self) -> bool:
         gan = self.gans[0]
