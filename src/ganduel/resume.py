@@ -15,11 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, SUMMARY, read_config
-from ganduel.tracking.labels import UNCOMPARED
+from ganduel.tracking.labels import UNCOMPARED, WHERE
 
 # Where a run is computed and when it ends may change; what it computes may not.
-ON = ("accelerator", "devices", "num_nodes", "cuda_graph")
-FREE = {f"trainer.{key}" for key in (*ON, "max_steps", "max_epochs")} | {"resume"}
+FREE = {*WHERE, "trainer.max_steps", "trainer.max_epochs", "resume"}
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:

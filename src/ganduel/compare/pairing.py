@@ -19,9 +19,8 @@ from typing import Any
 
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
-from ganduel.tracking.labels import UNCOMPARED, without_secrets
+from ganduel.tracking.labels import UNCOMPARED, WHERE, without_secrets
 
-WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes")  # it is computed
 FIRST = ("loss", "experiment", "penalty", "k")  # the factors that one would ask for, where they vary
 BESIDES = ("versions", "machine", "git")  # of a run, named where they differ
 

@@ -11,6 +11,8 @@ NAMED = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that a la
 UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every", "resume",
               "population"}  # fmt: skip
 UNNAMED = UNCOMPARED | {"trainer", "hydra"}
+# Where a run is computed, which changes its numbers by rounding at most.
+WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph")
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
 SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so
 HIDDEN = "(hidden)"
