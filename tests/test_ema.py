@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from ganduel.ema import EMA
+from ganduel.ema import EMA, Places
 from ganduel.errors import UserError
 from ganduel.model.mlp import MLPGenerator
 
@@ -119,3 +119,15 @@ def test_refuses_what_is_no_length(value):
         EMA(constant(0.0), half_life_kimg=value)
     with pytest.raises(UserError, match=r"ema.ramp"):
         EMA(constant(0.0), half_life_kimg=1.0, ramp=value)
+
+
+def test_places_are_looked_up_in_the_order_of_parameters_and_buffers():
+    """Each once, nothing that is none; one that is replaced by another tensor is found as well."""
+    net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.BatchNorm1d(3), nn.BatchNorm1d(3, track_running_stats=False))
+    net.append(net[0])
+    places = Places(net)
+    net[1].running_mean = torch.ones(3)
+    net[0].weight = nn.Parameter(torch.zeros(3, 2))
+    for found, expected in zip(places(), (net.parameters(), net.buffers()), strict=True):
+        assert [id(x) for x in found] == [id(x) for x in expected]
+    assert len(places()[1]) == 3

@@ -160,8 +160,7 @@ class StackedAverage:
 
     def update(self, images: int, batch_size: int) -> None:
         """Follow the generators one step."""
-        (weights, buffers), (new_weights, new_buffers) = self.mine, self.theirs
-        blend(weights, new_weights, buffers, new_buffers, self.decay(images, batch_size))
+        blend(*self.mine, *self.theirs, self.decay(images, batch_size))
 
 
 @dataclass
