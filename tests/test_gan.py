@@ -120,7 +120,7 @@ def test_training_is_algorithm_1_written_out(gan_of, form: str):
     opt_d = torch.optim.SGD(d.parameters(), 0.1, momentum=0.5)
     opt_g = torch.optim.SGD(g.parameters(), 0.1, momentum=0.5)
     for t in range(3):
-        z = torch.randn(24, 4, generator=rng.generator(0, "noise", t)).split(8)
+        z = torch.randn(32 * 24, 4, generator=rng.generator(0, "noise", 0))[24 * t : 24 * (t + 1)].split(8)
         for j in range(2):
             real = gan.data.minibatch(0, 2 * t + j, 8)
             loss = softplus(-d(real)).mean() + softplus(d(g(z[j]).detach())).mean()

@@ -92,3 +92,17 @@ def test_seeded_leaves_gpu_generators_untouched(monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", reseed)
     with rng.seeded(0):
         torch.randn(1)
+
+
+def test_a_block_is_drawn_once_for_all_that_is_in_it():
+    """Whatever is asked for first, number i is the same; only the last block is kept."""
+    drawn = []
+
+    def draw(number):
+        drawn.append(number)
+        return torch.arange(32.0) + 32 * number
+
+    blocks = rng.Blocks(draw)
+    numbers = [*range(70), 3, 40]
+    assert [blocks(i).item() for i in numbers] == numbers
+    assert drawn == [0, 1, 2, 0, 1]

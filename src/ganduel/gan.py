@@ -1,5 +1,6 @@
 """One duel as a LightningModule: an iteration of Algorithm 1 is one `global_step`."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.penalty.base import Penalty
 from ganduel.replica import average_gradients
+from ganduel.rng import Blocks
 from ganduel.types import Samples, Scalar
 
 
@@ -87,18 +89,19 @@ class GAN(Algorithm1, Loop):
         self.descent_d, self.descent_g = descent_d, descent_g
         self.k, self.batch_size, self.seed = k, batch_size, seed
         self.cuda_graph = cuda_graph
+        self.noises = Blocks(self.draw)
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
         self.reseeded = reseeded(generator=generator, discriminator=discriminator)
 
     def noise(self, t: int) -> Tensor:
         """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
-        return self.draw(t).unflatten(0, (self.k + 1, self.batch_size))[:, self.share]
+        return self.noises(t)[:, self.share]
 
-    def draw(self, t: int) -> Tensor:
-        """The noise of all ranks and minibatches of iteration t in one, ((k + 1) · batch_size, noise_dim)."""
-        stream = rng.generator(self.seed, "noise", t, device=self.device)
-        return self.generator.draw((self.k + 1) * self.batch_size, stream)
+    def draw(self, block: int) -> Tensor:
+        """The noise of all ranks of a block of iterations, (iterations, k + 1, batch_size, noise_dim)."""
+        stream, shape = rng.generator(self.seed, "noise", block, device=self.device), (self.k + 1, self.batch_size)
+        return self.generator.draw(Blocks.size * math.prod(shape), stream).unflatten(0, (Blocks.size, *shape))
 
     def minibatch(self, position: int) -> Samples:
         return self.data.minibatch(self.seed, position, self.batch_size, self.share)
@@ -144,6 +147,7 @@ class GAN(Algorithm1, Loop):
 
     def on_fit_start(self) -> None:
         self.data.to(self.device)
+        self.noises = Blocks(self.draw)  # what has been drawn before may be on another device
         rows = self.batch_size // self.trainer.world_size
         self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.data.base import TensorData, denormalise, normalise
+from ganduel.data.base import Data, TensorData, denormalise, normalise
 from ganduel.errors import UserError
 
 
@@ -134,3 +134,15 @@ def test_points_keep_their_values():
     x = torch.tensor([[3.5, -200.0]], dtype=torch.float64)
     assert normalise(x).tolist() == [[3.5, -200.0]]
     assert normalise(x).dtype == torch.get_default_dtype()
+
+
+def test_minibatches_of_several_seeds_are_those_of_each():
+    class Two(Data):
+        shape = (1,)
+
+        def minibatch(self, seed, position, batch_size, share=slice(None)):
+            return torch.full((batch_size, 1), 100.0 * seed + position)[share]
+
+    for data in (TensorData(torch.arange(24, dtype=torch.uint8).view(12, 2)), Two()):
+        together = data.minibatches((3, 1), 7, 4, slice(1, 3))
+        assert torch.equal(together, torch.stack([data.minibatch(seed, 7, 4)[1:3] for seed in (3, 1)]))

@@ -107,3 +107,19 @@ def test_bounds_reach_beyond_the_centres(world):
 def test_what_is_no_mixture_is_refused(centres, sigma, message):
     with pytest.raises(UserError, match=message):
         Mixture(centres, sigma)
+
+
+def test_minibatches_of_several_seeds_are_those_of_each(world):
+    """Also over the end of a block, and for another batch size and a share of the rows."""
+    for position in (0, 31, 32, 5):
+        together = world.minibatches((3, 1), position, 6, slice(2, 5))
+        for points, seed in zip(together, (3, 1), strict=True):
+            assert torch.equal(points, Mixture(CENTRES, 0.5).minibatch(seed, position, 6)[2:5])
+    assert not torch.equal(world.minibatch(3, 31, 6), world.minibatch(3, 32, 6))
+    assert world.minibatch(3, 5, 4).shape == (4, 2)
+
+
+def test_what_was_drawn_on_another_device_is_drawn_again(world):
+    world.minibatch(0, 0, 4)
+    world.to(torch.device("meta"))
+    assert world.drawn == {}

@@ -23,8 +23,8 @@ def test_the_weights_moments_and_average_of_a_member(tiny, images, monkeypatch):
     before = [p.clone() for p in gan.parameters()]
     g, d = (sum(p.numel() for p in net.parameters()) for net in (gan.generator, gan.discriminator))
     tensors = sum(1 for net in (gan.generator, gan.discriminator) for _ in net.parameters())
-    steps, order = 4 * tensors, 8 * 12
-    expected = memory.SLACK * (4 * (5 * g + 4 * d) + steps + order + memory.MEMBER)
+    steps, order, noise = 4 * tensors, 8 * 12, 4 * 32 * (gan.k + 1) * gan.batch_size * gan.generator.noise_dim
+    expected = memory.SLACK * (4 * (5 * g + 4 * d) + steps + order + noise + memory.MEMBER)
     assert memory.footprint(gan) == round(expected)
     assert all(torch.equal(*pair) for pair in zip(before, gan.parameters(), strict=True))
 

@@ -7,6 +7,7 @@ the same global minibatch, so that the number of ranks changes no sample.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -42,6 +43,10 @@ class Data(ABC):
     def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
         """The samples of minibatch number `position`, or the given share of its rows, on the training device."""
 
+    def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
+        """`minibatch` for each of several seeds, (seed, batch, *shape)."""
+        return torch.stack([self.minibatch(seed, position, batch_size, share) for seed in seeds])
+
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         """N different real samples of a split, on the CPU, as they are stored: bytes or points.
 
@@ -71,12 +76,19 @@ class TensorData(Data):
         self.samples = self.samples.to(device)
 
     def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
+        return normalise(self.samples[self.rows(seed, position, batch_size)[share]])
+
+    def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
+        rows = torch.stack([self.rows(seed, position, batch_size)[share] for seed in seeds])
+        return normalise(self.samples[rows])
+
+    def rows(self, seed: int, position: int, batch_size: int) -> Tensor:
+        """Which of the samples a minibatch has."""
         size = len(self.samples)
         if batch_size > size:
             raise UserError(f"batch_size={batch_size} is more than the {size} samples of the data. Try {size} or less.")
         epoch, place = divmod(position, size // batch_size)
-        rows = self.order(seed, epoch)[place * batch_size : (place + 1) * batch_size][share]
-        return normalise(self.samples[rows])
+        return self.order(seed, epoch)[place * batch_size : (place + 1) * batch_size]
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)
@@ -103,8 +115,7 @@ def choose(samples: Tensor, split: Split, n: int, draw: int) -> Tensor:
 
 def normalise(samples: Tensor) -> Samples:
     """Bytes 0…255 to floats in [−1, 1]; floats keep their values. The result has torch's default type."""
-    floats = samples.to(torch.get_default_dtype())
-    return floats.div_(127.5).sub_(1) if samples.dtype == torch.uint8 else floats
+    return samples.div(127.5).sub_(1) if samples.dtype == torch.uint8 else samples.to(torch.get_default_dtype())
 
 
 def denormalise(samples: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
     p(x) = 1/m Σ_i N(x; c_i, σ² I)
 
 c_i are the m centres in R^d, σ > 0 the standard deviation of each component. Samples are drawn, not stored: minibatch
-number `position` is a function of (seed, "data", position), so that there is no epoch and no end. Each `draw` of
-`reference` is a further independent set from the same density.
+number `position` is its part of a block of 32, a function of (seed, "data", position // 32), so that there is no epoch
+and no end. Each `draw` of `reference` is a further independent set from the same density.
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,7 @@ from torch import Tensor
 from ganduel import rng
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
+from ganduel.rng import Blocks
 from ganduel.types import LogDensity, Points
 
 
@@ -40,13 +42,27 @@ class Mixture(Data):
         self.sigma = sigma
         self.shape = (self.centres.shape[1],)
         self.device = torch.device("cpu")
+        self.drawn: dict[tuple[tuple[int, ...], int], Blocks] = {}  # for seeds and a batch size
         self.placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}  # the centres, where and as they were needed
 
     def to(self, device: torch.device) -> None:
         self.device = torch.device(device)
+        self.drawn = {}
 
     def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Points:
-        return self.draw(batch_size, rng.generator(seed, "data", position, device=self.device))[share]
+        return self.minibatches((seed,), position, batch_size, share)[0]
+
+    def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
+        key = tuple(seeds), batch_size
+        if key not in self.drawn:
+            self.drawn[key] = Blocks(partial(self.block, *key))
+        return self.drawn[key](position)[:, share]
+
+    def block(self, seeds: Sequence[int], batch_size: int, number: int) -> Tensor:
+        """All minibatches of a block, (position, seed, batch_size, d)."""
+        streams = (rng.generator(seed, "data", number, device=self.device) for seed in seeds)
+        points = torch.stack([self.draw(Blocks.size * batch_size, stream) for stream in streams])
+        return points.unflatten(1, (Blocks.size, batch_size)).transpose(0, 1)
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Points:
         self.check_split(split)

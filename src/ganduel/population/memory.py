@@ -1,6 +1,7 @@
 """How much memory a member of a population takes, and how many of them fit.
 
-    weights       of G and D, their gradients, their optimizers' moments, the average of G, the order of the data
+    weights       of G and D, their gradients, their optimizers' moments, the average of G
+    draws         the order of the data, a block of noise
     activations   what is computed before a backward pass; the larger of D's update and G's
 
 The activations are counted in one update of each network, of one member alone, on the CPU.
@@ -43,8 +44,8 @@ def footprint(gan: GAN) -> int:
         moments += sum(size(x) for state in optimizer.state.values() for x in state.values() if isinstance(x, Tensor))
     values = sum(size(p) for p in gan.parameters()) + sum(size(p) for p in gan.parameters() if p.requires_grad)
     gan.zero_grad()
-    order = 8 * (gan.data.size or 0)
-    return round(SLACK * (values + moments + order + 2 * activations(gan) + MEMBER))  # activations and their gradients
+    draws = 8 * (gan.data.size or 0) + size(gan.draw(0))
+    return round(SLACK * (values + moments + draws + 2 * activations(gan) + MEMBER))  # activations and their gradients
 
 
 def activations(gan: GAN) -> int:

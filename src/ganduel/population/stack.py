@@ -27,6 +27,7 @@ from ganduel.graph import GraphedUpdates, graphed
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
 from ganduel.population.network import StackedNetwork, can_be_batched, succeeds
+from ganduel.rng import Blocks
 
 log = logging.getLogger("ganduel")
 
@@ -49,6 +50,9 @@ class Stack(Algorithm1):
         self.gans, self.k, self.one_pass = list(gans), first.k, first.one_pass
         groups = [[i for i, _ in group] for _, group in groupby(enumerate(kinds), key=lambda pair: pair[1])]
         places = [slice(group[0], group[-1] + 1) for group in groups]
+        self.noises = Blocks(lambda block: torch.stack([gan.draw(block) for gan in self.gans], dim=2))
+        self.seeds = [gan.seed for gan in gans]
+        self.data = first.data if all(gan.data is first.data for gan in gans) else None
         self.loss = StackedLoss([(place, self.gans[place][0].loss) for place in places])
         self.penalties = [(place, self.gans[place][0].penalty) for place in places]
         with self.precision():
@@ -98,11 +102,12 @@ class Stack(Algorithm1):
         return self.gans[0].trainer.precision_plugin.train_step_context()
 
     def noise(self, t: int) -> Tensor:
-        drawn = torch.stack([gan.draw(t) for gan in self.gans])
-        return drawn.unflatten(1, (self.k + 1, -1)).transpose(0, 1)
+        return self.noises(t)
 
     def minibatch(self, position: int) -> Tensor:
-        return torch.stack([gan.minibatch(position) for gan in self.gans])
+        if self.data is None:
+            return torch.stack([gan.minibatch(position) for gan in self.gans])
+        return self.data.minibatches(self.seeds, position, self.gans[0].batch_size)
 
     def reseed(self, t: int, update: int) -> None:
         for gan in self.gans:
