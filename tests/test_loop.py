@@ -13,6 +13,7 @@ from small import EVALUATION, SMALL
 from states import same
 
 from ganduel.callback.save import Save
+from ganduel.callback.statistics import Statistics
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import LAST, read
 from ganduel.loop import Loop
@@ -97,3 +98,27 @@ def test_a_callback_that_is_not_ours_is_asked_each_time(fit):
     assert counting.begun == 6
     assert fit(callbacks=[ending]).lightning_module.all_ours
     assert ending.ended
+
+
+class Counted(Statistics):
+    """A user's, made of ours: it may look at every iteration."""
+
+    seen = 0
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self.seen += 1
+
+
+def test_ours_are_called_when_they_are_due_and_what_is_made_of_them_each_time(fit, monkeypatch):
+    called, end = [], Statistics.on_train_batch_end
+
+    def noted(statistics: Statistics, trainer: Any, *rest: Any) -> None:
+        called.append(trainer.global_step)
+        end(statistics, trainer, *rest)
+
+    monkeypatch.setattr(Statistics, "on_train_batch_end", noted)
+    fit("trainer.max_steps=20", callbacks=[Statistics(6)])
+    assert called == [1, 6, 12, 18, 20]
+    counted = Counted(50)
+    fit("trainer.max_steps=20", callbacks=[counted])
+    assert counted.seen == 20

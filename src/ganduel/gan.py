@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
@@ -61,6 +62,7 @@ class GAN(Algorithm1, Loop):
 
     generator: Generator
     recorder: type[Recorder] = CUDARecorder
+    peers: Any = None  # ganduel.callback.base.Peers, for a duel that does its iterations together with others
 
     def __init__(
         self,

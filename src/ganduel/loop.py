@@ -4,10 +4,12 @@ Lightning calls `on_train_batch_start`, `training_step` and the callbacks once a
 for loaders, schedulers, hooks and loggers that a duel does not use, and is a tenth of an iteration of small
 networks. So the hook at the beginning of an iteration does it, and those after it, itself: all but the last, whose end
 Lightning's loop has to see. Each is counted as Lightning counts it, and the callbacks are called as Lightning calls
-them. Where a callback that is not ours asks for more, everything goes Lightning's way.
+them; those of ours that say when there is something for them to do, only then. Where a callback that is not ours asks
+for more, everything goes Lightning's way.
 """
 
-from abc import abstractmethod
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import count
@@ -16,13 +18,28 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
+NEVER = sys.maxsize
 # What Lightning calls in each iteration.
 EACH_ITERATION = ("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward",
                   "on_after_backward", "on_before_optimizer_step")  # fmt: skip
 
 
+class Seldom(ABC):
+    """A callback for the ends of some iterations: it may count on no others, but on the last, and on one that stops."""
+
+    @abstractmethod
+    def next_due(self, n: int) -> int:
+        """The first iteration after n that it is to see the end of; NEVER: none."""
+
+
 class Loop(LightningModule):
-    """A module whose iterations follow from their number alone; each is one `global_step`."""
+    """A module whose iterations follow from their number alone; each is one `global_step`.
+
+    Attributes:
+        due_at: the iteration before whose end no `Seldom` of ours has anything to do.
+    """
+
+    due_at: int = 0
 
     @abstractmethod
     def iterate(self, t: int) -> dict[str, Tensor]:
@@ -58,11 +75,27 @@ class Loop(LightningModule):
         loop.batch_progress.increment_started()
         outputs = self.training_step(batch, batch_idx)
         loop.batch_progress.increment_processed()
-        for callback in self.callbacks:
-            callback.on_train_batch_end(self.trainer, self, outputs, batch, batch_idx)
+        self.end_iteration(outputs, batch, batch_idx)
         loop.batch_progress.increment_completed()
         loop._batches_that_stepped += 1
         loop.batch_progress.increment_ready()
+
+    def end_iteration(self, outputs: dict[str, Tensor], batch: int, batch_idx: int) -> None:
+        """Call the callbacks, those of ours that have nothing to do left out."""
+        due, called = self.global_step >= self.due_at, self.frequent
+        if due:
+            called = self.callbacks
+        for callback in called:
+            callback.on_train_batch_end(self.trainer, self, outputs, batch, batch_idx)
+        if due:
+            self.due_at = self.next_due(self.global_step)
+        elif self.trainer.should_stop:
+            for callback in self.seldom:
+                callback.on_train_batch_end(self.trainer, self, outputs, batch, batch_idx)
+
+    def next_due(self, n: int) -> int:
+        """The first iteration after n whose end all callbacks are to see."""
+        return min((callback.next_due(n) for callback in self.seldom), default=n + 1)
 
     def count_step(self) -> None:
         """Count the iteration's step; k + 1 steps of optimizers are one."""
@@ -84,17 +117,31 @@ class Loop(LightningModule):
         return self.trainer.callbacks  # type: ignore[attr-defined]
 
     @cached_property
+    def seldom(self) -> list[Any]:
+        """Those that say when they are due."""
+        return [callback for callback in self.callbacks if isinstance(callback, Seldom)]
+
+    @cached_property
+    def frequent(self) -> list[Callback]:
+        """Those that see the end of each iteration."""
+        return [callback for callback in self.callbacks if callback not in self.seldom]
+
+    @cached_property
     def all_ours(self) -> bool:
-        """Whether nobody would miss Lightning's loop around an iteration."""
+        """Whether nobody would miss Lightning's loop around an iteration; what a user derives from ours may do so."""
         return not any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for callback in self.callbacks
             for hook in EACH_ITERATION
-            if not type(callback).__module__.startswith("ganduel.")
+            if not is_ours(callback)
         )
 
     def train_dataloader(self) -> Iterable[int]:
         return Iterations()
+
+
+def is_ours(callback: Callback) -> bool:
+    return type(callback).__module__.startswith("ganduel.")
 
 
 class Iterations:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.callback.base import due, geometric, log, trackers
+from ganduel.callback.base import due, geometric, log, next_due, next_geometric, trackers
 from ganduel.tracking.base import Tracker
 
 pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer will do
@@ -44,3 +44,16 @@ def test_pictures_grow_geometrically(first, growth, last):
 
 def test_defaults_make_few_grids_of_a_long_run():
     assert [n for n in range(2000) if geometric(n, 100, 1.5)] == [100, 150, 225, 338, 506, 759, 1139, 1709]
+
+
+@given(n=st.integers(0, 300), every=st.integers(1, 40))
+def test_the_next_that_is_due(n, every):
+    """The last iteration aside, which is due in any case."""
+    expected = next(m for m in range(n + 1, n + every + 2) if m == 1 or m % every == 0)
+    assert next_due(n, every) == expected
+
+
+@given(n=st.integers(0, 3000), first=st.integers(1, 500), growth=st.floats(1.05, 10))
+def test_the_next_of_a_geometric_series(n, first, growth):
+    expected = next(m for m in range(n + 1, 10 * (n + first) + 20) if geometric(m, first, growth))
+    assert next_geometric(n, first, growth) == expected

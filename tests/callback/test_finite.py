@@ -100,3 +100,12 @@ def test_a_run_that_is_being_stopped_is_looked_at_before_it_is_saved(fit, tiny, 
     with pytest.raises(Diverged, match="in iteration 4"):
         fit(callbacks=[Stop(), Finite(100, 3), save], gan=poisoned(build_gan(tiny(), images), "loss/d", 4))
     assert read(newest(tmp_path))["global_step"] == 3
+
+
+def test_numbers_that_others_have_kept_stand_in_their_place():
+    finite = Finite(100, 100)
+    finite.kept = [torch.tensor(float(i)) for i in range(4)]
+    finite.keep(torch.arange(4.0, 12).view(2, 4))
+    finite.keep(torch.arange(12.0, 16).view(1, 4))
+    finite.kept = [torch.tensor(float(i)) for i in range(16, 20)]
+    assert torch.equal(torch.cat([*finite.before, *finite.rows()]), torch.arange(20.0).view(5, 4))

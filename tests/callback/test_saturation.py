@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganduel.build import build_gan
+from ganduel.callback.base import Peers
 from ganduel.callback.saturation import Saturation, gradients, lengths, slopes
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
+from ganduel.population.network import StackedNetwork
 from ganduel.tracking.files import rows
 from ganduel.tracking.record import Record
 
@@ -25,7 +27,7 @@ FORMS = (Saturating(), NonSaturating())
 def test_slopes_are_those_of_the_losses(values):
     """Per sample ∂L_G/∂b is −D for the saturating form and −(1 − D) for the other."""
     b = torch.tensor(values, dtype=torch.float64)
-    row = slopes(b)
+    (row,) = slopes(b[None])
     for form, key in zip(FORMS, ("saturating", "nonsaturating"), strict=True):
         slope = -form.curve(b)[1]
         assert row[f"saturation/slope_{key}"] == pytest.approx(
@@ -41,7 +43,7 @@ def test_slopes_are_those_of_the_losses(values):
 def test_values_by_hand():
     """D = 1/4, 3/4 and 1/201: only the last is below 0.01."""
     b = torch.tensor([-math.log(3), math.log(3), -math.log(200)])
-    row = slopes(b)
+    (row,) = slopes(b[None])
     assert row["saturation/slope_saturating"] == pytest.approx((1 + 1 / 201) / 3, rel=1e-6)
     assert row["saturation/slope_nonsaturating"] == pytest.approx((1 + 200 / 201) / 3, rel=1e-6)
     assert row["saturation/ratio"] == pytest.approx((1 + 1 / 201) / (1 + 200 / 201), rel=1e-6)
@@ -51,7 +53,7 @@ def test_values_by_hand():
 
 def test_saturation_is_seen_where_float32_has_rounded_d_to_0():
     """The ratio at b = −200 is e^−200, and the slope of the non-saturating form is 1."""
-    row = slopes(torch.full((3,), -200.0))
+    (row,) = slopes(torch.full((1, 3), -200.0))
     assert row["saturation/ratio"] == pytest.approx(math.exp(-200), rel=1e-9)
     assert row["saturation/slope_nonsaturating"] == 1
     assert row["saturation/share_rejected"] == 1
@@ -70,14 +72,14 @@ def gan(tiny, images):
 def test_through_any_generator_the_first_is_d_over_1_minus_d_times_the_second(gan):
     """For one sample, where nothing is averaged: the gradients are parallel, and their lengths in that ratio."""
     duel = gan("batch_size=1")
-    both = gradients(duel).double()
+    (both,) = gradients([duel]).double()
     from ganduel import rng
 
     stream = rng.generator(duel.seed, "saturation", duel.global_step)
     d = duel.discriminator(duel.generator(duel.generator.draw(1, stream))).sigmoid().item()
     assert 0.01 < d < 0.99
     torch.testing.assert_close(both[0], d / (1 - d) * both[1], rtol=1e-5, atol=1e-9)
-    row = lengths(both)
+    (row,) = lengths(both[None])
     assert row["saturation/cosine"] == pytest.approx(1, abs=1e-6)
     ratio = row["saturation/grad_norm_saturating"] / row["saturation/grad_norm_nonsaturating"]
     assert ratio == pytest.approx(d / (1 - d), rel=1e-5)
@@ -89,7 +91,7 @@ def test_gradients_are_those_of_the_losses(gan, words):
     from ganduel import rng
 
     duel = gan(*words)
-    both = gradients(duel)
+    (both,) = gradients([duel])
     for form, found in zip(FORMS, both, strict=True):
         noise = duel.generator.draw(duel.batch_size, rng.generator(duel.seed, "saturation", 3))
         for name, layer in duel.reseeded.items():
@@ -101,7 +103,7 @@ def test_gradients_are_those_of_the_losses(gan, words):
 
 
 def test_the_cosine_of_a_right_angle_is_0():
-    row = lengths(torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    (row,) = lengths(torch.tensor([[[3.0, 0.0], [0.0, 4.0]]]))
     assert list(row.values()) == [3, 4, 0]
 
 
@@ -174,3 +176,25 @@ def test_a_form_without_functions_of_a_logit_leaves_no_curve(fit, tiny, images, 
 def test_user_errors(key):
     with pytest.raises(ValueError, match=rf"callback.saturation.{key}=0 must be at least 1"):
         Saturation(**{"every": 1, "gradient_every": 1, key: 0})
+
+
+def test_gradients_of_several_are_those_of_each(gan):
+    """With the masks and the noise of each."""
+    duels = [gan(f"seed={seed}", "model.discriminator.dropout=0.5") for seed in (1, 2)]
+    alone = [gradients([duel])[0] for duel in duels]
+    for duel, expected in zip(duels, alone, strict=True):
+        torch.testing.assert_close(gradients([duel])[0], expected)
+    nets = tuple(StackedNetwork([getattr(d, n) for d in duels], False) for n in ("generator", "discriminator"))
+    for duel in duels:
+        duel.peers = Peers({}, duels, nets)
+    torch.testing.assert_close(gradients(duels), torch.stack(alone))
+
+
+def test_each_rank_has_its_share_of_the_noise(gan):
+    duel = gan()
+    whole, half = gradients([duel]), duel.batch_size // 2
+    parts = []
+    for duel.share in (slice(0, half), slice(half, 2 * half)):
+        parts.append(gradients([duel]))
+    assert not torch.equal(*parts)
+    torch.testing.assert_close(sum(parts) / 2, whole)

@@ -14,6 +14,7 @@ NETS = {
     "discriminator": lambda: MLPDiscriminator((5,), hidden=[7, 3]),
     "spectral norm": lambda: MLPDiscriminator((5,), hidden=[7, 3], norm="spectral"),
     "tied": lambda: Tied(),
+    "no bias": lambda: nn.Sequential(nn.Linear(5, 4, bias=False), nn.Tanh(), nn.Linear(4, 1)),
 }
 
 
@@ -95,3 +96,15 @@ def test_whether_one_kernel_can_serve_all_is_tried_out(net: nn.Module, can: bool
     assert can_be_batched(net, lambda f, x: f(x), torch.randn(6, 5)) is can
     assert all(torch.equal(*pair) for pair in zip(before, (*net.parameters(), *net.buffers()), strict=True))
     assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_untouched_networks_keep_their_buffers(batched):
+    """The output is as in training, by the statistics of the batch."""
+    whole = StackedNetwork(double(NETS["batch norm"]), batched)
+    before = [state.clone() for state in whole.buffers()]
+    x = torch.randn(3, 6, 5, dtype=torch.float64)
+    y = whole.untouched(x)
+    assert all(torch.equal(*pair) for pair in zip(before, whole.buffers(), strict=True))
+    torch.testing.assert_close(y, whole(x))
+    assert not all(torch.equal(*pair) for pair in zip(before, whole.buffers(), strict=True))

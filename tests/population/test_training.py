@@ -73,7 +73,7 @@ def test_a_signal_ends_the_program_with_its_number(command, tmp_path, monkeypatc
 
     def turn(self, seat, *outputs):
         iterate(self, seat, *outputs)
-        if seat.name == NAMES[1] and seat.duel.global_step == 3:
+        if seat.name == NAMES[0] and seat.duel.global_step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Together, "turn", turn)

@@ -18,11 +18,12 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganduel.callback.base import Clocked, gan_of, log, others, trackers
+from ganduel.callback.base import Clocked, gan_of, log, next_due, others, trackers
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST
 from ganduel.errors import UserError, nearest
+from ganduel.loop import NEVER, Seldom
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, Watch
 from ganduel.model.base import Generator
@@ -30,7 +31,7 @@ from ganduel.model.base import Generator
 logger = logging.getLogger("ganduel")
 
 
-class Evaluate(Callback):
+class Evaluate(Callback, Seldom):
     """Evaluates the generator.
 
     Args:
@@ -82,6 +83,9 @@ class Evaluate(Callback):
         n = trainer.global_step
         if self.on and (n == trainer.max_steps or (self.every is not None and n % self.every == 0)):
             self.evaluate(trainer)
+
+    def next_due(self, n: int) -> int:
+        return next_due(n, self.every) if self.on and self.every is not None else NEVER
 
     def evaluate(self, trainer: Trainer) -> None:
         """Measure, log, and keep the checkpoint if it is the best."""

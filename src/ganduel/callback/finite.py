@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ganduel.callback.base import due
+from ganduel.callback.base import Outputs, due, gan_of, next_due, read
 from ganduel.errors import Diverged
+from ganduel.gan import GAN
 
 QUANTITIES = {"loss/d": "D's loss", "grad/norm_d": "D's gradient", "loss/g": "G's loss", "grad/norm_g": "G's gradient"}
 
@@ -29,7 +30,8 @@ class Finite(Callback):
         self.every = every
         self.checkpoint_every = checkpoint_every
         self.keys = [key for key in QUANTITIES if gradients or key.startswith("loss")]
-        self.kept: list[Tensor] = []
+        self.kept: list[Tensor] = []  # of each iteration since the last look, one number a key
+        self.before: list[Tensor] = []  # of iterations before these, (iterations, quantities)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -38,10 +40,31 @@ class Finite(Callback):
         if due(trainer, self.every) or due(trainer, self.checkpoint_every) or trainer.should_stop:
             self.look(trainer)
 
-    def look(self, trainer: Trainer) -> None:
-        values = torch.stack(self.kept).unflatten(0, (-1, len(self.keys)))  # (iterations, quantities)
+    def next_due(self, n: int) -> int:
+        """The first iteration after n that it looks at; until then others may keep the numbers for it."""
+        return min(next_due(n, self.every), next_due(n, self.checkpoint_every))
+
+    def keep(self, values: Tensor) -> None:
+        """Take the numbers of iterations that are over, (iterations, all quantities)."""
+        kept = [values[:, i] for i, key in enumerate(QUANTITIES) if key in self.keys]
+        self.before += [*self.rows(), torch.stack(kept, 1)]
         self.kept = []
-        bad = trainer.strategy.reduce((~values.isfinite()).float(), reduce_op="sum") > 0
+
+    def rows(self) -> list[Tensor]:
+        """Those of `kept`, as those of `before` are."""
+        return [torch.stack(self.kept).unflatten(0, (-1, len(self.keys)))] if self.kept else []
+
+    def look(self, trainer: Trainer) -> None:
+        together = gan_of(trainer).peers is not None and not self.before and len(self.kept) == len(self.keys)
+        if together and read(all_finite, {}, trainer):
+            self.kept = []
+            return
+        values = torch.cat([*self.before, *self.rows()])
+        self.before, self.kept = [], []
+        bad = ~values.isfinite()
+        if trainer.world_size > 1:
+            bad = trainer.strategy.reduce(bad.float(), reduce_op="sum") > 0
+        bad = bad.cpu()
         if not bad.any():
             return
         row = int(bad.any(1).nonzero()[0])
@@ -52,3 +75,8 @@ class Finite(Callback):
             f"{QUANTITIES[self.keys[column]]} became {value} in iteration {iteration}; the run ends. "
             "Try smaller learning rates, a penalty, or gradient clipping."
         )
+
+
+def all_finite(outputs: Outputs, gans: list[GAN]) -> list[bool]:
+    """Of each duel, whether all quantities of one iteration are finite."""
+    return torch.stack([outputs[key] for key in QUANTITIES]).isfinite().all(0).tolist()

@@ -13,12 +13,13 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganduel import rng
-from ganduel.callback.base import gan_of, geometric, trackers
+from ganduel.callback.base import gan_of, geometric, next_geometric, trackers
 from ganduel.errors import UserError
+from ganduel.loop import NEVER, Seldom
 from ganduel.picture import animate, generate, is_image, tile
 
 
-class SampleGrid(Callback):
+class SampleGrid(Callback, Seldom):
     """Draws the grids, for data that are images.
 
     Args:
@@ -54,6 +55,9 @@ class SampleGrid(Callback):
         n = trainer.global_step
         if self.on and (geometric(n, self.first, self.growth) or n == trainer.max_steps):
             self.draw(trainer)
+
+    def next_due(self, n: int) -> int:
+        return next_geometric(n, self.first, self.growth) if self.on else NEVER
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.on and self.gif and trainer.global_step >= trainer.max_steps:

@@ -31,22 +31,21 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from ganduel import rng
-from ganduel.callback.base import due, gan_of, gather_columns, log
+from ganduel.callback.base import Outputs, due, gan_of, gather_columns, log, networks, next_due, read
 from ganduel.errors import UserError
 from ganduel.gan import GAN
+from ganduel.loop import Seldom
 from ganduel.loss.base import LogitLoss
 from ganduel.tracking.files import LOSS_FORM
-from ganduel.types import Logits
 
 REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-class Saturation(Callback):
+class Saturation(Callback, Seldom):
     """Logs the slopes with every row of statistics, the gradients less often.
 
     Args:
@@ -71,65 +70,82 @@ class Saturation(Callback):
     ) -> None:
         row: dict[str, float] = {}
         if due(trainer, self.every):
-            row |= slopes(gather_columns(trainer, outputs["logit/fake_g"][None])[0])
+            own = {"logit/fake_g": gather_columns(trainer, outputs["logit/fake_g"][None])[0]}
+            row |= read(slopes_of, own, trainer)
         if due(trainer, self.gradient_every):
-            both = trainer.strategy.reduce(gradients(gan_of(trainer)), reduce_op="mean")
-            row |= lengths(cast(Tensor, both))
+            row |= read(lengths_of, {}, trainer)
         if row and trainer.is_global_zero:
             log(trainer, {key: value for key, value in row.items() if math.isfinite(value)})
 
+    def next_due(self, n: int) -> int:
+        return min(next_due(n, self.every), next_due(n, self.gradient_every))
 
-def slopes(b: Logits) -> dict[str, float]:
-    """The slopes of both forms at logits of generated samples, read back from the device at once."""
-    b = b.double() if b.device.type != "mps" else b
+
+def slopes_of(outputs: Outputs, gans: list[GAN]) -> list[dict[str, float]]:
+    return slopes(outputs["logit/fake_g"])
+
+
+def slopes(b: Tensor) -> list[dict[str, float]]:
+    """Each duel's slopes of both forms at logits of generated samples, (duel, batch)."""
+    b = b.cpu().double()
     saturating, nonsaturating = b.sigmoid(), (-b).sigmoid()
-    rejected = (saturating < REJECTED).to(b.dtype).mean()
-    means = torch.stack([saturating.mean(), nonsaturating.mean(), rejected])
-    at = torch.tensor(QUANTILES, dtype=b.dtype, device=b.device)
-    quantiles = torch.stack([saturating.quantile(at), nonsaturating.quantile(at)])
-    first, second, share, *rest = torch.cat([means, quantiles.flatten()]).tolist()
+    rejected = (saturating < REJECTED).to(b.dtype).mean(1)
+    means = torch.stack([saturating.mean(1), nonsaturating.mean(1), rejected])
+    at = torch.tensor(QUANTILES, dtype=b.dtype)
+    quantiles = torch.cat([saturating.quantile(at, 1), nonsaturating.quantile(at, 1)])
     names = [
         f"saturation/slope_{form}_q{round(100 * q):02}" for form in ("saturating", "nonsaturating") for q in QUANTILES
     ]
-    return {
-        "saturation/slope_saturating": first,
-        "saturation/slope_nonsaturating": second,
-        "saturation/ratio": first / second if second else float("inf"),
-        "saturation/share_rejected": share,
-        **dict(zip(names, rest, strict=True)),
-    }
+    return [
+        {
+            "saturation/slope_saturating": first,
+            "saturation/slope_nonsaturating": second,
+            "saturation/ratio": first / second if second else float("inf"),
+            "saturation/share_rejected": share,
+            **dict(zip(names, rest, strict=True)),
+        }
+        for first, second, share, *rest in torch.cat([means, quantiles]).T.tolist()
+    ]
 
 
-def gradients(gan: GAN) -> Tensor:
-    """G's whole gradient under the saturating form and the other, (2, weights of G), on this rank's share of the noise.
+def lengths_of(outputs: Outputs, gans: list[GAN]) -> list[dict[str, float]]:
+    both = gradients(gans)
+    if gans[0].peers is None:  # then there may be other ranks
+        both = cast(Tensor, gans[0].trainer.strategy.reduce(both, reduce_op="mean"))
+    return lengths(both)
+
+
+def gradients(gans: list[GAN]) -> Tensor:
+    """G's whole gradient under the saturating form and the other, (duel, 2, weights), on this rank's noise.
 
     Dropout masks follow from a key of their own; the next update of training reseeds the layers.
     """
-    t = gan.global_step
-    stream = rng.generator(gan.seed, "saturation", t, device=gan.device)
-    weights = dict(gan.generator.named_parameters())
-    noise = gan.generator.draw(gan.batch_size, stream)[gan.share].to(next(iter(weights.values())))
-    for name, layer in gan.reseeded.items():
-        layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
+    generator, discriminator = networks(gans)
+    like, drawn = next(generator.parameters()), list[Tensor]()
+    t = max(gan.global_step for gan in gans)  # the others have not counted the iteration yet
+    for gan in gans:
+        for name, layer in gan.reseeded.items():
+            layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
+        stream = rng.generator(gan.seed, "saturation", t, device=like.device)
+        drawn.append(gan.generator.draw(gan.batch_size, stream)[gan.share])
+    noise = torch.stack(drawn).to(like)
     with torch.enable_grad():
-        b = untouched(gan.discriminator, untouched(gan.generator, noise))
-        on_logits = (-b.sigmoid() / len(b), -(-b).sigmoid() / len(b))  # ∂L_G/∂b of each form
-        found = [torch.autograd.grad(b, list(weights.values()), one, retain_graph=True) for one in on_logits]
-    return torch.stack([torch.cat([g.flatten() for g in parts]) for parts in found])
+        b = discriminator.untouched(generator.untouched(noise))
+        n = b.shape[1]
+        on_logits = (-b.sigmoid() / n, -(-b).sigmoid() / n)  # ∂L_G/∂b of each form
+        found = [torch.autograd.grad(b, list(generator.parameters()), one, retain_graph=True) for one in on_logits]
+    return torch.stack([torch.cat([g.reshape(len(gans), -1) for g in parts], 1) for parts in found], 1)
 
 
-def untouched(net: nn.Module, x: Tensor) -> Tensor:
-    """The network's output as in training, its running statistics and the like left as they are."""
-    return functional_call(net, {name: buffer.clone() for name, buffer in net.named_buffers()}, (x,))
-
-
-def lengths(both: Tensor) -> dict[str, float]:
-    """The norms of the two gradients, (2, weights), and the cosine between them; NaN where one is zero."""
-    norms = both.norm(dim=1)
-    cosine = torch.dot(both[0] / norms[0], both[1] / norms[1])
-    first, second, cosine = torch.stack([*norms, cosine]).tolist()
-    return {
-        "saturation/grad_norm_saturating": first,
-        "saturation/grad_norm_nonsaturating": second,
-        "saturation/cosine": cosine,
-    }
+def lengths(both: Tensor) -> list[dict[str, float]]:
+    """The norms of each duel's two gradients, (duel, 2, weights), and the cosine between them; NaN where one is 0."""
+    norms = both.norm(dim=2)
+    first, second = (both / norms.unsqueeze(2)).unbind(1)
+    return [
+        {
+            "saturation/grad_norm_saturating": saturating,
+            "saturation/grad_norm_nonsaturating": nonsaturating,
+            "saturation/cosine": cosine,
+        }
+        for saturating, nonsaturating, cosine in torch.cat([norms, (first * second).sum(1, True)], 1).tolist()
+    ]

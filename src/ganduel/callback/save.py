@@ -9,11 +9,12 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from ganduel.callback.base import gan_of
+from ganduel.callback.base import gan_of, next_due
 from ganduel.checkpoint import FORMAT, INITIAL, LAST
+from ganduel.loop import Seldom
 
 
-class Save(Checkpoint):
+class Save(Checkpoint, Seldom):
     """Saves the run; Lightning calls a `Checkpoint` after all other callbacks, so that what it saves is on record.
 
     Args:
@@ -37,6 +38,9 @@ class Save(Checkpoint):
         n = trainer.global_step
         if n % self.every == 0 or n == trainer.max_steps or trainer.should_stop:
             trainer.save_checkpoint(self.folder / LAST)
+
+    def next_due(self, n: int) -> int:
+        return next_due(n, self.every)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         shape = list(gan_of(trainer).data.shape)

@@ -14,21 +14,24 @@ Histograms of D(x), D(G(z)) and the logits of G(z) go with each row: counts in e
 """
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from ganduel.callback.base import Clocked, due, gan_of, gather_columns, log, trackers
+from ganduel.callback.base import Clocked, Outputs, due, gan_of, gather_columns, log, networks, next_due, read, trackers
 from ganduel.errors import UserError
-from ganduel.gan import total_norm
+from ganduel.gan import GAN
+from ganduel.loop import Seldom
 from ganduel.tracking.files import range_of
 
+LOGITS = ("logit/real", "logit/fake", "logit/fake_g")
+LOSSES = ("loss/d", "loss/g", "loss/penalty")
 BINS = 32  # of D(x) and D(G(z)); twice as many of the logits
 
 
-class Statistics(Callback, Clocked):
+class Statistics(Callback, Clocked, Seldom):
     """Logs a row of statistics at iteration 1, every `every` iterations, and at the last."""
 
     def __init__(self, every: int):
@@ -46,22 +49,16 @@ class Statistics(Callback, Clocked):
     ) -> None:
         if not due(trainer, self.every):
             return
-        logits = torch.stack([outputs["logit/real"], outputs["logit/fake"], outputs["logit/fake_g"]])
-        losses = torch.stack([outputs["loss/d"], outputs["loss/g"], outputs["loss/penalty"]])
-        logits = gather_columns(trainer, logits)
-        losses = trainer.strategy.reduce(losses, reduce_op="mean")
+        if trainer.world_size > 1:
+            outputs = of_all_ranks(trainer, outputs)
         if trainer.is_global_zero:
-            gan = gan_of(trainer)
-            norms = torch.stack(
-                [
-                    outputs["grad/norm_d"],
-                    outputs["grad/norm_g"],
-                    total_norm([p.detach() for p in gan.discriminator.parameters()]),
-                    total_norm([p.detach() for p in gan.generator.parameters()]),
-                ]
-            )
-            log(trainer, {**statistics(logits, losses, norms), **self.speed(trainer)})
-            log_histograms(trainer, logits)
+            row, counts = read(rows, outputs, trainer)
+            log(trainer, {**row, **self.speed(trainer)})
+            for tracker in trackers(trainer):
+                tracker.log_histograms(counts, step=trainer.global_step)
+
+    def next_due(self, n: int) -> int:
+        return next_due(n, self.every)
 
     def speed(self, trainer: Trainer) -> dict[str, float]:
         now, images = time.monotonic(), gan_of(trainer).images_seen
@@ -84,30 +81,61 @@ class Statistics(Callback, Clocked):
         self.seconds = state_dict["seconds"]
 
 
-def statistics(logits: Tensor, losses: Tensor, norms: Tensor) -> dict[str, float]:
-    """The row's values, read back from the device at once. Logits are (3, batch): real, fake, fake in G's update."""
-    d = logits.sigmoid()
-    values = {
-        "loss/d": losses[0], "loss/g": losses[1], "loss/penalty": losses[2],
-        "d/real": d[0].mean(), "d/fake": d[1].mean(), "d/fake_g": d[2].mean(),
-        "d/real_std": d[0].std(correction=0), "d/fake_std": d[1].std(correction=0),
-        "d/accuracy_real": (logits[0] > 0).float().mean(), "d/accuracy_fake": (logits[1] < 0).float().mean(),
-        "logit/real": logits[0].mean(), "logit/fake": logits[1].mean(),
-        "grad/norm_d": norms[0], "grad/norm_g": norms[1], "weight/norm_d": norms[2], "weight/norm_g": norms[3],
+def of_all_ranks(trainer: Trainer, outputs: Outputs) -> Outputs:
+    """The outputs with the logits of all ranks, and the losses' means over them."""
+    logits = gather_columns(trainer, torch.stack([outputs[key] for key in LOGITS]))
+    losses = cast(Tensor, trainer.strategy.reduce(torch.stack([outputs[key] for key in LOSSES]), reduce_op="mean"))
+    pairs = ((LOGITS, logits), (LOSSES, losses))
+    return outputs | {key: value for keys, values in pairs for key, value in zip(keys, values, strict=True)}
+
+
+def rows(outputs: Outputs, gans: list[GAN]) -> list[tuple[dict[str, float], dict[str, list[int]]]]:
+    """Each duel's row and its histograms. All that they take is read from the device at once."""
+    generator, discriminator = networks(gans)
+    weights = (norms_of_weights(discriminator, len(gans)), norms_of_weights(generator, len(gans)))
+    numbers = torch.stack([*(outputs[key] for key in (*LOSSES, "grad/norm_d", "grad/norm_g")), *weights], 1)
+    table = torch.cat([numbers, *(outputs[key] for key in LOGITS)], 1).cpu()
+    losses, norms, logits = table.tensor_split([3, 7], 1)
+    logits = logits.unflatten(1, (3, -1))
+    values = statistics(logits, losses, norms)
+    lines = torch.stack(list(values.values()), 1).tolist()
+    return [
+        (dict(zip(values, line, strict=True)), counts) for line, counts in zip(lines, histograms(logits), strict=True)
+    ]
+
+
+def norms_of_weights(nets: Any, duels: int) -> Tensor:
+    """The norm of each duel's weights."""
+    norms = torch._foreach_norm([row for p in nets.parameters() for row in p.detach().reshape(duels, -1).unbind()])
+    return torch.stack(norms).unflatten(0, (-1, duels)).norm(dim=0)
+
+
+def statistics(logits: Tensor, losses: Tensor, norms: Tensor) -> dict[str, Tensor]:
+    """The row's values. Logits are (…, 3, batch): real, fake, fake in G's update; losses (…, 3) and norms (…, 4)."""
+    on_real, on_fake, _ = logits.unbind(-2)
+    real, fake, fake_g = logits.sigmoid().unbind(-2)
+    gradient_d, gradient_g, weight_d, weight_g = norms.unbind(-1)
+    return {
+        **dict(zip(LOSSES, losses.unbind(-1), strict=True)),
+        "d/real": real.mean(-1), "d/fake": fake.mean(-1), "d/fake_g": fake_g.mean(-1),
+        "d/real_std": real.std(-1, correction=0), "d/fake_std": fake.std(-1, correction=0),
+        "d/accuracy_real": (on_real > 0).float().mean(-1), "d/accuracy_fake": (on_fake < 0).float().mean(-1),
+        "logit/real": on_real.mean(-1), "logit/fake": on_fake.mean(-1),
+        "grad/norm_d": gradient_d, "grad/norm_g": gradient_g, "weight/norm_d": weight_d, "weight/norm_g": weight_g,
     }  # fmt: skip
-    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
 
 
-def log_histograms(trainer: Trainer, logits: Tensor) -> None:
-    """Send the histograms of D(x), D(G(z)) and of G(z)'s logits to the trackers that take them."""
-    b = logits[:2].float().cpu()
-    values = {"d/real": b[0].sigmoid(), "d/fake": b[1].sigmoid(), "logit/fake": b[1]}
-    counts = {key: histogram(key, x).int().tolist() for key, x in values.items()}
-    for tracker in trackers(trainer):
-        tracker.log_histograms(counts, step=trainer.global_step)
+def histograms(logits: Tensor) -> list[dict[str, list[int]]]:
+    """Each duel's histograms of D(x), D(G(z)) and the logits of G(z); logits are (duel, 3, batch)."""
+    on_real, on_fake, _ = logits.unbind(1)
+    values = {"d/real": on_real.sigmoid(), "d/fake": on_fake.sigmoid(), "logit/fake": on_fake}
+    counts = [histogram(key, x).tolist() for key, x in values.items()]
+    return [dict(zip(values, own, strict=True)) for own in zip(*counts, strict=True)]
 
 
 def histogram(key: str, x: Tensor) -> Tensor:
-    """Counts over the key's range; what is beyond is in the outermost bins."""
+    """Counts over the key's range, of each row of (rows, n); the outermost bins have what is beyond, the first NaN."""
     low, high = range_of(key)
-    return torch.histc(x.clamp(low, high), BINS if key.startswith("d/") else 2 * BINS, low, high)
+    bins = BINS if key.startswith("d/") else 2 * BINS
+    places = ((x.clamp(low, high).nan_to_num(low) - low) * (bins / (high - low))).long().clamp(max=bins - 1)
+    return torch.zeros(len(x), bins, dtype=torch.long).scatter_add_(1, places, torch.ones_like(places))

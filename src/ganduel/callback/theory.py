@@ -33,9 +33,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganduel import rng
-from ganduel.callback.base import due, gan_of, geometric, log, trackers
+from ganduel.callback.base import due, gan_of, geometric, log, next_due, next_geometric, trackers
 from ganduel.errors import UserError
 from ganduel.gan import GAN
+from ganduel.loop import NEVER, Seldom
 from ganduel.loss.base import CrossEntropyLoss
 from ganduel.metric.functional.divergence import grid, jensen_shannon, optimal_discriminator
 from ganduel.picture import animate, evaluating, generate
@@ -53,7 +54,7 @@ class Known(Protocol):
     def bounds(self, margin: float) -> tuple[Tensor, Tensor]: ...
 
 
-class Theory(Callback):
+class Theory(Callback, Seldom):
     """Logs the quantities above and draws D, for data of known density in one or two dimensions.
 
     Args:
@@ -114,6 +115,9 @@ class Theory(Callback):
         picture = geometric(n, self.first, self.growth) or n == trainer.max_steps
         if picture or due(trainer, self.every):
             self.look(trainer, picture)
+
+    def next_due(self, n: int) -> int:
+        return min(next_geometric(n, self.first, self.growth), next_due(n, self.every)) if self.on else NEVER
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.on and trainer.global_step >= trainer.max_steps:

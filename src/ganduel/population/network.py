@@ -38,7 +38,7 @@ class StackedNetwork(nn.Module):
         self.nets = tuple(nets)
         self.batched = batched
         self.tied = is_tied(nets[0])
-        self.template = (deepcopy(nets[0]).to("meta"),)  # in a tuple, so that its weights are not counted as ours
+        self.template = (template(nets[0]),)  # in a tuple, so that its weights are not counted as ours
         stacked = stack([dict(net.named_parameters()) for net in nets])
         self.weights = {
             name: nn.Parameter(weight, nets[0].get_parameter(name).requires_grad) for name, weight in stacked.items()
@@ -60,29 +60,58 @@ class StackedNetwork(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.each(lambda net, *x: net(*x), *inputs)
 
-    def each(self, function: Function, *inputs: Tensor, of: slice = WHOLE) -> Tensor:
+    def untouched(self, *inputs: Tensor) -> Tensor:
+        """As `forward`, running statistics and the like left as they are."""
+        return self.each(lambda net, *x: net(*x), *inputs, touched=False)
+
+    def each(self, function: Function, *inputs: Tensor, of: slice = WHOLE, touched: bool = True) -> Tensor:
         """What a function of (network, inputs) gives for each member, stacked.
 
         Args:
             function: called with a member's network, as a function, and its own part of each input.
             inputs: tensors that count members in front.
             of: the members that are meant; the inputs are theirs alone.
+            touched: whether the networks may change their buffers.
         """
         weights, states = part(self.weights, of), part(self.states, of)
+        if not touched:
+            states = {name: state.clone() for name, state in states.items()}
         if self.batched:
             (net,) = self.template
             return vmap(lambda w, s, *x: function(self.bound(net, w, s), *x))(weights, states, *inputs)
+        nets = self.nets[of]
         each_ones = zip(*(weight.unbind() for weight in weights.values()), strict=True)
+        each_states = ({} if touched else {name: s[i] for name, s in states.items()} for i in range(len(nets)))
         return torch.stack(
             [
-                function(self.bound(net, dict(zip(weights, own, strict=True)), {}), *rows)
-                for net, own, *rows in zip(self.nets[of], each_ones, *inputs, strict=True)
+                function(self.bound(net, dict(zip(weights, own, strict=True)), buffers), *rows)
+                for net, own, buffers, *rows in zip(nets, each_ones, each_states, *inputs, strict=True)
             ]
         )
 
     def bound(self, net: nn.Module, weights: dict[str, Tensor], states: dict[str, Tensor]) -> Callable[..., Tensor]:
         """The network as a function, with these tensors in the place of its own."""
         return lambda *inputs: functional_call(net, (weights, states), inputs, tie_weights=self.tied)
+
+
+class Linear(nn.Linear):
+    """xWᵀ + b in two steps: `vmap` has no one kernel for them, and what it makes of torch's own takes longer.
+
+    Forward and backward pass of 32 members, two cores, batch 128, 64 to 64: 0.88 ms against 1.14.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        y = input @ self.weight.T
+        return y if self.bias is None else y.add_(self.bias)
+
+
+def template(net: nn.Module) -> nn.Module:
+    """The network without its weights, for stacked ones in their place."""
+    copy = deepcopy(net).to("meta")
+    for module in copy.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = Linear
+    return copy
 
 
 def stack(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

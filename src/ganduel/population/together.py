@@ -3,7 +3,8 @@
     start each member          up to its first iteration: folder, trackers, networks, a checkpoint to go on from
     while members are left:
         iterate the stack      of those that are the least far; all of them, but after a kill between two checkpoints
-        return to each member  which does what follows an iteration, and comes to the beginning of its next or its end
+        return to each member  which does what follows an iteration, and comes to the beginning of its next or its end;
+                               to the first alone, as long as there is nothing to do for any of the others
 
 One that diverges ends like a run that trains alone, and the others go on without it. A signal is noted for all, and
 acted on by all after the same iteration.
@@ -21,12 +22,15 @@ from subprocess import Popen
 from types import FrameType
 from typing import Any
 
+import torch
 from greenlet import greenlet
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
 from ganduel.build import build, build_gan
-from ganduel.callback.base import others
+from ganduel.callback.base import Peers, others
 from ganduel.callback.evaluate import Evaluate
+from ganduel.callback.finite import QUANTITIES
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.statistics import Statistics
 from ganduel.callback.stop import SIGNALS, StopOnSignal
@@ -34,6 +38,7 @@ from ganduel.data.base import Data
 from ganduel.errors import UserError
 from ganduel.explain import explain
 from ganduel.gan import GAN
+from ganduel.loop import NEVER
 from ganduel.population.member import Member
 from ganduel.population.members import kind_of
 from ganduel.population.stack import Stack
@@ -151,7 +156,7 @@ class Together:
                 raise
 
     def iterate(self) -> None:
-        """Iteration by iteration, those that are the least far."""
+        """Those that are the least far, until one of them ends or they have come to where others are."""
         stacked: list[Seat] = []
         while self.waiting:
             t = min(seat.duel.global_step for seat in self.waiting)
@@ -160,9 +165,45 @@ class Together:
                 check_shapes([seat.duel for seat in group])
                 self.stack = Stack([seat.duel for seat in group], [kind_of(seat.values) for seat in group])
                 stacked = group
-            self.noted, self.leader = self.pending, group[0]
-            for seat, outputs in zip(group, self.stack.apart(self.stack.iterate(t)), strict=True):
-                self.turn(seat, outputs)
+            self.leader = group[0]
+            self.advance(group, t, min((s.duel.global_step for s in self.waiting if s not in group), default=NEVER))
+
+    def advance(self, group: Sequence[Seat], t: int, end: int) -> None:
+        """Iterate the stack. The first member sees the end of each iteration, all see those that one of them waits for.
+
+        Where nobody has anything to do, a turn is what takes longest.
+        """
+        due, passed, members = 0, list[Tensor](), len(self.waiting)
+        try:
+            while t < end and len(self.waiting) == members:
+                self.noted = self.pending
+                outputs = self.stack.iterate(t)
+                t += 1
+                if t < due and not self.noted:
+                    passed.append(torch.stack([outputs[key] for key in QUANTITIES]))
+                    group[0].duel.peers = None
+                    self.turn(group[0], {key: values[0] for key, values in outputs.items()})
+                    continue
+                self.catch_up(group[1:], passed)
+                networks = self.stack.generator, self.stack.discriminator
+                peers = Peers(outputs, [seat.duel for seat in group], networks)
+                for seat in group:
+                    seat.duel.peers = peers
+                for seat, own in zip(group, self.stack.apart(outputs), strict=True):
+                    self.turn(seat, own)
+                due = min(seat.duel.due_at for seat in group)
+        finally:
+            self.catch_up(group[1:], passed)
+
+    def catch_up(self, seats: Sequence[Seat], passed: list[Tensor]) -> None:
+        """Tell members of the iterations that have passed; the first of the stack has seen them."""
+        if passed:
+            numbers = torch.stack(passed)  # (iterations, quantities, members)
+            passed.clear()
+            finite = numbers.isfinite().all(0).all(0).tolist()
+            for i, seat in enumerate(seats, start=1):
+                if seat in self.waiting:
+                    seat.duel.skip(numbers[:, :, i], finite[i])
 
     def turn(self, seat: Seat, *outputs: Any) -> None:
         """Let a member go on until it waits again or has ended."""
