@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import threading
 
 import pytest
 import torch
@@ -23,7 +24,9 @@ def path(tmp_path):
 @pytest.fixture
 def sound(path):
     """A sound checkpoint in its place."""
-    AtomicCheckpointIO().save_checkpoint(OURS, path)
+    saving = AtomicCheckpointIO()
+    saving.save_checkpoint(OURS, path)
+    saving.teardown()
     return path
 
 
@@ -73,6 +76,48 @@ def test_the_file_is_synced_before_it_takes_its_name(path, monkeypatch):
     )
     AtomicCheckpointIO().save_checkpoint(OURS, path)
     assert calls == ["fsync", ("replace", True)]
+
+
+@pytest.fixture
+def in_background(monkeypatch):
+    """Checkpoints are treated as if they came from a GPU."""
+    monkeypatch.setattr(checkpoint, "on_gpu", lambda _: True)
+
+
+@pytest.mark.usefixtures("in_background")
+def test_what_a_thread_writes_is_what_there_was_when_it_was_asked_to(path, monkeypatch):
+    """Tensors and lists change meanwhile; the end waits for the file."""
+    go, write = threading.Event(), checkpoint.write
+    monkeypatch.setattr(checkpoint, "write", lambda *a: go.wait(10) and write(*a))
+    weights, rates = torch.arange(20.0).view(4, 5).T, [0.1]
+    saving = AtomicCheckpointIO()
+    saving.save_checkpoint({**OURS, "weights": weights, "schedule": {"rates": rates}}, path)
+    assert not path.exists()
+    weights.zero_()
+    rates.append(0.2)
+    go.set()
+    saving.teardown()
+    found = read(path)
+    assert torch.equal(found["weights"], torch.arange(20.0).view(4, 5).T)
+    assert found["schedule"] == {"rates": [0.1]}
+
+
+@pytest.mark.usefixtures("in_background")
+@pytest.mark.parametrize("end", ["save_checkpoint", "teardown"])
+def test_what_goes_wrong_in_a_thread_is_raised_by_the_next_save_or_at_the_end(sound, monkeypatch, end):
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    saving = AtomicCheckpointIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "fsync", refuse)
+        saving.save_checkpoint({**OURS, "more": 1}, sound)
+        with pytest.raises(OSError, match="No space left"):
+            saving.teardown() if end == "teardown" else saving.save_checkpoint(OURS, sound)
+    assert "more" not in read(sound)
+    saving.save_checkpoint({**OURS, "more": 2}, sound)
+    saving.teardown()
+    assert read(sound)["more"] == 2
 
 
 def test_missing(path):
@@ -169,3 +214,11 @@ def test_a_run_has_begun_with_its_first_whole_checkpoint(tmp_path):
     assert not checkpoint.begun(tmp_path)
     (folder / checkpoint.INITIAL).touch()
     assert checkpoint.begun(tmp_path)
+
+
+def test_a_folder_of_runs_is_told_from_one_that_has_not_begun(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        (tmp_path / "all" / name / "config.yaml").touch()
+    with pytest.raises(UserError, match=rf"all has no checkpoint .* such as {tmp_path / 'all' / 'a'}\."):
+        newest(tmp_path / "all")

@@ -3,15 +3,21 @@
 Lightning's checkpoint plus one entry, all of it plain containers and tensors:
 
     ganduel: {format: 1, config: the resolved config of the run, shape: that of one sample}
+
+A GPU would wait for the disk, and an iteration of a small network is a hundredth of what a file takes. So what is on a
+GPU is copied to the host by its own stream, and written by a thread while training goes on.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from ganduel.errors import UserError
 from ganduel.replacing import replacing
@@ -20,18 +26,69 @@ FORMAT = 1
 INITIAL = "iteration_00000000.ckpt"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+WRITER = ThreadPoolExecutor(1, "ganduel-checkpoint")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, syncs, then renames: a kill at any moment leaves the old file or the new one."""
+    """Writes beside the target, syncs, then renames: a kill at any moment leaves the old file or the new one.
+
+    What goes wrong while a thread writes is raised by the next save, or at the end of training.
+    """
+
+    pending: Future | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        self.wait()
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part, part.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        if on_gpu(checkpoint):
+            self.pending = WRITER.submit(write_when, *snapshot(checkpoint), path)
+        else:
+            write(checkpoint, path)
+
+    def wait(self) -> None:
+        """Until the file that was asked for last is there."""
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            pending.result()
+
+    def teardown(self) -> None:
+        self.wait()
+
+
+def write(checkpoint: dict[str, Any], path: Path) -> None:
+    with replacing(path) as part, part.open("wb") as file:
+        torch.save(checkpoint, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_when(checkpoint: dict[str, Any], ready: Callable[[], None], path: Path) -> None:
+    """Write a checkpoint that is being copied."""
+    ready()
+    write(checkpoint, path)
+
+
+def on_gpu(checkpoint: dict[str, Any]) -> bool:
+    return any(isinstance(value, Tensor) and value.is_cuda for value in checkpoint.get("state_dict", {}).values())
+
+
+def snapshot(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], None]]:
+    """The checkpoint as it is now, on the host, and what waits until its tensors have come from the GPU."""
+    config = {"ganduel": checkpoint["ganduel"]} if "ganduel" in checkpoint else {}  # without tensors, and long
+    others = {key: value for key, value in checkpoint.items() if key not in config}
+    copies = config | tree_map(lambda leaf: host_copy(leaf) if isinstance(leaf, Tensor) else leaf, others)
+    if not torch.cuda.is_initialized():
+        return copies, lambda: None
+    event = torch.cuda.Event(blocking=True)
+    event.record()
+    return copies, event.synchronize
+
+
+def host_copy(tensor: Tensor) -> Tensor:
+    """A copy in the host's memory; one from a GPU is there when all that its stream has to do before is done."""
+    shape, kind = tensor.shape, tensor.dtype
+    return torch.empty(shape, dtype=kind, pin_memory=tensor.is_cuda).copy_(tensor.detach(), non_blocking=True)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -65,4 +122,6 @@ def newest(run: Path) -> Path:
     for path in candidates:
         if path.is_file():
             return path
-    raise UserError(f"{run} has no checkpoint (looked for {folder / LAST}). Give the folder of a run that has begun.")
+    within = sorted(path.parent for path in run.glob("*/config.yaml"))
+    hint = f"It holds runs: give one, such as {within[0]}." if within else "Give the folder of a run that has begun."
+    raise UserError(f"{run} has no checkpoint (looked for {folder / LAST}). {hint}")
