@@ -227,6 +227,7 @@ def test_an_iteration_reads_nothing_back(fit: Callable, tiny, images, words: tup
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("words", SETTINGS.values(), ids=SETTINGS)
 def test_on_a_gpu_the_host_never_waits_between_rows(command: Callable, monkeypatch, words: tuple[str, ...]):
     advance = GAN.advance
@@ -262,3 +263,31 @@ def test_on_a_gpu_a_graph_follows_the_run_without(command: Callable, tmp_path: P
     ends = [json.loads((tmp_path / name / "summary.json").read_text())["metrics"] for name in ("graph", "plain")]
     for key in ends[0].keys() - CLOCK:
         assert ends[0][key] == pytest.approx(ends[1][key], rel=1e-2, abs=1e-3), key
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("extra", [(), ("population.seeds=2",)], ids=["alone", "together"])
+def test_on_a_gpu_a_run_goes_on_from_its_checkpoint_as_if_it_had_never_stopped(command: Callable, tmp_path, extra):
+    run = (*SMALL, *extra, "data=ring8", "trainer.accelerator=gpu", "tracking=none", "callback=[statistics]")
+    assert command(*run, "checkpoint_every=7", "trainer.max_steps=40", "hydra.run.dir=whole").code == 0
+    assert command(*run, "checkpoint_every=7", "trainer.max_steps=20", "hydra.run.dir=parts").code == 0
+    assert command("resume=parts", "trainer.max_steps=40").code == 0
+    whole, parts = (sorted((tmp_path / name).rglob(LAST)) for name in ("whole", "parts"))
+    assert len(whole) == len(parts) == (2 if extra else 1)
+    for first, second in zip(whole, parts, strict=True):
+        assert_close(read(first)["state_dict"], read(second)["state_dict"], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("words", MEMBERS.values(), ids=MEMBERS)
+def test_on_a_gpu_members_with_a_graph_follow_those_without(command: Callable, tmp_path: Path, words: tuple[str, ...]):
+    run = (*SMALL, *words, "data=ring8", "trainer.accelerator=gpu", "tracking=none", "callback=[statistics]")
+    assert command(*run, "trainer.max_steps=50", "trainer.cuda_graph=true", "hydra.run.dir=graph").code == 0
+    assert command(*run, "trainer.max_steps=50", "hydra.run.dir=plain").code == 0
+    names = sorted(path.parent.name for path in tmp_path.glob("graph/*/summary.json"))
+    assert len(names) > 1
+    for name in names:
+        ends = [json.loads((tmp_path / kind / name / "summary.json").read_text()) for kind in ("graph", "plain")]
+        for key in ends[0]["metrics"].keys() - CLOCK:
+            assert ends[0]["metrics"][key] == pytest.approx(ends[1]["metrics"][key], rel=1e-2, abs=1e-3), key

@@ -63,6 +63,29 @@ class CUDARecorder(Recorder):
         return graph.replay
 
 
+class Beside:
+    """Kernels that nobody waits for until `join`: in a CUDA graph they run beside those that come next."""
+
+    stream: torch.cuda.Stream | None = None
+
+    @contextmanager
+    def fork(self) -> Iterator[None]:
+        """What is launched inside waits for all that was before, and nothing for it."""
+        if not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()):
+            yield
+            return
+        self.stream = torch.cuda.Stream()
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            yield
+
+    def join(self) -> None:
+        """What follows waits for it."""
+        if self.stream is not None:
+            torch.cuda.current_stream().wait_stream(self.stream)
+            self.stream = None
+
+
 class GraphedUpdates:
     """Calls a duel's updates, and after a few iterations launches their graph instead.
 

@@ -23,7 +23,7 @@ from torch.func import vmap
 from ganduel.algorithm import Algorithm1, full
 from ganduel.ema import EMA, blend
 from ganduel.gan import GAN
-from ganduel.graph import GraphedUpdates, graphed
+from ganduel.graph import Beside, GraphedUpdates, graphed
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
 from ganduel.population.network import StackedNetwork, can_be_batched, succeeds
@@ -129,9 +129,14 @@ class Stack(Algorithm1):
         net.zero_grad()
         loss.sum().backward()
         gradients = [p.grad for p in net.parameters() if p.grad is not None]
-        norms = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]).norm(dim=0)
-        for block in self.descents[net]:
+        blocks, beside = self.descents[net], Beside()
+        with beside.fork():
+            norms = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]).norm(dim=0)
+        if any(block.descent.clip is not None for block in blocks):
+            beside.join()
+        for block in blocks:
             block.step(norms)
+        beside.join()
         return norms
 
     def follow(self, t: int) -> None:
