@@ -105,6 +105,7 @@ CASES = [
     # devices
     ("trainer.accelerator=foo", "trainer.accelerator=foo is not known. There are: auto, cpu, "),
     ("trainer.precision=foo", "trainer.precision=foo is not known. There are: 16-mixed, "),
+    ("trainer.compile=maybe", "trainer.compile=maybe is not true or false."),
     ("trainer.matmul_precision=hi", "trainer.matmul_precision=hi is not known. Did you mean high?"),
     ("trainer.devices=0", "trainer.devices=0 starts no process. Give a number, auto, or a list such as [0,1]."),
     ("trainer.devices=-5", "trainer.devices=-5 starts no process."),

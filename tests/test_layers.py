@@ -118,6 +118,7 @@ BELOW = {
     "algorithm": ["errors"],
     "loop": [],
     "graph": [],
+    "compiled": ["model.base"],
     "gan": [
         "types",
         "errors",
@@ -125,6 +126,7 @@ BELOW = {
         "algorithm",
         "loop",
         "graph",
+        "compiled",
         "ema",
         "replica",
         "loss.base",
@@ -148,6 +150,7 @@ BELOW = {
         "loop",
         "gan",
         "graph",
+        "compiled",
         "loss.base",
         "model.base",
         "data.base",

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ganduel import rng
 from ganduel.algorithm import Algorithm1, full
+from ganduel.compiled import compile_networks
 from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
@@ -58,6 +59,7 @@ class GAN(Algorithm1, Loop):
         batch_size: samples a minibatch, over all ranks together.
         seed: of the order of the data and of the noise; the networks come with their initial weights.
         cuda_graph: whether an iteration's updates are to be launched as one CUDA graph, where that can be.
+        compiled: whether the networks are to be compiled, where that can be.
     """
 
     generator: Generator
@@ -78,6 +80,7 @@ class GAN(Algorithm1, Loop):
         batch_size: int = 64,
         seed: int = 0,
         cuda_graph: bool = False,
+        compiled: bool = False,
     ):
         super().__init__()
         if penalty.active and uses_batch_statistics(discriminator):
@@ -90,7 +93,7 @@ class GAN(Algorithm1, Loop):
         self.loss, self.penalty, self.data = loss, penalty, data
         self.descent_d, self.descent_g = descent_d, descent_g
         self.k, self.batch_size, self.seed = k, batch_size, seed
-        self.cuda_graph = cuda_graph
+        self.cuda_graph, self.compiled = cuda_graph, compiled
         self.noises, self.beside = Blocks(self.draw), Beside()
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
@@ -158,6 +161,8 @@ class GAN(Algorithm1, Loop):
 
     def on_train_start(self) -> None:
         """Prepare the graph: here, for a checkpoint's optimizers are in place by now."""
+        if self.compiled:
+            compile_networks(self.generator, self.discriminator, self.penalty.active, self.device)
         if self.cuda_graph:
             optimizers, scheduled = self.trainer.optimizers, [schedule.optimizer for schedule in self.schedules]
             updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded

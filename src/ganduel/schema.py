@@ -40,6 +40,7 @@ class TrainerConfig:
     max_epochs: int | None = MISSING
     sync_batchnorm: bool = MISSING
     cuda_graph: bool = MISSING
+    compile: bool = MISSING
     matmul_precision: str = MISSING
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from ganduel.algorithm import Algorithm1, full
+from ganduel.compiled import as_they_are
 from ganduel.ema import EMA, blend
 from ganduel.gan import GAN
 from ganduel.graph import Beside, GraphedUpdates, graphed
@@ -68,6 +69,8 @@ class Stack(Algorithm1):
         emas = [(place, [gan.ema for gan in self.gans[place] if gan.ema is not None]) for place in places]
         self.averages = [StackedAverage(self.generator, place, block) for place, block in emas if block]
 
+        if first.compiled:
+            as_they_are("members are batched by vmap", "their networks run as they are")
         self.graphed = self.graph() if first.cuda_graph else None
 
     def graph(self) -> GraphedUpdates | None:
