@@ -83,7 +83,7 @@ def say(report: Report, aside: Sequence[Aside], out: Path, console: Console) -> 
         console.print(words, highlight=False, markup=False)
     left = f", {len(aside)} left out" if aside else ""
     size = out.stat().st_size / 1e6
-    line(console, f"{out}: {len(report.design.cells)} runs{left}, {size:.1f} MB")
+    line(console, f"{out}: {counted(len(report.design.cells))}{left}, {size:.1f} MB")
 
 
 def line(console: Console, words: str) -> None:
@@ -110,10 +110,14 @@ def keep_watching(
                     break
                 write_page(report, aside, out, refresh=seconds)
                 now, n = time.strftime("%H:%M:%S"), len(report.design.cells) + begun
-                line(console, f"{now} {out}: {n} runs, {going + begun} unfinished")
+                line(console, f"{now} {out}: {counted(n)}, {going + begun} unfinished")
             time.sleep(seconds)
     except KeyboardInterrupt:
         line(console, "stopped watching")
     if report is not None:
         write_page(report, aside, out)
         say(report, aside, out, console)
+
+
+def counted(n: int) -> str:
+    return f"{n} run{'s' * (n != 1)}"
