@@ -3,21 +3,25 @@
     ours                the GAN module in the Trainer that run.py builds, with everything a run does but W&B: its
                         record, statistics, grids, checkpoints, the average of G, the check for NaN, signals
     ours_bf16           the same with trainer.precision=bf16-mixed
+    ours_graph          ours with trainer.cuda_graph=true; …_bf16 in bfloat16, …_tf32 with matmul_precision=high,
+                        …_compiled with trainer.compile=true
     hand_tuned          a plain loop with nothing but the two updates: data in memory as floats, one pass of D over
                         both minibatches, fused Adam, no D gradient in G's update, no logging
+    hand_graph          hand_tuned's iteration as one CUDA graph, noise and the choice of rows included
     products            no training: the matrix products of hand_tuned's iteration and nothing else, each into memory
-                        that is there already; what no loop in float32 can be faster than
+                        that is there already; what no loop in float32 can be faster than. On a GPU as one graph
     pytorch_gan         a loop as in PyTorch-GAN's gan.py (E. Linder-Norén), the one most often copied
     lightning_tutorial  a module as in Lightning's GAN tutorial, without its pictures
 
 One iteration is one update of D and one of G. All take the networks from the same builders and start every block
 afresh. A block is a number of warm-up iterations and then the timed ones; building, compiling and the start of a
-Trainer are not timed.
+Trainer are not timed. Those with a graph in their names need a GPU.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -75,15 +79,15 @@ class Work:
     device: str = "cpu"
     settings: Sequence[str] = SETTINGS
 
-    def config(self, folder: Path, precision: str = "32-true") -> dict[str, Any]:
-        """The config of a run in the folder, as a command line would give it."""
+    def config(self, folder: Path, words: Sequence[str] = ()) -> dict[str, Any]:
+        """The config of a run in the folder, as a command line with these words more would give it."""
         overrides = [
             *self.settings,
+            *words,
             f"batch_size={self.batch_size}",
             f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid a block
             "callback.sample_grid.growth=2.0",
             f"trainer.max_steps={self.warmup + self.iterations + 1}",
-            f"trainer.precision={precision}",
         ]
         return begin(folder, overrides, self.device)
 
@@ -140,54 +144,89 @@ class Clock(lightning.Callback):
             trainer.should_stop = True
 
 
-def ours(work: Work, precision: str = "32-true", watch: Sequence[lightning.Callback] = ()) -> Block:
+def ours(work: Work, words: Sequence[str] = (), watch: Sequence[lightning.Callback] = ()) -> Block:
     """Our module and Trainer, put together as `run.fit` does it.
 
     Who watches asks Lightning for its loop, which is passed over where nobody does.
     """
     with temporary_folder() as folder:
-        values = work.config(folder, precision)
+        values = work.config(folder, words)
         gan = build_gan(values, run.check_batch(values, work.data))
         clock, stop, record = Clock(work), StopOnSignal(), Record(folder)
         gan.iterate = clock.before(gan.iterate)
         callbacks = [*watch, stop, *run.build_callbacks(values, folder, ProgressBar(record))]
-        run.build_trainer(values, folder, [record], callbacks, None).fit(gan)
+        with run.matmul_precision(values):
+            run.build_trainer(values, folder, [record], callbacks, None).fit(gan)
     if stop.signum is not None:
         sys.exit(128 + stop.signum)  # it was meant for the benchmark as a whole
     return Block(clock.seconds, gan.generator, gan.discriminator)
 
 
-def ours_bf16(work: Work) -> Block:
-    return ours(work, "bf16-mixed")
+class HandWritten:
+    """Algorithm 1 with fresh noise in each update, and no more."""
+
+    def __init__(self, work: Work, capturable: bool = False):
+        self.generator, self.discriminator = work.networks()
+        self.opt_g = Adam(self.generator.parameters(), fused=True, capturable=capturable, **ADAM)
+        self.opt_d = Adam(self.discriminator.parameters(), fused=True, capturable=capturable, **ADAM)
+        self.weights_g = list(self.generator.parameters())
+        self.images = normalise(work.data.samples.to(work.device))
+        self.n, self.noise_dim, self.device = work.batch_size, widths(self.generator)[0][0], work.device
+
+    def rows(self) -> Iterator[Tensor]:
+        """Which images the minibatches have, epoch by epoch."""
+        while True:
+            order = torch.randperm(len(self.images), device=self.device)
+            yield from order[: len(order) // self.n * self.n].split(self.n)
+
+    def noise(self) -> Tensor:
+        return torch.randn(self.n, self.noise_dim, device=self.device)
+
+    def iterate(self, rows: Tensor) -> None:
+        with torch.no_grad():
+            fake = self.generator(self.noise())
+        on_real, on_fake = self.discriminator(torch.cat([self.images[rows], fake])).chunk(2)
+        loss_d = softplus(-on_real).mean() + softplus(on_fake).mean()
+        self.opt_d.zero_grad()
+        loss_d.backward()
+        self.opt_d.step()
+        loss_g = softplus(-self.discriminator(self.generator(self.noise()))).mean()
+        self.opt_g.zero_grad()
+        loss_g.backward(inputs=self.weights_g)  # none of it for D's weights
+        self.opt_g.step()
 
 
 def hand_tuned(work: Work) -> Block:
-    """Algorithm 1 with fresh noise in each update, and no more."""
-    generator, discriminator = work.networks()
-    opt_g = Adam(generator.parameters(), fused=True, **ADAM)
-    opt_d = Adam(discriminator.parameters(), fused=True, **ADAM)
-    weights_g = list(generator.parameters())
-    images = normalise(work.data.samples.to(work.device))
-    clock, n, noise_dim = Clock(work), work.batch_size, widths(generator)[0][0]
-    minibatches = iter(())
+    loop, clock = HandWritten(work), Clock(work)
+    rows = loop.rows()
     while not clock.done():
-        rows = next(minibatches, None)
-        if rows is None:
-            order = torch.randperm(len(images), device=work.device)
-            minibatches = iter(order[: len(order) // n * n].split(n))
-            rows = next(minibatches)
-        with torch.no_grad():
-            fake = generator(torch.randn(n, noise_dim, device=work.device))
-        on_real, on_fake = discriminator(torch.cat([images[rows], fake])).chunk(2)
-        loss_d = softplus(-on_real).mean() + softplus(on_fake).mean()
-        opt_d.zero_grad()
-        loss_d.backward()
-        opt_d.step()
-        loss_g = softplus(-discriminator(generator(torch.randn(n, noise_dim, device=work.device)))).mean()
-        opt_g.zero_grad()
-        loss_g.backward(inputs=weights_g)  # none of it for D's weights
-        opt_g.step()
-    return Block(clock.seconds, generator, discriminator)
+        loop.iterate(next(rows))
+    return Block(clock.seconds, loop.generator, loop.discriminator)
+
+
+def hand_graph(work: Work) -> Block:
+    loop, clock = HandWritten(work, capturable=True), Clock(work)
+    rows = loop.rows()
+    chosen = next(rows).clone()
+    launch = recorded(lambda: loop.iterate(chosen))
+    while not clock.done():
+        chosen.copy_(next(rows))
+        launch()
+    return Block(clock.seconds, loop.generator, loop.discriminator)
+
+
+def recorded(function: Callable[[], None]) -> Callable[[], None]:
+    """What launches the function's kernels as one graph; it is called three times before it is recorded."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            function()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        function()
+    return graph.replay
 
 
 def products(work: Work) -> Block:
@@ -197,10 +236,14 @@ def products(work: Work) -> Block:
         (*(torch.randn(size, device=work.device) for size in ((m, k), (k, p))), torch.empty(m, p, device=work.device))
         for m, k, p in shapes_of_products(generator, discriminator, work.batch_size)
     ]
-    clock = Clock(work)
-    while not clock.done():
+
+    def multiply() -> None:
         for a, b, out in jobs:
             torch.mm(a, b, out=out)
+
+    clock, launch = Clock(work), multiply if work.device == "cpu" else recorded(multiply)
+    while not clock.done():
+        launch()
     return Block(clock.seconds, generator, discriminator)
 
 
@@ -334,7 +377,22 @@ def lightning_tutorial(work: Work) -> Block:
     return Block(clock.seconds, module.generator, module.discriminator)
 
 
-CONTENDERS: dict[str, Callable[[Work], Block]] = {
-    contender.__name__: contender
-    for contender in (ours, ours_bf16, hand_tuned, products, pytorch_gan, lightning_tutorial)
+BF16, GRAPH, COMPILED = "trainer.precision=bf16-mixed", "trainer.cuda_graph=true", "trainer.compile=true"
+WORDS = {
+    "ours": [],
+    "ours_bf16": [BF16],
+    "ours_graph": [GRAPH],
+    "ours_graph_tf32": [GRAPH, "trainer.matmul_precision=high"],
+    "ours_graph_bf16": [GRAPH, BF16],
+    "ours_graph_compiled": [GRAPH, COMPILED],
+    "ours_graph_bf16_compiled": [GRAPH, BF16, COMPILED],
 }
+CONTENDERS: dict[str, Callable[[Work], Block]] = {
+    **{name: partial(ours, words=words) for name, words in WORDS.items()},
+    **{loop.__name__: loop for loop in (hand_tuned, hand_graph, products, pytorch_gan, lightning_tutorial)},
+}
+
+
+def contenders(device: str) -> list[str]:
+    """The names of those that a device can run."""
+    return [name for name in CONTENDERS if device != "cpu" or "graph" not in name]

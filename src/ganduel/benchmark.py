@@ -10,7 +10,6 @@ from ganduel.errors import UserError
 from ganduel.plot import BLUE, GREY, new_figure, save
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-OURS = ("ours", "ours_bf16")
 
 
 def benchmark(
@@ -71,7 +70,7 @@ def draw(step: Mapping[str, Mapping[str, float]], path: Path) -> None:
     place, names, places = 0, [], []
     for batch, times in step.items():
         for name, milliseconds in times.items():
-            axes.barh(place, milliseconds, color=BLUE if name in OURS else GREY)
+            axes.barh(place, milliseconds, color=BLUE if name.startswith("ours") else GREY)
             axes.text(milliseconds, place, f" {milliseconds:.1f}", va="center", fontsize=8)
             names.append(f"{name}, batch {batch}")
             places.append(place)
