@@ -267,15 +267,26 @@ def test_a_signal_stops_all_after_the_same_iteration_and_they_go_on_from_there(t
     assert_same_run(tmp_path / "m2", tmp_path / "alone", 1e-9)
 
 
-def test_members_that_are_less_far_catch_up_first(train, values, tmp_path):
-    """As after a kill between the checkpoints of two members; moments and rates are taken up from each one's."""
+def test_members_that_are_less_far_catch_up_first(train, values, tmp_path, monkeypatch):
+    """As after a kill between the checkpoints of two members; moments and rates are taken up from each one's.
+
+    They iterate together from where they meet.
+    """
     words = ("schedule=linear", "trainer.max_steps=40", "penalty=r1", "callback=[statistics]")
     configs = [values(f"m{i}", *words, f"seed={i}") for i in range(3)]
     for i, done in ((0, 10), (1, 25)):
         short = {**configs[i], "trainer": {**configs[i]["trainer"], "max_steps": done}}
         run.fit(short, tmp_path / f"m{i}")
     at = [*(tmp_path / f"m{i}" / "checkpoints" / "last.ckpt" for i in range(2)), None]
+    begin, stacks = Stack.__init__, list[tuple[int, int]]()
+
+    def noted(stack: Stack, gans: Any, kinds: Any) -> None:
+        stacks.append((gans[0].global_step, len(gans)))
+        begin(stack, gans, kinds)
+
+    monkeypatch.setattr(Stack, "__init__", noted)
     Together([Seat(f"m{i}", configs[i], tmp_path / f"m{i}", at[i]) for i in range(3)]).train()
+    assert stacks == [(0, 1), (10, 2), (25, 3)]
     for i in range(3):
         run.fit(values(f"alone{i}", *words, f"seed={i}"), tmp_path / f"alone{i}")
         assert_same_run(tmp_path / f"m{i}", tmp_path / f"alone{i}", 1e-9)
