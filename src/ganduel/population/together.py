@@ -196,14 +196,13 @@ class Together:
             self.catch_up(group[1:], passed)
 
     def catch_up(self, seats: Sequence[Seat], passed: list[Tensor]) -> None:
-        """Tell members of the iterations that have passed; the first of the stack has seen them."""
+        """Tell members of iterations that have passed; only the first of the stack has seen them, or can have ended."""
         if passed:
             numbers = torch.stack(passed)  # (iterations, quantities, members)
             passed.clear()
             finite = numbers.isfinite().all(0).all(0).tolist()
             for i, seat in enumerate(seats, start=1):
-                if seat in self.waiting:
-                    seat.duel.skip(numbers[:, :, i], finite[i])
+                seat.duel.skip(numbers[:, :, i], finite[i])
 
     def turn(self, seat: Seat, *outputs: Any) -> None:
         """Let a member go on until it waits again or has ended."""
