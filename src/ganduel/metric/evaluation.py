@@ -7,7 +7,8 @@
 
 Two values may be compared if their hashes are equal. The noise of draw r is a function of ("evaluate", r) alone: the
 same for every run, and unknown to training. G runs on batches of one size, its images are rounded to bytes as a file
-would hold them, and what the extractors see is kept, not the images.
+would hold them, and what the extractors see is kept, not the images. What the last evaluation made of its real samples
+is kept for the next in the same process: the runs of a sweep look at them once.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
@@ -49,6 +51,7 @@ METRICS: dict[str, type[SampleMetric]] = {
 BATCH = 500
 Batches = Iterator[Tensor]
 Watch = Callable[[int], None]  # told how many samples have been seen since it was last told
+LAST: dict[str, "Known"] = {}  # of the last evaluation in this process, by the identity of its real side
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,21 @@ class Value:
     def __str__(self) -> str:
         spread = "" if self.error is None else f" ± {number(self.error)}"
         return f"{number(self.value)}{spread} (floor {number(self.floor)})"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an evaluation makes of real samples.
+
+    Attributes:
+        metrics: for each draw, with their real samples.
+        floors: of each quantity, the mean over the draws.
+        protocols: of each quantity.
+    """
+
+    metrics: list[list[SampleMetric]]
+    floors: dict[str, float]
+    protocols: dict[str, dict[str, Any]]
 
 
 class Evaluation:
@@ -109,8 +127,16 @@ class Evaluation:
         for name in self.features:
             if not extractor(name, self.device).fits(data.shape):
                 raise UserError(f"the features {name} do not fit samples of shape {tuple(data.shape)}.")
-        self.floors: dict[str, float] | None = None
-        self.protocols: dict[str, dict[str, Any]] = {}
+        self.known: Known | None = None
+
+    @property
+    def floors(self) -> dict[str, float] | None:
+        """Those of the quantities; None before real samples have been looked at."""
+        return None if self.known is None else self.known.floors
+
+    @property
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        return {} if self.known is None else self.known.protocols
 
     @property
     def features(self) -> set[str]:
@@ -121,7 +147,8 @@ class Evaluation:
     def total(self) -> int:
         """How many samples the next call looks at, for a progress bar; the first one looks at the real ones too."""
         once = max(metric.samples for metric in self.metrics)
-        real = 0 if self.floors is not None else 2 * sum(group[0].samples for group in self.groups(self.metrics))
+        looked = self.known is not None or self.identity in LAST
+        real = 0 if looked else 2 * sum(group[0].samples for group in self.groups(self.metrics))
         return self.draws * (once + real)
 
     def groups(self, metrics: Sequence[SampleMetric]) -> list[list[SampleMetric]]:
@@ -141,13 +168,30 @@ class Evaluation:
 
     def prepare(self, watch: Watch = lambda n: None) -> None:
         """Look at the real samples, once: what generators are compared with, and the floors."""
-        if self.floors is not None:
+        if self.known is not None:
             return
-        self.known = [self.look_at_real(draw, watch) for draw in range(self.draws)]
-        floors = [compute(metrics) for metrics in self.known]
-        self.floors = {key: fmean([values[key] for values in floors]) for key in floors[0]}
+        if self.identity not in LAST:
+            protocols: dict[str, dict[str, Any]] = {}
+            metrics = [self.look_at_real(draw, watch, protocols) for draw in range(self.draws)]
+            floors = [compute(each) for each in metrics]
+            LAST.clear()
+            means = {key: fmean([values[key] for values in floors]) for key in floors[0]}
+            LAST[self.identity] = Known(metrics, means, protocols)
+        self.known = LAST[self.identity]
 
-    def look_at_real(self, draw: int, watch: Watch) -> list[SampleMetric]:
+    @cached_property
+    def identity(self) -> str:
+        """All that is made of real samples depends on, the samples themselves included; a hash of it."""
+        stated = [self.draws, self.share, str(self.device)]
+        for group in self.groups(self.metrics):
+            split, n = group[0].real_split(self.data), group[0].samples
+            for draw in range(self.draws):
+                reals = self.data.reference(split, n, draw), self.data.reference(*self.other(split, n, draw))
+                stated += [(str(real.dtype), tuple(real.shape), checksum_of(real)) for real in reals]
+            stated += [self.stated(metric, split) for metric in group]
+        return hashed(stated)
+
+    def look_at_real(self, draw: int, watch: Watch, protocols: dict[str, dict[str, Any]]) -> list[SampleMetric]:
         """The metrics with their real samples and, for the floor, real ones in the place of generated ones."""
         metrics = [deepcopy(metric) for metric in self.metrics]
         for group in self.groups(metrics):
@@ -157,7 +201,7 @@ class Evaluation:
             self.gather(group, self.data.reference(*self.other(split, n, draw)).split(BATCH), False, watch)
             if draw == 0:
                 for metric in group:
-                    self.protocols.update(self.protocol(metric, split, real))
+                    protocols.update(self.protocol(metric, split, real))
         return metrics
 
     def other(self, split: Split, n: int, draw: int) -> tuple[Split, int, int]:
@@ -169,20 +213,20 @@ class Evaluation:
     def __call__(self, generator: Generator, watch: Watch = lambda n: None) -> dict[str, Value]:
         """Measure the generator; its mode is left as it was."""
         self.prepare(watch)
-        assert self.floors is not None
-        for draw, metrics in enumerate(self.known):
+        assert self.known is not None
+        for draw, metrics in enumerate(self.known.metrics):
             for metric in metrics:
                 metric.forget_fake()
             self.gather(metrics, self.generated(generator, draw), False, watch)
-        found = [compute(metrics) for metrics in self.known]
+        found = [compute(metrics) for metrics in self.known.metrics]
         directions = {key: up for metric in self.metrics for key, up in metric.directions.items()}
         return {
             key: Value(
                 fmean([values[key] for values in found]),
-                self.floors[key],
+                self.known.floors[key],
                 standard_error([values[key] for values in found]),
                 directions[key],
-                self.protocols[key]["hash"],
+                self.known.protocols[key]["hash"],
             )
             for key in directions
         }
@@ -209,6 +253,17 @@ class Evaluation:
     def protocol(self, metric: SampleMetric, split: str, real: Tensor) -> dict[str, dict[str, Any]]:
         """All that the metric's values depend on besides the generator, under each of its keys."""
         stated = {
+            **self.stated(metric, split),
+            "real": checksum_of(real),
+            "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
+            "noise": "evaluate",
+        }
+        stated["hash"] = hashed(stated)
+        return {key: {**stated, "higher_is_better": up} for key, up in metric.directions.items()}
+
+    def stated(self, metric: SampleMetric, split: str) -> dict[str, Any]:
+        """What of that can be said without looking at samples."""
+        return {
             "class": f"{type(metric).__module__}.{type(metric).__qualname__}",
             "version": metric.version,
             "knobs": metric.knobs,
@@ -217,13 +272,16 @@ class Evaluation:
             "samples": metric.samples,
             "draws": self.draws,
             "split": split,
-            "real": checksum(real.contiguous().numpy().tobytes()),
-            "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
-            "noise": "evaluate",
         }
-        text = json.dumps(stated, sort_keys=True)
-        stated["hash"] = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        return {key: {**stated, "higher_is_better": up} for key, up in metric.directions.items()}
+
+
+def hashed(stated: Any) -> str:
+    """Eight digits that stand for plain values."""
+    return hashlib.blake2b(json.dumps(stated, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+
+def checksum_of(samples: Tensor) -> str:
+    return checksum(samples.contiguous().numpy().tobytes())
 
 
 def fitting(data: Data) -> list[SampleMetric]:
