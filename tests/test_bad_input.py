@@ -88,6 +88,7 @@ CASES = [
     ("batch_size=0", "batch_size=0 must be at least 1."),
     ("log_every=0", "log_every=0 must be at least 1."),
     ("checkpoint_every=-1", "checkpoint_every=-1 must be at least 1."),
+    ("checkpoint_seconds=-1", "checkpoint_seconds=-1.0 must be at least 0."),
     ("trainer.max_steps=0", "trainer.max_steps=0 must be at least 1."),
     ("trainer.max_steps=null", "the run would never end: give trainer.max_steps or trainer.max_epochs."),
     ("model.generator.hidden=[8,0]", "model.generator.hidden=[8, 0]: a width of 0 leaves no layer."),

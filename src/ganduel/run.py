@@ -137,7 +137,9 @@ def build_callbacks(values: dict[str, Any], folder: Path, bar: ProgressBar) -> l
         Finite(log_every, checkpoint_every, gradients),
         *(build(node) for node in (values["callback"] or {}).values()),
         bar,
-        Save(folder / "checkpoints", checkpoint_every, values),
+        Save(
+            folder / "checkpoints", checkpoint_every, values, values.get("checkpoint_seconds", 0.0)
+        ),  # one of old: all
     ]
 
 

@@ -57,6 +57,7 @@ class TrainConfig:
     batch_size: int = MISSING
     log_every: int = MISSING
     checkpoint_every: int = MISSING
+    checkpoint_seconds: float = MISSING
     resume: str | None = MISSING
     objective: str | None = MISSING
     ema: EMAConfig | None = MISSING
@@ -126,6 +127,8 @@ def check_numbers(config: Mapping[str, Any]) -> None:
     for key, least in (("k", 1), ("batch_size", 1), ("log_every", 1), ("checkpoint_every", 1)):
         if config[key] < least:
             raise UserError(f"{key}={config[key]} must be at least {least}.")
+    if not config["checkpoint_seconds"] >= 0:
+        raise UserError(f"checkpoint_seconds={config['checkpoint_seconds']} must be at least 0.")
     trainer = config["trainer"]
     if trainer["max_steps"] is None and trainer["max_epochs"] is None:
         raise UserError("the run would never end: give trainer.max_steps or trainer.max_epochs.")

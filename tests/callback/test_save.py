@@ -1,9 +1,13 @@
 """Checkpoints at iteration 0, every n-th, and at the end; each says what it is."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from ganduel.callback import save
 from ganduel.callback.save import Save
 from ganduel.checkpoint import INITIAL, LAST, read
 
@@ -39,6 +43,41 @@ def test_every_nth_and_the_last(fit, tmp_path, every, expected):
     watch = Watch(tmp_path)
     fit(callbacks=[watch, Save(tmp_path, every, {})])
     assert watch.at == expected
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"), [(0.0, [1, 2, 3, 4, 5, 6]), (2.0, [2, 4, 6]), (2.5, [3, 6]), (9.0, [6])]
+)
+def test_not_more_often_than_is_wanted(fit, tmp_path, monkeypatch, apart, expected):
+    """An iteration a second, by a clock that stands still in between; the last one is saved in any case."""
+    watch, now = Watch(tmp_path), [100.0]
+
+    class Second(Callback):
+        def on_train_batch_start(self, *arguments):
+            now[0] += 1
+
+    monkeypatch.setattr(save.time, "monotonic", lambda: now[0])
+    fit(callbacks=[Second(), watch, Save(tmp_path, 1, {}, apart)])
+    assert watch.at == expected
+
+
+def test_of_a_run_on_several_ranks_the_first_ones_clock_counts(fit, tmp_path, monkeypatch):
+    watch = Watch(tmp_path)
+    monkeypatch.setattr(SingleDeviceStrategy, "broadcast", lambda self, answer: True)
+    fit(callbacks=[watch, Save(tmp_path, 2, {}, 1e9)])
+    assert watch.at == [2, 4, 6]
+
+
+@pytest.mark.usefixtures("untyped")
+def test_members_of_a_population_are_saved_after_the_same_iteration(monkeypatch, tmp_path):
+    """They have begun one after another: the first that has waited long enough has all saved."""
+    monkeypatch.setattr(save.time, "monotonic", lambda: 100.0)
+    members = [Save(tmp_path, 1, {}, 10.0) for _ in range(3)]
+    gans = [SimpleNamespace(trainer=SimpleNamespace(callbacks=[member])) for member in members]
+    for times, answer in (((91, 92, 93), False), ((90, 92, 93), True), ((93, 95, 90), True)):
+        for member, at in zip(members, times, strict=True):
+            member.saved = at
+        assert save.long_ago({}, gans) == [answer] * 3
 
 
 def test_where_it_is_stopped(fit, tmp_path):

@@ -10,7 +10,8 @@ from ganduel import prepare
 from ganduel.population.together import Seat, Together
 
 CHOICES = dict.fromkeys(("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"), "any")
-POINTS = ("data=ring8", "tracking=none", "callback=[statistics,saturation]", "trainer.precision=64-true", "log_every=5")
+POINTS = ("data=ring8", "tracking=none", "callback=[statistics,saturation]", "trainer.precision=64-true", "log_every=5",
+          "checkpoint_seconds=0")  # fmt: skip
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 LENGTH, TAG_LENGTH = 128, 64  # that W&B takes
 NAMED = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that a label states in a word of its own
 # Keys of the config that nothing computed depends on: they say how a run is watched, and where it comes from.
-UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every", "resume",
-              "population"}  # fmt: skip
+UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
+              "checkpoint_seconds", "resume", "population"}  # fmt: skip
 UNNAMED = UNCOMPARED | {"trainer", "hydra"}
 # Where a run is computed, which changes its numbers by rounding at most.
 WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph", "trainer.compile")
