@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganduel import algorithm
 from ganduel.algorithm import Algorithm1, frozen, full
 from ganduel.errors import UserError
 
@@ -68,6 +69,20 @@ def test_k_updates_of_d_each_on_fresh_data_come_before_one_of_g(one_pass, passes
     duel.iterate(5)
     of_g = ["update 5.2", "G grad=True", "D of 3", "loss of G", "descend G True True", "follow 5"]
     assert duel.seen == ["data 10", "data 11", *update_of_d(5, 0, passes), *update_of_d(5, 1, passes), *of_g]
+
+
+def test_while_a_graph_is_recorded_g_makes_its_samples_beside_the_last_update_of_d(monkeypatch):
+    """After those for D, whose batch norm comes first; what they are made of is the same."""
+    plain, recorded = Written(k=2), Written(k=2)
+    recorded.generator.load_state_dict(plain.generator.state_dict())
+    recorded.discriminator.load_state_dict(plain.discriminator.state_dict())
+    expected = plain.iterate(5)
+    monkeypatch.setattr(algorithm, "recording", lambda: True)
+    assert all(torch.equal(value, expected[key]) for key, value in recorded.iterate(5).items())
+    (ahead,) = (i for i, word in enumerate(recorded.seen) if word == "G grad=True")
+    assert recorded.seen[ahead - 2 : ahead + 2] == ["update 5.1", "G grad=False", "G grad=True", "D of 6"]
+    recorded.seen.pop(ahead)
+    assert recorded.seen == [word for word in plain.seen if word != "G grad=True"]
 
 
 def test_each_update_of_d_has_the_minibatch_drawn_for_it():

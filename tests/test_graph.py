@@ -11,7 +11,7 @@ from states import same
 from tape import NoReads, TapeRecorder
 from torch.testing import assert_close
 
-from ganduel import graph
+from ganduel import algorithm, graph
 from ganduel.checkpoint import LAST, read
 from ganduel.gan import GAN
 from ganduel.tracking.files import METRICS, rows
@@ -50,6 +50,7 @@ def tapes(monkeypatch: pytest.MonkeyPatch) -> list[TapeRecorder]:
 
     monkeypatch.setattr(GAN, "recorder", Kept)
     monkeypatch.setattr(graph, "DEVICES", ("cpu",))
+    monkeypatch.setattr(algorithm, "recording", lambda: True)  # the order in which a graph has them
     return made
 
 
@@ -69,12 +70,13 @@ def row_of(row: dict) -> dict:
 def test_a_graph_changes_no_bit(command: Callable, tapes: list[TapeRecorder], tmp_path: Path, words: tuple[str, ...]):
     """Rows, weights, averages, optimizers and schedules; a rate that changes is in float32. It may go on without."""
     run = (*SMALL, *words, "tracking=none", "callback=[statistics,saturation]", "log_every=3", "checkpoint_every=5")
+    run = (*run, "callback.saturation.gradient_every=2")
     for name in ("graph", "plain"):
         extra = ("trainer.cuda_graph=true",) if name == "graph" else ()
         assert command(*run, *extra, "trainer.max_steps=12", f"hydra.run.dir={name}").code == 0
         assert command(f"resume={name}", "trainer.cuda_graph=false", "trainer.max_steps=14").code == 0
     (tape,) = tapes
-    assert (tape.warm_ups, tape.launches) == (3, 9)
+    assert (tape.warm_ups, tape.launches) == (3 + 1, 9 + 4)  # of updates, and of both forms' gradients from the 4th on
     assert lines(tmp_path / "graph") == []
     first, second = ([row_of(row) for row in rows(tmp_path / name / METRICS)] for name in ("graph", "plain"))
     graphed, plain = (read(tmp_path / name / "checkpoints" / LAST) for name in ("graph", "plain"))
@@ -203,6 +205,35 @@ def test_scalars_of_past_iterations_stay():
     kept = [updates(torch.ones(2), [torch.full((3,), float(i))]) for i in range(8)]
     assert [float(outputs["loss/d"]) for outputs in kept] == [2.0 * i for i in range(1, 9)]
     assert kept[-1]["logit/real"].tolist() == [14.0] * 3
+
+
+def doubled(x: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+    return 2 * network(x)
+
+
+def read_back(x: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+    return x * x.sum().item()
+
+
+@pytest.mark.parametrize(("function", "launches"), [(doubled, 3), (read_back, 0)])
+def test_a_function_alongside_is_recorded_if_it_can_be(function: Callable, launches: int):
+    """As it is the first time, and always where there is no graph; its values stay when it is called again."""
+    net, tape = torch.nn.Linear(2, 2), TapeRecorder()
+    optimizer = torch.optim.Adam(net.parameters())
+    updates = graph.GraphedUpdates(lambda noise, reals: {"loss/d": noise.sum()}, 0, [optimizer], [], tape)
+    inputs = [torch.full((3, 2), float(i)) for i in range(5)]
+    with torch.no_grad():
+        assert torch.equal(updates.alongside(function, inputs[1], net), function(inputs[1], net))
+        assert (tape.warm_ups, tape.launches) == (0, 0)
+        for _ in range(5):
+            updates(torch.ones(2), [])
+        before = tape.launches
+        found = [updates.alongside(function, x, net) for x in inputs[:4]]
+        assert [torch.equal(y, function(x, net)) for x, y in zip(inputs, found, strict=False)] == [True] * 4
+        assert tape.launches - before == launches
+        updates.give_up("of this test")
+        assert torch.equal(updates.alongside(function, inputs[4], net), function(inputs[4], net))
+        assert tape.launches - before == launches
 
 
 @pytest.mark.parametrize("words", SETTINGS.values(), ids=SETTINGS)

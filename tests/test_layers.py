@@ -115,7 +115,7 @@ BELOW = {
     "checkpoint": ["errors", "replacing"],
     "picture": ["types", "errors", "rng", "data.base"],
     "tracking": ["types", "errors", "environment", "replacing", "rng", "picture", "provenance"],
-    "algorithm": ["errors"],
+    "algorithm": ["errors", "graph"],
     "loop": [],
     "graph": [],
     "compiled": ["model.base"],

@@ -7,7 +7,7 @@ Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ganduel.errors import UserError
+from ganduel.graph import Beside, GraphedUpdates, recording
 
 
 class Algorithm1(ABC):
@@ -38,7 +39,7 @@ class Algorithm1(ABC):
     k: int
     one_pass: bool
     axis: int = 0
-    graphed: Callable[[Tensor, Sequence[Tensor]], dict[str, Tensor]] | None = None
+    graphed: GraphedUpdates | None = None
 
     @abstractmethod
     def noise(self, t: int) -> Tensor:
@@ -73,17 +74,22 @@ class Algorithm1(ABC):
 
     def update(self, t: int, noise: Tensor, reals: Sequence[Tensor]) -> dict[str, Tensor]:
         """The k updates of D and that of G, on what has been drawn for them."""
+        ahead, aside = None, Beside()
         for j, real in enumerate(reals):
             self.reseed(t, j)
             with torch.no_grad():  # D's update never reaches G's weights
                 fake = self.generator(noise[j])
+            if j == self.k - 1 and recording():
+                with aside.fork():  # G stays as it is until its own update, whose samples D's need not wait for
+                    ahead = self.generator(noise[self.k])
             on_real, on_fake = self.discriminate(real, fake)
             loss_d = self.loss.discriminator(on_real, on_fake)
             penalty = self.penalise(real, fake)
             norm_d = self.descend(self.discriminator, loss_d + penalty)
         self.reseed(t, self.k)
         with frozen(self.discriminator):
-            on_fake_g = self.logits(self.generator(noise[self.k]))
+            aside.join()
+            on_fake_g = self.logits(self.generator(noise[self.k]) if ahead is None else ahead)
             on_real_g = self.logits(reals[-1]) if self.loss.generator_uses_real else None
             loss_g = self.loss.generator(on_real_g, on_fake_g)
             norm_g = self.descend(self.generator, loss_g)
@@ -109,7 +115,8 @@ class Algorithm1(ABC):
     def discriminate(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """D's logits of both minibatches: in one pass, unless a BatchNorm would mix their statistics."""
         if self.one_pass:
-            on_real, on_fake = self.logits(torch.cat([real, fake], self.axis)).chunk(2, self.axis)
+            both = torch.cat([real.to(fake.dtype), fake], self.axis)  # autocast would widen it, and narrow it again
+            on_real, on_fake = self.logits(both).chunk(2, self.axis)
             return on_real, on_fake
         return self.logits(real), self.logits(fake)
 

@@ -63,6 +63,11 @@ class CUDARecorder(Recorder):
         return graph.replay
 
 
+def recording() -> bool:
+    """Whether kernels are recorded for a CUDA graph at the moment, not run."""
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+
+
 class Beside:
     """Kernels that nobody waits for until `join`: in a CUDA graph they run beside those that come next."""
 
@@ -71,7 +76,7 @@ class Beside:
     @contextmanager
     def fork(self) -> Iterator[None]:
         """What is launched inside waits for all that was before, and nothing for it."""
-        if not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()):
+        if not recording():
             yield
             return
         self.stream = torch.cuda.Stream()
@@ -84,6 +89,34 @@ class Beside:
         if self.stream is not None:
             torch.cuda.current_stream().wait_stream(self.stream)
             self.stream = None
+
+
+class Recording:
+    """A function of one tensor as a graph, from the second call on; as it is, where that cannot be."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], recorder: Recorder):
+        self.function, self.recorder = function, recorder
+        self.warm, self.failed = False, False
+        self.launch: Callable[[], None] | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self.warm:
+            self.warm = True
+            return self.recorder.warm_up(lambda: self.function(x))
+        if self.launch is None and not self.failed:
+            self.input = x.clone()
+            try:
+                self.launch = self.recorder.record(self.record)
+            except RuntimeError:
+                self.failed = True
+        if self.launch is None:
+            return self.function(x)
+        self.input.copy_(x)
+        self.launch()
+        return self.output.clone()
+
+    def record(self) -> None:
+        self.output = self.function(self.input)
 
 
 class GraphedUpdates:
@@ -110,6 +143,7 @@ class GraphedUpdates:
         self.groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         self.scheduled = [group for optimizer in scheduled for group in optimizer.param_groups]
         self.calls = 0
+        self.others: dict[Callable, Recording] = {}
         self.launch: Callable[[], None] | None = None
         self.given_up = False
 
@@ -131,6 +165,17 @@ class GraphedUpdates:
             rate.fill_(group["lr"])
         self.launch()
         return {**self.outputs, **dict(zip(self.names, self.figures.clone().unbind(), strict=True))}
+
+    def alongside(self, function: Callable[..., Tensor], x: Tensor, *networks: Any) -> Tensor:
+        """What a function gives for x and the networks in training; as a graph of its own, where there is one of these.
+
+        It draws nothing and reads nothing back. The networks, and the shape of x, are the same each time.
+        """
+        if self.launch is None:
+            return function(x, *networks)
+        if function not in self.others:
+            self.others[function] = Recording(lambda x: function(x, *networks), self.recorder)
+        return self.others[function](x)
 
     def begin(self, noise: Tensor, reals: Sequence[Tensor]) -> None:
         """Record the updates, if that can be."""

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganduel.build import build_gan
-from ganduel.callback.base import Peers
-from ganduel.callback.saturation import Saturation, gradients, lengths, slopes
+from ganduel.callback.base import Peers, networks
+from ganduel.callback.saturation import Saturation, draw, gradients, lengths, named, slopes
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
@@ -69,17 +69,23 @@ def gan(tiny, images):
     return make
 
 
+def gradients_of(duels):
+    """Of each duel, on the noise of its own."""
+    generator, discriminator = networks(duels)
+    return gradients(draw(duels, next(generator.parameters())), generator, discriminator)
+
+
 def test_through_any_generator_the_first_is_d_over_1_minus_d_times_the_second(gan):
     """For one sample, where nothing is averaged: the gradients are parallel, and their lengths in that ratio."""
     duel = gan("batch_size=1")
-    (both,) = gradients([duel]).double()
+    (both,) = gradients_of([duel]).double()
     from ganduel import rng
 
     stream = rng.generator(duel.seed, "saturation", duel.global_step)
     d = duel.discriminator(duel.generator(duel.generator.draw(1, stream))).sigmoid().item()
     assert 0.01 < d < 0.99
     torch.testing.assert_close(both[0], d / (1 - d) * both[1], rtol=1e-5, atol=1e-9)
-    (row,) = lengths(both[None])
+    (row,) = named(lengths(both[None]))
     assert row["saturation/cosine"] == pytest.approx(1, abs=1e-6)
     ratio = row["saturation/grad_norm_saturating"] / row["saturation/grad_norm_nonsaturating"]
     assert ratio == pytest.approx(d / (1 - d), rel=1e-5)
@@ -91,7 +97,7 @@ def test_gradients_are_those_of_the_losses(gan, words):
     from ganduel import rng
 
     duel = gan(*words)
-    (both,) = gradients([duel])
+    (both,) = gradients_of([duel])
     for form, found in zip(FORMS, both, strict=True):
         noise = duel.generator.draw(duel.batch_size, rng.generator(duel.seed, "saturation", 3))
         for name, layer in duel.reseeded.items():
@@ -103,7 +109,7 @@ def test_gradients_are_those_of_the_losses(gan, words):
 
 
 def test_the_cosine_of_a_right_angle_is_0():
-    (row,) = lengths(torch.tensor([[[3.0, 0.0], [0.0, 4.0]]]))
+    (row,) = named(lengths(torch.tensor([[[3.0, 0.0], [0.0, 4.0]]])))
     assert list(row.values()) == [3, 4, 0]
 
 
@@ -181,20 +187,20 @@ def test_user_errors(key):
 def test_gradients_of_several_are_those_of_each(gan):
     """With the masks and the noise of each."""
     duels = [gan(f"seed={seed}", "model.discriminator.dropout=0.5") for seed in (1, 2)]
-    alone = [gradients([duel])[0] for duel in duels]
+    alone = [gradients_of([duel])[0] for duel in duels]
     for duel, expected in zip(duels, alone, strict=True):
-        torch.testing.assert_close(gradients([duel])[0], expected)
+        torch.testing.assert_close(gradients_of([duel])[0], expected)
     nets = tuple(StackedNetwork([getattr(d, n) for d in duels], False) for n in ("generator", "discriminator"))
     for duel in duels:
         duel.peers = Peers({}, duels, nets)
-    torch.testing.assert_close(gradients(duels), torch.stack(alone))
+    torch.testing.assert_close(gradients_of(duels), torch.stack(alone))
 
 
 def test_each_rank_has_its_share_of_the_noise(gan):
     duel = gan()
-    whole, half = gradients([duel]), duel.batch_size // 2
+    whole, half = gradients_of([duel]), duel.batch_size // 2
     parts = []
     for duel.share in (slice(0, half), slice(half, 2 * half)):
-        parts.append(gradients([duel]))
+        parts.append(gradients_of([duel]))
     assert not torch.equal(*parts)
     torch.testing.assert_close(sum(parts) / 2, whole)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ganduel.gan import GAN
+from ganduel.graph import GraphedUpdates
 from ganduel.tracking.base import Tracker
 
 T = TypeVar("T")
@@ -59,10 +60,17 @@ class Peers:
         outputs: what the iteration returned, stacked.
         gans: the duels.
         networks: their G and their D, as ganduel.population.network.StackedNetwork.
+        graphed: their updates as a graph, where they are one.
     """
 
-    def __init__(self, outputs: Outputs, gans: Sequence[GAN], networks: tuple[Any, Any]):
-        self.outputs, self.gans, self.networks = outputs, list(gans), networks
+    def __init__(
+        self,
+        outputs: Outputs,
+        gans: Sequence[GAN],
+        networks: tuple[Any, Any],
+        graphed: GraphedUpdates | None = None,
+    ):
+        self.outputs, self.gans, self.networks, self.graphed = outputs, list(gans), networks, graphed
         self.found: dict[Callable, Sequence[Any]] = {}
 
     def read(self, function: Callable[[Outputs, list[GAN]], Sequence[T]], gan: GAN) -> T:
@@ -86,6 +94,12 @@ def networks(gans: list[GAN]) -> tuple[Any, Any]:
     """
     peers = gans[0].peers
     return (One(gans[0].generator), One(gans[0].discriminator)) if peers is None else peers.networks
+
+
+def graphed(gans: list[GAN]) -> GraphedUpdates | None:
+    """What launches the updates of all the duels as a graph, where they are one."""
+    first = gans[0]
+    return first.graphed if first.peers is None else first.peers.graphed
 
 
 class One:

@@ -34,7 +34,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ganduel import rng
-from ganduel.callback.base import Outputs, due, gan_of, gather_columns, log, networks, next_due, read
+from ganduel.callback.base import Outputs, due, gan_of, gather_columns, graphed, log, networks, next_due, read
 from ganduel.errors import UserError
 from ganduel.gan import GAN
 from ganduel.loop import Seldom
@@ -109,43 +109,56 @@ def slopes(b: Tensor) -> list[dict[str, float]]:
 
 
 def lengths_of(outputs: Outputs, gans: list[GAN]) -> list[dict[str, float]]:
-    both = gradients(gans)
+    nets, launch = networks(gans), graphed(gans)
+    noise = draw(gans, next(nets[0].parameters()))
+    if launch is not None:
+        return named(launch.alongside(lengths_and_cosine, noise, *nets))
+    both = gradients(noise, *nets)
     if gans[0].peers is None:  # then there may be other ranks
         both = cast(Tensor, gans[0].trainer.strategy.reduce(both, reduce_op="mean"))
-    return lengths(both)
+    return named(lengths(both))
 
 
-def gradients(gans: list[GAN]) -> Tensor:
-    """G's whole gradient under the saturating form and the other, (duel, 2, weights), on this rank's noise.
-
-    Dropout masks follow from a key of their own; the next update of training reseeds the layers.
-    """
-    generator, discriminator = networks(gans)
-    like, drawn = next(generator.parameters()), list[Tensor]()
+def draw(gans: list[GAN], like: Tensor) -> Tensor:
+    """This rank's noise for each duel. Dropout masks follow from a key of their own; the next update reseeds them."""
+    drawn = list[Tensor]()
     t = max(gan.global_step for gan in gans)  # the others have not counted the iteration yet
     for gan in gans:
         for name, layer in gan.reseeded.items():
             layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
         stream = rng.generator(gan.seed, "saturation", t, device=like.device)
         drawn.append(gan.generator.draw(gan.batch_size, stream)[gan.share])
-    noise = torch.stack(drawn).to(like)
+    return torch.stack(drawn).to(like)
+
+
+def gradients(noise: Tensor, generator: Any, discriminator: Any) -> Tensor:
+    """G's whole gradient under the saturating form and the other, (duel, 2, weights)."""
     with torch.enable_grad():
         b = discriminator.untouched(generator.untouched(noise))
         n = b.shape[1]
         on_logits = (-b.sigmoid() / n, -(-b).sigmoid() / n)  # ∂L_G/∂b of each form
         found = [torch.autograd.grad(b, list(generator.parameters()), one, retain_graph=True) for one in on_logits]
-    return torch.stack([torch.cat([g.reshape(len(gans), -1) for g in parts], 1) for parts in found], 1)
+    return torch.stack([torch.cat([g.reshape(len(noise), -1) for g in parts], 1) for parts in found], 1)
 
 
-def lengths(both: Tensor) -> list[dict[str, float]]:
+def lengths_and_cosine(noise: Tensor, generator: Any, discriminator: Any) -> Tensor:
+    return lengths(gradients(noise, generator, discriminator))
+
+
+def lengths(both: Tensor) -> Tensor:
     """The norms of each duel's two gradients, (duel, 2, weights), and the cosine between them; NaN where one is 0."""
     norms = both.norm(dim=2)
     first, second = (both / norms.unsqueeze(2)).unbind(1)
+    return torch.cat([norms, (first * second).sum(1, True)], 1)
+
+
+def named(numbers: Tensor) -> list[dict[str, float]]:
+    """The row's values of each duel."""
     return [
         {
             "saturation/grad_norm_saturating": saturating,
             "saturation/grad_norm_nonsaturating": nonsaturating,
             "saturation/cosine": cosine,
         }
-        for saturating, nonsaturating, cosine in torch.cat([norms, (first * second).sum(1, True)], 1).tolist()
+        for saturating, nonsaturating, cosine in numbers.tolist()
     ]
