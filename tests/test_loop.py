@@ -4,18 +4,21 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from small import EVALUATION, SMALL
 from states import same
 
+from ganduel.build import build_gan
 from ganduel.callback.save import Save
 from ganduel.callback.statistics import Statistics
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import LAST, read
+from ganduel.gan import GAN
 from ganduel.loop import Loop
 from ganduel.tracking.files import METRICS, rows
 
@@ -53,8 +56,6 @@ def test_rows_and_checkpoints_are_those_of_lightnings_loop(
 
 @pytest.mark.parametrize("passed", BOTH.values(), ids=BOTH)
 def test_a_signal_ends_the_iteration_in_which_it_comes(fit, monkeypatch, tiny, images, tmp_path, passed: bool):
-    from ganduel.build import build_gan
-
     monkeypatch.setattr(Loop, "all_ours", passed)
     gan = build_gan(tiny(), images)
     iterate = gan.iterate
@@ -122,3 +123,50 @@ def test_ours_are_called_when_they_are_due_and_what_is_made_of_them_each_time(fi
     counted = Counted(50)
     fit("trainer.max_steps=20", callbacks=[counted])
     assert counted.seen == 20
+
+
+class Listening(GAN):
+    """A user's module, with a hook of Lightning's."""
+
+    heard = 0
+
+    def on_after_backward(self) -> None:
+        self.heard += 1
+
+
+class Stepping(Callback):
+    """A user's, which looks at gradients."""
+
+    norms: ClassVar[list[float]] = []
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        self.norms.append(sum(float(p.grad.square().sum()) for p in optimizer.param_groups[0]["params"]))
+
+
+def test_hooks_of_an_update_are_called_where_somebody_has_one_and_change_no_bit(fit, tiny, images):
+    gans = [build_gan(tiny("k=2"), images, kind) for kind in (GAN, Listening, GAN)]
+    stepping = Stepping()
+    for gan, callbacks in zip(gans, ([], [], [stepping]), strict=True):
+        fit("k=2", gan=gan, callbacks=callbacks)
+    assert [gan.all_plain for gan in gans] == [True, False, False]
+    assert gans[1].heard == len(stepping.norms) == 6 * 3
+    assert all(norm > 0 for norm in stepping.norms)
+    states = [gan.state_dict() for gan in gans]
+    assert same(states[0], states[1])
+    assert same(states[0], states[2])
+
+
+def test_a_loss_scale_and_a_plugin_of_a_users_are_lightnings(fit, monkeypatch):
+    class Mine(Precision):
+        """A user's."""
+
+    gan = fit().lightning_module
+    for plugin, plain in ((Precision(), True), (MixedPrecision("bf16-mixed", "cpu"), True), (Mine(), False)):
+        gan.__dict__.pop("all_plain")
+        monkeypatch.setattr(gan.trainer.strategy, "_precision_plugin", plugin)
+        assert gan.all_plain is plain
+    scaled = MixedPrecision("bf16-mixed", "cpu")
+    scaled.scaler = object()
+    del gan.all_plain
+    monkeypatch.setattr(gan.trainer.strategy, "_precision_plugin", scaled)
+    assert not gan.all_plain

@@ -124,9 +124,14 @@ class GAN(Algorithm1, Loop):
         opt_d, opt_g = self.trainer.optimizers
         optimizer = opt_g if net is self.generator else opt_d
         optimizer.zero_grad()
-        self.manual_backward(loss)
-        average_gradients(net.parameters())
-        self.trainer.strategy.optimizer_step(optimizer, lambda: None)  # uncounted: k + 1 of them are one step
+        if self.all_plain:
+            loss.backward()
+            self.on_before_optimizer_step(optimizer)
+            optimizer.step()
+        else:
+            self.manual_backward(loss)
+            average_gradients(net.parameters())
+            self.trainer.strategy.optimizer_step(optimizer, lambda: None)  # uncounted: k + 1 of them are one step
         self.beside.join()
         return self.gradient_norm
 

@@ -4,7 +4,8 @@ Lightning calls `on_train_batch_start`, `training_step` and the callbacks once a
 for loaders, schedulers, hooks and loggers that a duel does not use, and is a tenth of an iteration of small
 networks. So the hook at the beginning of an iteration does it, and those after it, itself: all but the last, whose end
 Lightning's loop has to see. Each is counted as Lightning counts it, and the callbacks are called as Lightning calls
-them; those of ours that say when there is something for them to do, only then. Where a callback that is not ours asks
+them; those of ours that say when there is something for them to do, only then. Around each backward pass and each step
+of an optimizer Lightning asks all callbacks again; that is passed over likewise. Where a callback that is not ours asks
 for more, everything goes Lightning's way.
 """
 
@@ -16,12 +17,16 @@ from itertools import count
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision, MixedPrecision, Precision
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 NEVER = sys.maxsize
 # What Lightning calls in each iteration.
 EACH_ITERATION = ("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward",
                   "on_after_backward", "on_before_optimizer_step")  # fmt: skip
+AROUND_BACKWARD = ("backward", "on_before_backward", "on_after_backward")  # a module's
+PLAIN = (Precision, MixedPrecision, DoublePrecision, HalfPrecision)  # these add nothing to an update but a loss scale
 
 
 class Seldom(ABC):
@@ -134,6 +139,18 @@ class Loop(LightningModule):
             for callback in self.callbacks
             for hook in EACH_ITERATION
             if not is_ours(callback)
+        )
+
+    @cached_property
+    def all_plain(self) -> bool:
+        """Whether Lightning has nothing to do in an update: no loss scale, no other rank, no hook that is used."""
+        plugin = self.trainer.precision_plugin
+        return (
+            self.all_ours
+            and type(self.trainer.strategy) is SingleDeviceStrategy
+            and type(plugin) in PLAIN
+            and getattr(plugin, "scaler", None) is None
+            and all(getattr(type(self), name) is getattr(LightningModule, name) for name in AROUND_BACKWARD)
         )
 
     def train_dataloader(self) -> Iterable[int]:
