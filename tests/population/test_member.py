@@ -1,6 +1,6 @@
 """A member has its turn when there is something to do for one of them, and its checkpoint has its own tensors.
 
-In between only the first one has turns.
+In between none has.
 """
 
 import json
@@ -54,11 +54,8 @@ def test_all_have_a_turn_when_one_of_them_waits_for_it(train: Callable, turns):
     words = ("trainer.max_steps=22", "checkpoint_every=15")
     train(*((f"seed={i}", f"log_every={every}", *words) for i, every in enumerate((10, 4, 10))))
     expected = [1, 4, 8, 10, 12, 15, 16, 20, 22]
-    assert {name: [n for one, n in turns if one == name] for name in ("m0", "m1", "m2")} == {
-        "m0": list(range(1, 23)),
-        "m1": expected,
-        "m2": expected,
-    }
+    for name in ("m0", "m1", "m2"):
+        assert [n for one, n in turns if one == name] == expected
 
 
 def test_one_that_diverges_meanwhile_is_told_when(train: Callable, tmp_path: Path, monkeypatch, caplog):

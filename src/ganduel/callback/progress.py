@@ -53,10 +53,9 @@ class ProgressBar(Callback, Clocked):
     ) -> None:
         if not self.on:
             return
-        now = time.monotonic()
-        if now - self.shown < self.period and trainer.global_step != trainer.max_steps:
+        if not self.is_due() and trainer.global_step != trainer.max_steps:
             return
-        self.shown = now
+        self.shown = now = time.monotonic()
         rate = self.duels * (gan_of(trainer).images_seen - self.images) / (now - self.started)
         values = "  ".join(f"{key} {self.record.last[key]:.3f}" for key in SHOWN if key in self.record.last)
         text = f"{rate:,.0f} images/s  {values}"
@@ -64,6 +63,10 @@ class ProgressBar(Callback, Clocked):
             self.bar.update(self.task, completed=trainer.global_step, description=text)
         else:
             self.console.print(f"iteration {trainer.global_step:,}/{trainer.max_steps:,}  {text}")
+
+    def is_due(self) -> bool:
+        """Whether it is time for an update."""
+        return getattr(self, "on", False) and time.monotonic() - self.shown >= self.period
 
     def leave_out(self, seconds: float) -> None:
         if getattr(self, "on", False):

@@ -106,8 +106,8 @@ def rows(outputs: Outputs, gans: list[GAN]) -> list[tuple[dict[str, float], dict
 
 def norms_of_weights(nets: Any, duels: int) -> Tensor:
     """The norm of each duel's weights."""
-    norms = torch._foreach_norm([row for p in nets.parameters() for row in p.detach().reshape(duels, -1).unbind()])
-    return torch.stack(norms).unflatten(0, (-1, duels)).norm(dim=0)
+    parts = [torch.linalg.vector_norm(p.detach().reshape(duels, -1), dim=1) for p in nets.parameters()]
+    return torch.stack(parts).norm(dim=0)
 
 
 def statistics(logits: Tensor, losses: Tensor, norms: Tensor) -> dict[str, Tensor]:

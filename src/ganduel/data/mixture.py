@@ -60,8 +60,8 @@ class Mixture(Data):
 
     def block(self, seeds: Sequence[int], batch_size: int, number: int) -> Tensor:
         """All minibatches of a block, (position, seed, batch_size, d)."""
-        streams = (rng.generator(seed, "data", number, device=self.device) for seed in seeds)
-        points = torch.stack([self.draw(Blocks.size * batch_size, stream) for stream in streams])
+        streams = [rng.generator(seed, "data", number, device=self.device) for seed in seeds]
+        points = self.draws(Blocks.size * batch_size, streams)
         return points.unflatten(1, (Blocks.size, batch_size)).transpose(0, 1)
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Points:
@@ -70,9 +70,19 @@ class Mixture(Data):
 
     def draw(self, n: int, generator: torch.Generator) -> Points:
         """N points of p, in torch's default type, on the device of the generator."""
-        dtype, device = torch.get_default_dtype(), generator.device
-        component = torch.randint(len(self.centres), (n,), generator=generator, device=device)
-        noise = torch.randn(n, *self.shape, generator=generator, dtype=dtype, device=device)
+        return self.draws(n, [generator])[0]
+
+    def draws(self, n: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """N points from each of the generators, (generator, n, d)."""
+        dtype, device, m = torch.get_default_dtype(), generators[0].device, len(self.centres)
+        parts = [
+            (
+                torch.randint(m, (n,), generator=stream, device=device),
+                torch.randn(n, *self.shape, generator=stream, dtype=dtype, device=device),
+            )
+            for stream in generators
+        ]
+        component, noise = map(torch.stack, zip(*parts, strict=True))
         if (device, dtype) not in self.placed:
             self.placed[device, dtype] = self.centres.to(device, dtype)
         return self.placed[device, dtype][component] + self.sigma * noise

@@ -4,7 +4,7 @@
     while members are left:
         iterate the stack      of those that are the least far; all of them, but after a kill between two checkpoints
         return to each member  which does what follows an iteration, and comes to the beginning of its next or its end;
-                               to the first alone, as long as there is nothing to do for any of the others
+                               to none, as long as there is nothing to do for any of them
 
 One that diverges ends like a run that trains alone, and the others go on without it. A signal is noted for all, and
 acted on by all after the same iteration.
@@ -29,7 +29,6 @@ from torch import Tensor
 
 from ganduel.build import build, build_gan
 from ganduel.callback.base import Peers, others
-from ganduel.callback.evaluate import Evaluate
 from ganduel.callback.finite import QUANTITIES
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.statistics import Statistics
@@ -146,7 +145,6 @@ class Together:
             try:
                 for seat in self.seats:
                     self.turn(seat)
-                self.share_evaluations()
                 self.iterate()
             except BaseException as error:
                 for seat in list(self.waiting):
@@ -169,39 +167,34 @@ class Together:
             self.advance(group, t, min((s.duel.global_step for s in self.waiting if s not in group), default=NEVER))
 
     def advance(self, group: Sequence[Seat], t: int, end: int) -> None:
-        """Iterate the stack. The first member sees the end of each iteration, all see those that one of them waits for.
-
-        Where nobody has anything to do, a turn is what takes longest.
-        """
+        """Iterate the stack; members see the ends of those iterations that one of them, or the bar, waits for."""
         due, passed, members = 0, list[Tensor](), len(self.waiting)
         try:
             while t < end and len(self.waiting) == members:
                 self.noted = self.pending
                 outputs = self.stack.iterate(t)
                 t += 1
-                if t < due and not self.noted:
+                if t < due and not self.noted and not self.bar.is_due():
                     passed.append(torch.stack([outputs[key] for key in QUANTITIES]))
-                    group[0].duel.peers = None
-                    self.turn(group[0], {key: values[0] for key, values in outputs.items()})
                     continue
-                self.catch_up(group[1:], passed)
+                self.catch_up(group, passed)
                 networks = self.stack.generator, self.stack.discriminator
-                peers = Peers(outputs, [seat.duel for seat in group], networks)
+                peers = Peers(outputs, [seat.duel for seat in group], networks, self.stack.graphed)
                 for seat in group:
                     seat.duel.peers = peers
                 for seat, own in zip(group, self.stack.apart(outputs), strict=True):
                     self.turn(seat, own)
                 due = min(seat.duel.due_at for seat in group)
         finally:
-            self.catch_up(group[1:], passed)
+            self.catch_up(group, passed)
 
-    def catch_up(self, seats: Sequence[Seat], passed: list[Tensor]) -> None:
-        """Tell members of iterations that have passed; only the first of the stack has seen them, or can have ended."""
+    def catch_up(self, group: Sequence[Seat], passed: list[Tensor]) -> None:
+        """Tell all members of iterations that have passed; none of them has ended meanwhile."""
         if passed:
             numbers = torch.stack(passed)  # (iterations, quantities, members)
             passed.clear()
             finite = numbers.isfinite().all(0).all(0).tolist()
-            for i, seat in enumerate(seats, start=1):
+            for i, seat in enumerate(group):
                 seat.duel.skip(numbers[:, :, i], finite[i])
 
     def turn(self, seat: Seat, *outputs: Any) -> None:
@@ -216,15 +209,6 @@ class Together:
             self.waiting.remove(seat)
         if first or ended:
             self.listen()  # Lightning has set handlers, or put old ones back
-
-    def share_evaluations(self) -> None:
-        """What metrics know of real samples, once for all members that measure the same."""
-        known: dict[str, Any] = {}
-        for seat in self.waiting:
-            for callback in others(seat.trainer, Evaluate):
-                if callback.on:
-                    key = json.dumps([seat.values["data"], seat.values["callback"]], sort_keys=True)
-                    callback.evaluation = known.setdefault(key, callback.evaluation)
 
     @contextmanager
     def signals(self) -> Iterator[None]:
