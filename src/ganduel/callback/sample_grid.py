@@ -72,6 +72,6 @@ class SampleGrid(Callback, Seldom):
 
     def publish(self, trainer: Trainer, key: str, name: str, images: Any, caption: str) -> None:
         path = self.folder / name
-        tile(images).save(path)
+        tile(images).save(path, compress_level=3)  # training waits: a quarter of the time for a fifth more bytes
         for tracker in trackers(trainer):
             tracker.log_picture(key, path, caption, step=trainer.global_step)

@@ -76,11 +76,11 @@ class TensorData(Data):
         self.samples = self.samples.to(device)
 
     def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
-        return normalise(self.samples[self.rows(seed, position, batch_size)[share]])
+        return normalise(self.samples.index_select(0, self.rows(seed, position, batch_size)[share]))
 
     def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
         rows = torch.stack([self.rows(seed, position, batch_size)[share] for seed in seeds])
-        return normalise(self.samples[rows])
+        return normalise(self.samples.index_select(0, rows.flatten()).unflatten(0, rows.shape))
 
     def rows(self, seed: int, position: int, batch_size: int) -> Tensor:
         """Which of the samples a minibatch has."""
