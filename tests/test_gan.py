@@ -212,6 +212,7 @@ def test_bfloat16_takes_the_losses_in_float32_and_the_penalty_without_autocast(g
         assert fake.dtype == torch.float32
         return real.new_zeros(())
 
+    check.active = True
     watch, gan = Watch(), gan_of()
     gan.penalty = check
     train(gan, 2, watch, precision="bf16-mixed")

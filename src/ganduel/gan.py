@@ -118,7 +118,7 @@ class GAN(Algorithm1, Loop):
     def penalise(self, real: Samples, fake: Samples) -> Scalar:
         """The penalty, always in float32: bfloat16 has no digits left for a second derivative."""
         with torch.autocast(self.device.type, enabled=False):
-            return self.penalty(self.discriminator, real, full(fake))
+            return self.penalty(self.discriminator, real, full(fake) if self.penalty.active else fake)
 
     def descend(self, net: nn.Module, loss: Scalar) -> Scalar:
         opt_d, opt_g = self.trainer.optimizers

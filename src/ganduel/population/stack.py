@@ -117,7 +117,7 @@ class Stack(Algorithm1):
             gan.reseed(t, update)
 
     def penalise(self, real: Tensor, fake: Tensor) -> Tensor:
-        fake = full(fake)
+        fake = full(fake) if any(penalty.active for _, penalty in self.penalties) else fake
         with torch.autocast(real.device.type, enabled=False):
             return torch.cat(
                 [
