@@ -91,7 +91,7 @@ class Beside:
             self.stream = None
 
 
-class Recording:
+class GraphedFunction:
     """A function of one tensor as a graph, from the second call on; as it is, where that cannot be."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], recorder: Recorder):
@@ -143,7 +143,7 @@ class GraphedUpdates:
         self.groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         self.scheduled = [group for optimizer in scheduled for group in optimizer.param_groups]
         self.calls = 0
-        self.others: dict[Callable, Recording] = {}
+        self.others: dict[Callable, GraphedFunction] = {}
         self.launch: Callable[[], None] | None = None
         self.given_up = False
 
@@ -174,7 +174,7 @@ class GraphedUpdates:
         if self.launch is None:
             return function(x, *networks)
         if function not in self.others:
-            self.others[function] = Recording(lambda x: function(x, *networks), self.recorder)
+            self.others[function] = GraphedFunction(lambda x: function(x, *networks), self.recorder)
         return self.others[function](x)
 
     def begin(self, noise: Tensor, reals: Sequence[Tensor]) -> None:

@@ -278,13 +278,16 @@ def test_real_samples_are_looked_at_once_in_a_process(monkeypatch):
         (Ring8(), FrechetDistance(samples=49)),
         (Ring8(), KernelDistance(samples=50)),
         (Ring8(), FrechetDistance(samples=50), 2),
-        (Ring8(), FrechetDistance(samples=50), 1, "cpu", (0, 2)),
     ]
-    for i, words in enumerate(others[:-1]):
+    for words in others:
+        before = len(looks)
         measured(*words)
-        assert len(looks) >= i + 2, words
-    share = Evaluation(*others[-1][:1], [others[-1][1]], *others[-1][2:])
-    assert share.identity != Evaluation(Ring8(), [FrechetDistance(samples=50)]).identity
+        assert len(looks) > before, words
+    assert measured(Ring8(), FrechetDistance(samples=50)) == first
+    before = len(looks)
+    for _ in range(2):  # of two ranks the other may be a process that has seen nothing yet, and would wait for this one
+        Evaluation(Ring8(), [FrechetDistance(samples=50)], share=(0, 2)).prepare()
+    assert len(looks) == before + 2
     assert measured(Ring8(), FrechetDistance(samples=50)) == first
 
 

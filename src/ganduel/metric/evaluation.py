@@ -8,7 +8,8 @@
 Two values may be compared if their hashes are equal. The noise of draw r is a function of ("evaluate", r) alone: the
 same for every run, and unknown to training. G runs on batches of one size, its images are rounded to bytes as a file
 would hold them, and what the extractors see is kept, not the images. What the last evaluation made of its real samples
-is kept for the next in the same process: the runs of a sweep look at them once.
+is kept for the next in the same process: the runs of a sweep look at them once. Not so on several ranks, which look
+together: in a sweep only the first of them has a process that has seen other runs.
 """
 
 import hashlib
@@ -147,7 +148,7 @@ class Evaluation:
     def total(self) -> int:
         """How many samples the next call looks at, for a progress bar; the first one looks at the real ones too."""
         once = max(metric.samples for metric in self.metrics)
-        looked = self.known is not None or self.identity in LAST
+        looked = self.known is not None or self.last() is not None
         real = 0 if looked else 2 * sum(group[0].samples for group in self.groups(self.metrics))
         return self.draws * (once + real)
 
@@ -170,19 +171,30 @@ class Evaluation:
         """Look at the real samples, once: what generators are compared with, and the floors."""
         if self.known is not None:
             return
-        if self.identity not in LAST:
+        self.known = self.last()
+        if self.known is None:
             protocols: dict[str, dict[str, Any]] = {}
             metrics = [self.look_at_real(draw, watch, protocols) for draw in range(self.draws)]
             floors = [compute(each) for each in metrics]
-            LAST.clear()
             means = {key: fmean([values[key] for values in floors]) for key in floors[0]}
-            LAST[self.identity] = Known(metrics, means, protocols)
-        self.known = LAST[self.identity]
+            self.known = Known(metrics, means, protocols)
+            LAST.clear()
+            if self.alone:
+                LAST[self.identity] = self.known
+
+    @property
+    def alone(self) -> bool:
+        """Whether this is the only rank."""
+        return self.share == (0, 1)
+
+    def last(self) -> Known | None:
+        """What the last evaluation in this process has made of the same real samples."""
+        return LAST.get(self.identity) if self.alone else None
 
     @cached_property
     def identity(self) -> str:
         """All that is made of real samples depends on, the samples themselves included; a hash of it."""
-        stated = [self.draws, self.share, str(self.device)]
+        stated = [self.draws, str(self.device)]
         for group in self.groups(self.metrics):
             split, n = group[0].real_split(self.data), group[0].samples
             for draw in range(self.draws):
