@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, Trainer
 from small import SMALL
 
 from ganduel import run
+from ganduel.callback.progress import ProgressBar
 from ganduel.errors import Diverged
 from ganduel.gan import GAN
 from ganduel.population.stack import Stack
@@ -129,6 +130,14 @@ def test_checkpoints_land_at_iteration_0_at_every_multiple_and_at_the_end(launch
     last = "last.ckpt"
     assert saved == [(0, "iteration_00000000.ckpt"), (4, last), (8, last), (10, last)]
     assert torch.load(folder / "checkpoints" / last, weights_only=True)["global_step"] == 10
+
+
+def test_checkpoints_are_as_far_apart_as_the_config_says(tiny, tmp_path: Path):
+    """One of old says nothing, and had them all."""
+    values = tiny("checkpoint_every=7", "checkpoint_seconds=90")
+    old = {key: value for key, value in values.items() if key != "checkpoint_seconds"}
+    found = [run.build_callbacks(config, tmp_path, ProgressBar(None))[-1] for config in (values, tiny(), old)]
+    assert [(save.every, save.apart) for save in found] == [(7, 90.0), (500, 10.0), (7, 0.0)]
 
 
 def test_observing_leaves_training_bit_identical(launch):

@@ -280,10 +280,13 @@ def test_real_samples_are_looked_at_once_in_a_process(monkeypatch):
         (Ring8(), FrechetDistance(samples=50), 2),
     ]
     for words in others:
+        assert measured(Ring8(), FrechetDistance(samples=50)) == first
         before = len(looks)
         measured(*words)
         assert len(looks) > before, words
     assert measured(Ring8(), FrechetDistance(samples=50)) == first
+    here, there = (Evaluation(Ring8(), [FrechetDistance(samples=50)], device=name) for name in ("cpu", "cpu:0"))
+    assert here.identity != there.identity
     before = len(looks)
     for _ in range(2):  # of two ranks the other may be a process that has seen nothing yet, and would wait for this one
         Evaluation(Ring8(), [FrechetDistance(samples=50)], share=(0, 2)).prepare()
