@@ -11,6 +11,7 @@ from small import NETWORKS
 
 from ganduel import checkpoint
 from ganduel.population import memory, training
+from ganduel.population.stack import Stack
 from ganduel.population.together import Together
 
 WORDS = ("data=ring8", *NETWORKS, "batch_size=8", "tracking=none", "callback=[statistics]", "trainer.accelerator=cpu")
@@ -69,14 +70,14 @@ def test_a_population_goes_on_by_resume(command, tmp_path):
 
 
 def test_a_signal_ends_the_program_with_its_number(command, tmp_path, monkeypatch):
-    iterate = Together.turn
+    iterate = Stack.iterate
 
-    def turn(self, seat, *outputs):
-        iterate(self, seat, *outputs)
-        if seat.name == NAMES[0] and seat.duel.global_step == 3:
+    def signalled(self, t):
+        if t == 2:  # it is noted before the next, and acted on after that one
             os.kill(os.getpid(), signal.SIGTERM)
+        return iterate(self, t)
 
-    monkeypatch.setattr(Together, "turn", turn)
+    monkeypatch.setattr(Stack, "iterate", signalled)
     assert command(*DUEL, "trainer.max_steps=50").code == 128 + signal.SIGTERM
     assert [summary["status"] for summary in summaries(tmp_path / "all")] == ["stopped"] * 4
     assert json.loads((tmp_path / "all" / "population.json").read_text())["status"] == "stopped"
