@@ -142,6 +142,12 @@ def test_effect_size_by_hand():
     assert effect_size(np.arange(1.0, 6)) == pytest.approx(3 / math.sqrt(2.5) * math.sqrt(2 / math.pi))
 
 
+def test_effect_size_of_differences_whose_squares_vanish_is_unknown():
+    tiny = np.array([0.0, 0.0, -9e-239])
+    assert math.isnan(effect_size(tiny))
+    assert seeds_needed(tiny) is None
+
+
 def test_effect_size_is_unbiased():
     sizes = np.random.default_rng(0).normal(0.5, 1, (4000, 6))
     found = np.array([effect_size(d) for d in sizes])

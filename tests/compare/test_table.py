@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from duels import NS, SAT, a_run, duel, report
 from golden import FD
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -176,6 +176,7 @@ sizes = st.floats(-1e100, 1e100) | st.sampled_from([math.nan, math.inf, -math.in
 
 @settings(max_examples=20)  # each is a whole comparison
 @given(st.lists(st.tuples(sizes, sizes), min_size=1, max_size=4))
+@example([(0.0, 0.0), (0.0, 0.0), (0.0, 9e-239)])
 def test_json_of_any_values_is_json(pairs):
     sides = ((NS, 0), (SAT, 1))
     runs = [a_run(loss, seed, pair[n]) for loss, n in sides for seed, pair in enumerate(pairs)]

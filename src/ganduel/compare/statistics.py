@@ -120,10 +120,11 @@ def effect_size(differences: np.ndarray) -> float:
     """
     differences = finite(differences)
     m = len(differences) - 1
-    if m < 2 or alike(differences):
+    spread = deviation(differences)
+    if m < 2 or alike(differences) or not spread > 0:  # of numbers around 1e-200 the squares are 0
         return math.nan
     log_j = math.lgamma(m / 2) - math.lgamma((m - 1) / 2) - math.log(m / 2) / 2
-    return math.exp(log_j) * mean(differences) / deviation(differences)
+    return math.exp(log_j) * mean(differences) / spread
 
 
 def wins(differences: np.ndarray) -> float:
@@ -165,6 +166,8 @@ def seeds_needed(differences: np.ndarray, power: float = 0.8, alpha: float = 0.0
     if alike(differences):
         return fewest
     effect = abs(effect_size(differences))
+    if math.isnan(effect):
+        return None
 
     def reached(n: int) -> float:
         """The chance to reject in the right direction."""
