@@ -16,7 +16,8 @@ from torch.nn.functional import avg_pool2d
 from ganduel import rng
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
-from ganduel.metric.evaluation import Evaluation, fitting, number
+from ganduel.metric.choice import fitting
+from ganduel.metric.evaluation import Evaluation, number
 from ganduel.model.base import Generator
 from ganduel.provenance import provenance
 

@@ -9,7 +9,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 CONF, SOURCE, TESTS = ROOT / "conf", ROOT / "src" / "ganduel", ROOT / "tests"
 GROUPS = ("loss", "penalty", "model", "data", "metric")
-SHARED = {"ganduel.data.mixture", "ganduel.metric.features", "ganduel.metric.evaluation"}  # what choices are made of
+# What choices are made of.
+SHARED = {"ganduel.data.mixture", "ganduel.metric.features", "ganduel.metric.choice", "ganduel.metric.evaluation"}
 CHOICES = sorted(path for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 MODULES = sorted(
     path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.stem not in ("__init__", "base", "types")

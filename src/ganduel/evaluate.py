@@ -19,7 +19,8 @@ from ganduel import schema
 from ganduel.build import build
 from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.evaluation import Evaluation, Value, named, number
+from ganduel.metric.choice import named
+from ganduel.metric.evaluation import Evaluation, Value, number
 from ganduel.sample import Source, bar, choose_device, load
 
 log = logging.getLogger("ganduel")

@@ -9,7 +9,7 @@ from ganduel.data.base import TensorData
 from ganduel.data.mnist import MNIST
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
-from ganduel.metric.evaluation import Evaluation, fitting, named, number
+from ganduel.metric.evaluation import Evaluation, number
 from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.kernel import KernelDistance
 from ganduel.metric.modes import Modes
@@ -303,19 +303,9 @@ def test_raised_version_of_a_metric_changes_the_hash(monkeypatch):
     assert before.protocols["fd/points_50"]["hash"] != after.protocols["fd/points_50"]["hash"]
 
 
-def test_what_fits_by_itself(digits):
-    assert [type(m).__name__ for m in fitting(digits)] == ["FrechetDistance", "KernelDistance", "Neighbours"]
-    assert [type(m).__name__ for m in fitting(Ring8())] == ["Modes", "FrechetDistance", "KernelDistance", "Neighbours"]
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: named(["frecht"], Ring8()), r"there is no metric frecht\. Did you mean frechet"),
-        (
-            lambda: named(["parzen"], Ring8()),
-            r"parzen does not fit Ring8: it has no validation images\. These fit: modes, frechet, kernel, neighbours\.",
-        ),
         (lambda: Evaluation(TensorData(torch.zeros(9, 1, 4, 4))), r"no metric is known to fit TensorData"),
         (
             lambda: Evaluation(TensorData(torch.zeros(9, 1, 4, 4)), [FrechetDistance(features="mnist_cnn")]),

@@ -27,28 +27,13 @@ from torch import Tensor
 
 from ganduel import rng
 from ganduel.data.base import Data, Split
-from ganduel.errors import UserError, nearest
+from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric
+from ganduel.metric.choice import fitting
 from ganduel.metric.features import checksum, extractor
-from ganduel.metric.fid_inception import FIDInception
-from ganduel.metric.frechet import FrechetDistance
-from ganduel.metric.kernel import KernelDistance
-from ganduel.metric.modes import Modes
-from ganduel.metric.neighbours import Neighbours
-from ganduel.metric.parzen import Parzen
-from ganduel.metric.stacked_modes import StackedModes
 from ganduel.model.base import Generator
 from ganduel.picture import render
 
-METRICS: dict[str, type[SampleMetric]] = {
-    "modes": Modes,
-    "stacked_modes": StackedModes,
-    "frechet": FrechetDistance,
-    "kernel": KernelDistance,
-    "neighbours": Neighbours,
-    "parzen": Parzen,
-    "fid_inception": FIDInception,
-}
 BATCH = 500
 Batches = Iterator[Tensor]
 Watch = Callable[[int], None]  # told how many samples have been seen since it was last told
@@ -85,12 +70,10 @@ class Known:
     Attributes:
         metrics: for each draw, with their real samples.
         floors: of each quantity, the mean over the draws.
-        protocols: of each quantity.
     """
 
     metrics: list[list[SampleMetric]]
     floors: dict[str, float]
-    protocols: dict[str, dict[str, Any]]
 
 
 class Evaluation:
@@ -131,15 +114,6 @@ class Evaluation:
         self.known: Known | None = None
 
     @property
-    def floors(self) -> dict[str, float] | None:
-        """Those of the quantities; None before real samples have been looked at."""
-        return None if self.known is None else self.known.floors
-
-    @property
-    def protocols(self) -> dict[str, dict[str, Any]]:
-        return {} if self.known is None else self.known.protocols
-
-    @property
     def features(self) -> set[str]:
         """The names of all features that are needed."""
         return {metric.features for metric in self.metrics}
@@ -161,26 +135,29 @@ class Evaluation:
 
     def check_real(self) -> None:
         """Raise what is wrong with the real samples, such as too few of them, without looking at any."""
+        for _ in self.references():
+            pass
+
+    def references(self) -> Iterator[Tensor]:
+        """All sets of real samples, one after another."""
         for group in self.groups(self.metrics):
             split, n = group[0].real_split(self.data), group[0].samples
             for draw in range(self.draws):
-                self.data.reference(split, n, draw)
-                self.data.reference(*self.other(split, n, draw))
+                yield self.data.reference(split, n, draw)
+                yield self.data.reference(*self.other(split, n, draw))
 
-    def prepare(self, watch: Watch = lambda n: None) -> None:
+    def prepare(self, watch: Watch = lambda n: None) -> Known:
         """Look at the real samples, once: what generators are compared with, and the floors."""
-        if self.known is not None:
-            return
-        self.known = self.last()
         if self.known is None:
-            protocols: dict[str, dict[str, Any]] = {}
-            metrics = [self.look_at_real(draw, watch, protocols) for draw in range(self.draws)]
+            self.known = self.last()
+        if self.known is None:
+            metrics = [self.look_at_real(draw, watch) for draw in range(self.draws)]
             floors = [compute(each) for each in metrics]
-            means = {key: fmean([values[key] for values in floors]) for key in floors[0]}
-            self.known = Known(metrics, means, protocols)
+            self.known = Known(metrics, {key: fmean([values[key] for values in floors]) for key in floors[0]})
             LAST.clear()
             if self.alone:
                 LAST[self.identity] = self.known
+        return self.known
 
     @property
     def alone(self) -> bool:
@@ -193,27 +170,18 @@ class Evaluation:
 
     @cached_property
     def identity(self) -> str:
-        """All that is made of real samples depends on, the samples themselves included; a hash of it."""
-        stated = [self.draws, str(self.device)]
-        for group in self.groups(self.metrics):
-            split, n = group[0].real_split(self.data), group[0].samples
-            for draw in range(self.draws):
-                reals = self.data.reference(split, n, draw), self.data.reference(*self.other(split, n, draw))
-                stated += [(str(real.dtype), tuple(real.shape), checksum_of(real)) for real in reals]
-            stated += [self.stated(metric, split) for metric in group]
-        return hashed(stated)
+        """A hash of all that what is made of real samples depends on, the samples themselves included."""
+        samples = [(str(real.dtype), tuple(real.shape), checksum_of(real)) for real in self.references()]
+        return hashed([str(self.device), self.protocols, samples])
 
-    def look_at_real(self, draw: int, watch: Watch, protocols: dict[str, dict[str, Any]]) -> list[SampleMetric]:
+    def look_at_real(self, draw: int, watch: Watch) -> list[SampleMetric]:
         """The metrics with their real samples and, for the floor, real ones in the place of generated ones."""
         metrics = [deepcopy(metric) for metric in self.metrics]
         for group in self.groups(metrics):
             split, n = group[0].real_split(self.data), group[0].samples
-            real = self.data.reference(split, n, draw)
+            real, other = self.data.reference(split, n, draw), self.data.reference(*self.other(split, n, draw))
             self.gather([metric for metric in group if metric.uses_real], real.split(BATCH), True, watch)
-            self.gather(group, self.data.reference(*self.other(split, n, draw)).split(BATCH), False, watch)
-            if draw == 0:
-                for metric in group:
-                    protocols.update(self.protocol(metric, split, real))
+            self.gather(group, other.split(BATCH), False, watch)
         return metrics
 
     def other(self, split: Split, n: int, draw: int) -> tuple[Split, int, int]:
@@ -224,21 +192,20 @@ class Evaluation:
 
     def __call__(self, generator: Generator, watch: Watch = lambda n: None) -> dict[str, Value]:
         """Measure the generator; its mode is left as it was."""
-        self.prepare(watch)
-        assert self.known is not None
-        for draw, metrics in enumerate(self.known.metrics):
+        known = self.prepare(watch)
+        for draw, metrics in enumerate(known.metrics):
             for metric in metrics:
                 metric.forget_fake()
             self.gather(metrics, self.generated(generator, draw), False, watch)
-        found = [compute(metrics) for metrics in self.known.metrics]
+        found = [compute(metrics) for metrics in known.metrics]
         directions = {key: up for metric in self.metrics for key, up in metric.directions.items()}
         return {
             key: Value(
                 fmean([values[key] for values in found]),
-                self.known.floors[key],
+                known.floors[key],
                 standard_error([values[key] for values in found]),
                 directions[key],
-                self.known.protocols[key]["hash"],
+                self.protocols[key]["hash"],
             )
             for key in directions
         }
@@ -262,20 +229,20 @@ class Evaluation:
             seen += len(batch)
             watch(len(batch))
 
-    def protocol(self, metric: SampleMetric, split: str, real: Tensor) -> dict[str, dict[str, Any]]:
-        """All that the metric's values depend on besides the generator, under each of its keys."""
-        stated = {
-            **self.stated(metric, split),
-            "real": checksum_of(real),
-            "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
-            "noise": "evaluate",
-        }
-        stated["hash"] = hashed(stated)
-        return {key: {**stated, "higher_is_better": up} for key, up in metric.directions.items()}
+    @cached_property
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """Of each key, all that its values depend on besides the generator, and a hash of it."""
+        found = {}
+        for group in self.groups(self.metrics):
+            split = group[0].real_split(self.data)
+            real = self.data.reference(split, group[0].samples)
+            for metric in group:
+                found.update(self.protocol(metric, split, real))
+        return found
 
-    def stated(self, metric: SampleMetric, split: str) -> dict[str, Any]:
-        """What of that can be said without looking at samples."""
-        return {
+    def protocol(self, metric: SampleMetric, split: str, real: Tensor) -> dict[str, dict[str, Any]]:
+        """That of each of the metric's keys."""
+        stated = {
             "class": f"{type(metric).__module__}.{type(metric).__qualname__}",
             "version": metric.version,
             "knobs": metric.knobs,
@@ -284,7 +251,12 @@ class Evaluation:
             "samples": metric.samples,
             "draws": self.draws,
             "split": split,
+            "real": checksum_of(real),
+            "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
+            "noise": "evaluate",
         }
+        stated["hash"] = hashed(stated)
+        return {key: {**stated, "higher_is_better": up} for key, up in metric.directions.items()}
 
 
 def hashed(stated: Any) -> str:
@@ -294,24 +266,6 @@ def hashed(stated: Any) -> str:
 
 def checksum_of(samples: Tensor) -> str:
     return checksum(samples.contiguous().numpy().tobytes())
-
-
-def fitting(data: Data) -> list[SampleMetric]:
-    """The metrics that fit the data without being asked for."""
-    metrics = [kind() for kind in METRICS.values() if kind.automatic]
-    return [metric for metric in metrics if metric.why_not(data) is None]
-
-
-def named(names: Sequence[str], data: Data, samples: int | None = None) -> list[SampleMetric]:
-    """The metrics of these names, or those that fit the data without being asked for."""
-    if unknown := [name for name in names if name not in METRICS]:
-        raise UserError(f"there is no metric {unknown[0]}. {nearest(unknown[0], METRICS)}")
-    chosen = [METRICS[name](samples) for name in names] or [type(metric)(samples) for metric in fitting(data)]
-    for name, metric in zip(names, chosen, strict=False):
-        if (reason := metric.why_not(data)) is not None:
-            fit = ", ".join(other for other, kind in METRICS.items() if kind().why_not(data) is None)
-            raise UserError(f"{name} does not fit {type(data).__name__}: {reason}. These fit: {fit or 'none'}.")
-    return chosen
 
 
 def compute(metrics: Sequence[SampleMetric]) -> dict[str, float]:

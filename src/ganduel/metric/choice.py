@@ -1,0 +1,42 @@
+"""Which metrics there are, and which of them fit given data."""
+
+from collections.abc import Sequence
+
+from ganduel.data.base import Data
+from ganduel.errors import UserError, nearest
+from ganduel.metric.base import SampleMetric
+from ganduel.metric.fid_inception import FIDInception
+from ganduel.metric.frechet import FrechetDistance
+from ganduel.metric.kernel import KernelDistance
+from ganduel.metric.modes import Modes
+from ganduel.metric.neighbours import Neighbours
+from ganduel.metric.parzen import Parzen
+from ganduel.metric.stacked_modes import StackedModes
+
+METRICS: dict[str, type[SampleMetric]] = {
+    "modes": Modes,
+    "stacked_modes": StackedModes,
+    "frechet": FrechetDistance,
+    "kernel": KernelDistance,
+    "neighbours": Neighbours,
+    "parzen": Parzen,
+    "fid_inception": FIDInception,
+}
+
+
+def fitting(data: Data) -> list[SampleMetric]:
+    """The metrics that fit the data without being asked for."""
+    metrics = [kind() for kind in METRICS.values() if kind.automatic]
+    return [metric for metric in metrics if metric.why_not(data) is None]
+
+
+def named(names: Sequence[str], data: Data, samples: int | None = None) -> list[SampleMetric]:
+    """The metrics of these names, or those that fit the data without being asked for."""
+    if unknown := [name for name in names if name not in METRICS]:
+        raise UserError(f"there is no metric {unknown[0]}. {nearest(unknown[0], METRICS)}")
+    chosen = [METRICS[name](samples) for name in names] or [type(metric)(samples) for metric in fitting(data)]
+    for name, metric in zip(names, chosen, strict=False):
+        if (reason := metric.why_not(data)) is not None:
+            fit = ", ".join(other for other, kind in METRICS.items() if kind().why_not(data) is None)
+            raise UserError(f"{name} does not fit {type(data).__name__}: {reason}. These fit: {fit or 'none'}.")
+    return chosen
