@@ -3,14 +3,16 @@
     python scripts/benchmark.py --rounds 3 --out benchmarks/step_cpu.json   batches 64 and 256; ten minutes on two cores
     python scripts/benchmark.py --batch --population ring8:32 mnist:5 --rounds 3 --out benchmarks/population_cpu.json
 
-The loops are those of step_loops.py and population_loops.py. In each round every one of them does one block, in an
-order that rotates and turns round, so that a machine that slows down slows all; what is reported is the median over the
-rounds, of times and of ratios within a round.
+The loops are those of step_loops.py, published_loops.py and population_loops.py. In each round every one of them does
+one block, in an order that rotates and turns round, so that a machine that slows down slows all; what is reported is
+the median over the rounds, of times and of ratios within a round.
 """
 
 import argparse
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import blocks
@@ -18,16 +20,36 @@ import numpy as np
 import torch
 from blocks import silence
 from population_loops import SETTINGS, Population
+from published_loops import lightning_tutorial, pytorch_gan
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from step_loops import CONTENDERS, Work, contenders
+from step_loops import Block, Work, hand_graph, hand_tuned, ours, products
 
 from ganduel import run
 from ganduel.data.mnist import MNIST
 
+BF16, GRAPH, COMPILED = "trainer.precision=bf16-mixed", "trainer.cuda_graph=true", "trainer.compile=true"
+WORDS = {
+    "ours": [],
+    "ours_bf16": [BF16],
+    "ours_graph": [GRAPH],
+    "ours_graph_tf32": [GRAPH, "trainer.matmul_precision=high"],
+    "ours_graph_bf16": [GRAPH, BF16],
+    "ours_graph_compiled": [GRAPH, COMPILED],
+    "ours_graph_bf16_compiled": [GRAPH, BF16, COMPILED],
+}
+CONTENDERS: dict[str, Callable[[Work], Block]] = {
+    **{name: partial(ours, words=words) for name, words in WORDS.items()},
+    **{loop.__name__: loop for loop in (hand_tuned, hand_graph, products, pytorch_gan, lightning_tutorial)},
+}
 SLOW = ("pytorch_gan", "lightning_tutorial")
 REFERENCES = ("hand_tuned", "hand_graph", "products", "pytorch_gan")
+
+
+def contenders(device: str) -> list[str]:
+    """The names of those that a device can run."""
+    return [name for name in CONTENDERS if device != "cpu" or "graph" not in name]
 
 
 def measure(work: Work, rounds: int) -> dict[str, list[float]]:

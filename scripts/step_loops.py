@@ -10,8 +10,6 @@
     hand_graph          hand_tuned's iteration as one CUDA graph, noise and the choice of rows included
     products            no training: the matrix products of hand_tuned's iteration and nothing else, each into memory
                         that is there already; what no loop in float32 can be faster than. On a GPU as one graph
-    pytorch_gan         a loop as in PyTorch-GAN's gan.py (E. Linder-Norén), the one most often copied
-    lightning_tutorial  a module as in Lightning's GAN tutorial, without its pictures
 
 One iteration is one update of D and one of G. All take the networks from the same builders and start every block
 afresh. A block is a number of warm-up iterations and then the timed ones; building, compiling and the start of a
@@ -21,21 +19,16 @@ Trainer are not timed. Those with a graph in their names need a GPU.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import lightning.pytorch as lightning
-import numpy as np
 import torch
 from blocks import begin, temporary_folder
-from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy, softplus
+from torch.nn.functional import softplus
 from torch.optim import Adam
-from torch.utils.data import DataLoader, Dataset
 
 from ganduel import run
 from ganduel.build import build_gan, build_networks
@@ -263,136 +256,3 @@ def shapes_of_products(generator: nn.Module, discriminator: nn.Module, n: int) -
 def widths(network: nn.Module) -> list[tuple[int, int]]:
     """Inputs and outputs of its linear layers, in order."""
     return [(layer.in_features, layer.out_features) for layer in network.modules() if isinstance(layer, nn.Linear)]
-
-
-class Digits(Dataset):
-    """MNIST image by image as torchvision hands it out, in the steps of its ToTensor and its Normalize.
-
-    Its Resize, which PyTorch-GAN has before them, returns an image of the right size as it is.
-    """
-
-    def __init__(self, data: MNIST):
-        self.images, self.labels = data.images("train+validation").squeeze(1), data.labels("train+validation").tolist()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self.images[i].numpy())
-        pixels = torch.from_numpy(np.array(picture)).view(picture.height, picture.width, 1)
-        pixels = pixels.permute(2, 0, 1).contiguous().float().div(255).clone()
-        mean, std = torch.tensor([0.5]), torch.tensor([0.5])
-        assert not (std == 0).any()
-        return pixels.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1)), self.labels[i]
-
-
-def pytorch_gan(work: Work) -> Block:
-    """G's update first, its samples used again for D's; two passes of D, labels as tensors, a line with two losses.
-
-    There `BatchNorm1d(width, 0.8)` makes 0.8 of eps where momentum was meant; the time is the same, ours is the usual.
-    """
-    generator, discriminator = work.networks()
-    opt_g = Adam(generator.parameters(), **ADAM)
-    opt_d = Adam(discriminator.parameters(), **ADAM)
-    loader = DataLoader(Digits(work.data), batch_size=work.batch_size, shuffle=True)
-    criterion, clock = nn.BCELoss(), Clock(work)
-    for epoch in count():
-        for i, (images, _) in enumerate(loader):
-            if clock.done():
-                return Block(clock.seconds, generator, discriminator)
-            real = images.to(work.device)
-            valid = torch.ones(len(real), device=work.device)
-            invalid = torch.zeros(len(real), device=work.device)
-
-            opt_g.zero_grad()
-            noise = np.random.normal(0, 1, (len(real), NOISE_DIM))  # noqa: NPY002 - as it is there
-            made = generator(torch.tensor(noise, dtype=torch.float32, device=work.device))
-            loss_g = criterion(discriminator(made).sigmoid(), valid)
-            loss_g.backward()
-            opt_g.step()
-
-            opt_d.zero_grad()
-            loss_real = criterion(discriminator(real).sigmoid(), valid)
-            loss_fake = criterion(discriminator(made.detach()).sigmoid(), invalid)
-            loss_d = (loss_real + loss_fake) / 2
-            loss_d.backward()
-            opt_d.step()
-            print(f"epoch {epoch} batch {i}/{len(loader)} D {loss_d.item():f} G {loss_g.item():f}")
-    raise AssertionError
-
-
-class Tutorial(lightning.LightningModule):
-    """Manual optimization, each network toggled for its update, the losses logged and shown at every step."""
-
-    def __init__(self, generator: nn.Module, discriminator: nn.Module):
-        super().__init__()
-        self.automatic_optimization = False
-        self.generator, self.discriminator = generator, discriminator
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.generator(z)
-
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        real, _ = batch
-        opt_g, opt_d = self.optimizers()
-        z = torch.randn(len(real), NOISE_DIM).type_as(real)
-
-        self.toggle_optimizer(opt_g)
-        valid = torch.ones(len(real)).type_as(real)
-        loss_g = binary_cross_entropy(self.discriminator(self(z)).sigmoid(), valid)
-        self.log("g_loss", loss_g, prog_bar=True)
-        self.manual_backward(loss_g)
-        opt_g.step()
-        opt_g.zero_grad()
-        self.untoggle_optimizer(opt_g)
-
-        self.toggle_optimizer(opt_d)
-        valid = torch.ones(len(real)).type_as(real)
-        invalid = torch.zeros(len(real)).type_as(real)
-        loss_real = binary_cross_entropy(self.discriminator(real).sigmoid(), valid)
-        loss_fake = binary_cross_entropy(self.discriminator(self(z).detach()).sigmoid(), invalid)
-        loss_d = (loss_real + loss_fake) / 2
-        self.log("d_loss", loss_d, prog_bar=True)
-        self.manual_backward(loss_d)
-        opt_d.step()
-        opt_d.zero_grad()
-        self.untoggle_optimizer(opt_d)
-
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        return [Adam(self.generator.parameters(), **ADAM), Adam(self.discriminator.parameters(), **ADAM)], []
-
-
-def lightning_tutorial(work: Work) -> Block:
-    """Lightning's Trainer as it comes: its progress bar, its logger, its checkpoints."""
-    module, clock = Tutorial(*work.networks()), Clock(work)
-    loader = DataLoader(Digits(work.data), batch_size=work.batch_size, shuffle=True)
-    with temporary_folder() as folder:
-        lightning.Trainer(
-            accelerator="cpu" if work.device == "cpu" else "gpu",
-            devices=1,
-            max_epochs=-1,
-            callbacks=[clock],
-            default_root_dir=folder,
-        ).fit(module, loader)
-    return Block(clock.seconds, module.generator, module.discriminator)
-
-
-BF16, GRAPH, COMPILED = "trainer.precision=bf16-mixed", "trainer.cuda_graph=true", "trainer.compile=true"
-WORDS = {
-    "ours": [],
-    "ours_bf16": [BF16],
-    "ours_graph": [GRAPH],
-    "ours_graph_tf32": [GRAPH, "trainer.matmul_precision=high"],
-    "ours_graph_bf16": [GRAPH, BF16],
-    "ours_graph_compiled": [GRAPH, COMPILED],
-    "ours_graph_bf16_compiled": [GRAPH, BF16, COMPILED],
-}
-CONTENDERS: dict[str, Callable[[Work], Block]] = {
-    **{name: partial(ours, words=words) for name, words in WORDS.items()},
-    **{loop.__name__: loop for loop in (hand_tuned, hand_graph, products, pytorch_gan, lightning_tutorial)},
-}
-
-
-def contenders(device: str) -> list[str]:
-    """The names of those that a device can run."""
-    return [name for name in CONTENDERS if device != "cpu" or "graph" not in name]

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.flop_counter import FlopCounterMode
 
+from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -29,7 +30,7 @@ def benchmark() -> Iterator[types.ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SCRIPTS)
         yield importlib.import_module("benchmark")
-        for name in ("benchmark", "step_loops", "population_loops", "blocks"):
+        for name in ("benchmark", "step_loops", "published_loops", "population_loops", "blocks"):
             del sys.modules[name]
 
 
@@ -103,10 +104,10 @@ def test_products_are_the_arithmetic_of_the_hand_tuned_loop(loops, work):
     assert counts[0] == counts[1] > 0
 
 
-def test_digits_come_out_as_the_normalised_images(loops, work):
-    digits = loops.Digits(work.data)
+def test_digits_come_out_as_the_normalised_images(benchmark, work):
+    digits = sys.modules["published_loops"].Digits(work.data)
     pixels, label = digits[17]
-    torch.testing.assert_close(pixels, loops.normalise(work.data.images("train+validation")[17]))
+    torch.testing.assert_close(pixels, normalise(work.data.images("train+validation")[17]))
     assert label == work.data.labels("train+validation")[17]
 
 
