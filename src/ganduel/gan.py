@@ -200,3 +200,8 @@ def total_norm(tensors: list[Tensor]) -> Scalar:
     if tensors[0].is_cuda:
         return nn.utils.get_total_norm(tensors)
     return torch.stack([torch.dot(t.flatten(), t.flatten()) for t in tensors]).sum().sqrt()
+
+
+def each_norm(tensors: list[Tensor], duels: int) -> Tensor:
+    """The norm of each duel's values, (duels,), of tensors that count duels in front; of one duel they need not."""
+    return torch.stack([torch.linalg.vector_norm(t.reshape(duels, -1), dim=1) for t in tensors]).norm(dim=0)

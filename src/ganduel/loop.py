@@ -19,6 +19,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision, MixedPrecision, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 NEVER = sys.maxsize
@@ -135,7 +136,7 @@ class Loop(LightningModule):
     def all_ours(self) -> bool:
         """Whether nobody would miss Lightning's loop around an iteration; what a user derives from ours may do so."""
         return not any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
+            is_overridden(hook, callback, Callback)
             for callback in self.callbacks
             for hook in EACH_ITERATION
             if not is_ours(callback)
@@ -150,7 +151,7 @@ class Loop(LightningModule):
             and type(self.trainer.strategy) is SingleDeviceStrategy
             and type(plugin) in PLAIN
             and getattr(plugin, "scaler", None) is None
-            and all(getattr(type(self), name) is getattr(LightningModule, name) for name in AROUND_BACKWARD)
+            and not any(is_overridden(hook, self, LightningModule) for hook in AROUND_BACKWARD)
         )
 
     def train_dataloader(self) -> Iterable[int]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ganduel.callback.base import Clocked, Outputs, due, gan_of, gather_columns, log, networks, next_due, read, trackers
 from ganduel.errors import UserError
-from ganduel.gan import GAN
+from ganduel.gan import GAN, each_norm
 from ganduel.loop import Seldom
 from ganduel.tracking.files import range_of
 
@@ -92,7 +92,7 @@ def of_all_ranks(trainer: Trainer, outputs: Outputs) -> Outputs:
 def rows(outputs: Outputs, gans: list[GAN]) -> list[tuple[dict[str, float], dict[str, list[int]]]]:
     """Each duel's row and its histograms. All that they take is read from the device at once."""
     generator, discriminator = networks(gans)
-    weights = (norms_of_weights(discriminator, len(gans)), norms_of_weights(generator, len(gans)))
+    weights = [each_norm([p.detach() for p in net.parameters()], len(gans)) for net in (discriminator, generator)]
     numbers = torch.stack([*(outputs[key] for key in (*LOSSES, "grad/norm_d", "grad/norm_g")), *weights], 1)
     table = torch.cat([numbers, *(outputs[key] for key in LOGITS)], 1).cpu()
     losses, norms, logits = table.tensor_split([3, 7], 1)
@@ -102,12 +102,6 @@ def rows(outputs: Outputs, gans: list[GAN]) -> list[tuple[dict[str, float], dict
     return [
         (dict(zip(values, line, strict=True)), counts) for line, counts in zip(lines, histograms(logits), strict=True)
     ]
-
-
-def norms_of_weights(nets: Any, duels: int) -> Tensor:
-    """The norm of each duel's weights."""
-    parts = [torch.linalg.vector_norm(p.detach().reshape(duels, -1), dim=1) for p in nets.parameters()]
-    return torch.stack(parts).norm(dim=0)
 
 
 def statistics(logits: Tensor, losses: Tensor, norms: Tensor) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from torch.func import vmap
 from ganduel.algorithm import Algorithm1, full
 from ganduel.compiled import as_they_are
 from ganduel.ema import EMA, blend
-from ganduel.gan import GAN
+from ganduel.gan import GAN, each_norm
 from ganduel.graph import Beside, GraphedUpdates, graphed
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
@@ -117,11 +117,10 @@ class Stack(Algorithm1):
             gan.reseed(t, update)
 
     def penalise(self, real: Tensor, fake: Tensor) -> Tensor:
-        fake = full(fake) if any(penalty.active for _, penalty in self.penalties) else fake
         with torch.autocast(real.device.type, enabled=False):
             return torch.cat(
                 [
-                    cast(StackedNetwork, self.discriminator).each(penalty, real[place], fake[place], of=place)
+                    cast(StackedNetwork, self.discriminator).each(penalty, real[place], full(fake[place]), of=place)
                     if penalty.active
                     else real.new_zeros(len(real[place]))
                     for place, penalty in self.penalties
@@ -134,7 +133,7 @@ class Stack(Algorithm1):
         gradients = [p.grad for p in net.parameters() if p.grad is not None]
         blocks, beside = self.descents[net], Beside()
         with beside.fork():
-            norms = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]).norm(dim=0)
+            norms = each_norm(gradients, len(self.gans))
         if any(block.descent.clip is not None for block in blocks):
             beside.join()
         for block in blocks:

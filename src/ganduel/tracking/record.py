@@ -86,8 +86,8 @@ def write_config(folder: Path, values: Mapping[str, Any]) -> None:
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
     """Add a row; it survives a kill of this process from here on."""
-    with path.open("ab") as file:  # text takes twice as long to open
-        file.write(json.dumps(row).encode() + b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def rewind(path: Path, iteration: int) -> None:
