@@ -95,13 +95,13 @@ def test_knobs_reach_their_parts(tiny, images):
     gan = build_gan(
         tiny(
             "penalty=r1", "penalty.gamma=3.5", "k=2", "seed=7", "ema.half_life_kimg=2.0", "ema.ramp=null",
-            "clip.generator=0.5", "optimizer.discriminator.lr=0.25", "model.generator.noise=uniform",
+            "ema.every=3", "clip.generator=0.5", "optimizer.discriminator.lr=0.25", "model.generator.noise=uniform",
         ),
         images,
     )  # fmt: skip
     assert gan.penalty.gamma == 3.5
     assert (gan.k, gan.batch_size, gan.seed) == (2, 4, 7)
-    assert (gan.ema.half_life, gan.ema.ramp) == (2000, None)
+    assert (gan.ema.half_life, gan.ema.ramp, gan.ema.every) == (2000, None, 3)
     assert (gan.descent_g.clip, gan.descent_d.clip) == (0.5, None)
     assert gan.generator.noise == "uniform"
     opt_d, opt_g = gan.configure_optimizers()[0]

@@ -22,10 +22,10 @@ def constant(value):
 def test_formula_by_hand():
     """β = 2^(−250/500) = 1/√2 twice, from weights 1 towards 3 and then 5."""
     ema, beta = EMA(constant(1.0), half_life_kimg=0.5, ramp=None), 2**-0.5
-    ema.update(constant(3.0), images=250, batch_size=250)
+    ema.update(constant(3.0), 1, 250)
     once = beta * 1 + (1 - beta) * 3
     assert ema.net.weight[0, 1].item() == pytest.approx(once)
-    ema.update(constant(5.0), images=500, batch_size=250)
+    ema.update(constant(5.0), 2, 250)
     assert ema.net.weight[0, 1].item() == pytest.approx(beta * once + (1 - beta) * 5)
     assert ema.net.bias.item() == pytest.approx(beta * once + (1 - beta) * 5)
 
@@ -35,26 +35,46 @@ def test_half_the_old_weights_are_left_after_a_half_life(updates):
     """In images, so at any batch size."""
     ema, batch = EMA(constant(0.0), half_life_kimg=1.0, ramp=None), 1000 // updates
     for t in range(updates):
-        ema.update(constant(1.0), images=(t + 1) * batch, batch_size=batch)
+        ema.update(constant(1.0), t + 1, batch)
     assert ema.net.bias.item() == pytest.approx(0.5, abs=1e-5)
 
 
-@given(images=st.integers(1, 10**7), batch=st.integers(1, 1000))
-def test_ramp_bounds_the_half_life_by_a_share_of_the_images_so_far(images, batch):
-    ema = EMA(constant(0.0), half_life_kimg=10.0, ramp=0.05)
-    assert ema.decay(images, batch) == pytest.approx(0.5 ** (batch / min(10_000, 0.05 * images)))
+@given(n=st.integers(1, 10**5), batch=st.integers(1, 1000), every=st.integers(1, 9))
+def test_ramp_bounds_the_half_life_by_a_share_of_the_images_so_far(n, batch, every):
+    ema, images = EMA(constant(0.0), half_life_kimg=10.0, ramp=0.05, every=every), batch * (every if n > every else 1)
+    assert ema.decay(n, batch) == pytest.approx(0.5 ** (images / min(10_000, 0.05 * n * batch)))
+
+
+def test_seldom_looks_have_the_half_life_of_frequent_ones():
+    """Weights that stay: after 1,000 images half of the first are left. What is between two looks is not seen."""
+    often, seldom = (EMA(constant(0.0), half_life_kimg=1.0, ramp=None, every=every) for every in (1, 4))
+    for n in range(1, 101):
+        often.update(constant(1.0), n, 10)
+        seldom.update(constant(1.0 if n % 4 == 0 or n < 4 else float("nan")), n, 10)
+    assert often.net.bias.item() == pytest.approx(0.5, abs=1e-5)
+    assert seldom.net.bias.item() == pytest.approx(0.5, abs=1e-5)
+
+
+def test_between_two_looks_nothing_changes():
+    """The first four iterations have one each."""
+    ema = EMA(constant(0.0), half_life_kimg=1.0, ramp=None, every=4)
+    seen = []
+    for n in range(1, 10):
+        ema.update(constant(1.0), n, 100)
+        seen.append(ema.net.bias.item())
+    assert seen == pytest.approx([1 - 2 ** (-n / 10) for n in (1, 2, 3, 4, 4, 4, 4, 8, 8)])
 
 
 def test_ramp_forgets_the_first_weights():
     """At the first update β = 2^(−1/0.05) = 2^−20: next to nothing is left of the initial weights."""
     ema = EMA(constant(0.0), half_life_kimg=100.0, ramp=0.05)
-    ema.update(constant(1.0), images=64, batch_size=64)
+    ema.update(constant(1.0), 1, 64)
     assert ema.net.bias.item() == pytest.approx(1 - 2**-20, abs=1e-7)
 
 
 def test_ramp_ends_where_the_half_life_is_reached():
     ema = EMA(constant(0.0), half_life_kimg=1.0, ramp=0.1)
-    assert ema.decay(9_000, 100) < ema.decay(10_000, 100) == ema.decay(10**6, 100) == pytest.approx(0.5**0.1)
+    assert ema.decay(90, 100) < ema.decay(100, 100) == ema.decay(10**4, 100) == pytest.approx(0.5**0.1)
 
 
 def test_starts_as_an_equal_but_separate_copy():
@@ -75,7 +95,7 @@ def test_is_never_trained():
 def test_leaves_the_network_as_it_is():
     net = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1)).train()
     before = [t.clone() for t in net.state_dict().values()]
-    EMA(net, half_life_kimg=1.0).update(net, images=8, batch_size=8)
+    EMA(net, half_life_kimg=1.0).update(net, 1, 8)
     assert net.training
     assert all(module.training for module in net.modules())
     assert all(p.requires_grad for p in net.parameters())
@@ -86,7 +106,7 @@ def test_buffers_are_copied_not_averaged():
     net = nn.BatchNorm1d(2)
     ema = EMA(net, half_life_kimg=1000.0, ramp=None)
     net(torch.randn(50, 2) + 9)
-    ema.update(net, images=50, batch_size=50)
+    ema.update(net, 1, 50)
     assert torch.equal(ema.net.running_mean, net.running_mean)
     assert ema.net.num_batches_tracked.item() == 1
 
@@ -94,7 +114,7 @@ def test_buffers_are_copied_not_averaged():
 def test_state_survives_a_round_trip():
     """What a checkpoint holds of it is all there is."""
     ema, fresh = (EMA(constant(value), half_life_kimg=1.0) for value in (1.0, 7.0))
-    ema.update(constant(3.0), images=10**5, batch_size=500)
+    ema.update(constant(3.0), 200, 500)
     fresh.load_state_dict(ema.state_dict())
     assert torch.equal(fresh.net.weight, ema.net.weight)
 
@@ -109,7 +129,7 @@ def test_follows_every_kind_of_generator(norm):
         with torch.no_grad():
             for p in net.parameters():
                 p.sub_(0.1 * p.grad)
-    ema.update(net, images=64, batch_size=64)
+    ema.update(net, 1, 64)
     torch.testing.assert_close(ema.net(z), net.eval()(z))
 
 
@@ -119,6 +139,12 @@ def test_refuses_what_is_no_length(value):
         EMA(constant(0.0), half_life_kimg=value)
     with pytest.raises(UserError, match=r"ema.ramp"):
         EMA(constant(0.0), half_life_kimg=1.0, ramp=value)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_refuses_what_is_no_number_of_iterations(value):
+    with pytest.raises(UserError, match=r"ema.every=.* must be at least 1"):
+        EMA(constant(0.0), half_life_kimg=1.0, every=value)
 
 
 def test_places_are_looked_up_in_the_order_of_parameters_and_buffers():

@@ -213,7 +213,7 @@ def test_runs_of_one_process_and_a_resumed_one(tmp_path):
     )
     steps = [[row["_step"] for row in history(inspect(folder))] for folders in made for folder in folders]
     assert steps == [[1, 2], [2, 3], [1]]
-    ids = [folder.name.split("-")[3] for folders in made for folder in folders]  # W&B ends a second one of a second by -1
+    ids = [folder.name.split("-")[3] for folders in made for folder in folders]  # the next of one second ends in -1
     assert ids == ["aaaaaaaa", "aaaaaaaa", "bbbbbbbb"]
 
 

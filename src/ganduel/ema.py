@@ -1,11 +1,13 @@
 """An exponential moving average of G's weights, which samples better than the last iterate.
 
-    θ_ema ← β θ_ema + (1 − β) θ        after each update of G
-    β = 2^(−m / h)                     m = images an update, h = half-life in images
+    θ_ema ← β θ_ema + (1 − β) θ        after every so many iterations
+    β = 2^(−m / h)                     m = images since the last time, h = half-life in images
     h = min(half_life, ramp · images)  images = those that G has been updated on so far
 
-With the half-life in images a schedule survives a change of batch size. The ramp forgets the first, useless weights:
-a fixed β near 1 would drag them along for thousands of iterations. Buffers (BatchNorm's statistics) are copied.
+With the half-life in images a schedule survives a change of batch size, and of how often the weights are looked at:
+a few iterations are nothing beside hundreds, and the average then costs next to nothing. At the very beginning they are
+looked at after each iteration. The ramp forgets the first, useless weights: a fixed β near 1 would drag them along for
+thousands of iterations. Buffers (BatchNorm's statistics) are copied.
 Source: Karras et al. 2018, "Progressive growing of GANs", appendix A.1 (arXiv:1710.10196); half-life and ramp-up as in
 Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose ramp is 0.05.
 """
@@ -27,34 +29,43 @@ class EMA(nn.Module):
         net: the network whose weights are followed.
         half_life_kimg: h in thousands of images.
         ramp: the share of all images so far that the half-life never exceeds; None for no ramp.
+        every: iterations from one look at the weights to the next, after as many looks at the beginning.
     """
 
-    def __init__(self, net: nn.Module, half_life_kimg: float, ramp: float | None = 0.05):
+    def __init__(self, net: nn.Module, half_life_kimg: float, ramp: float | None = 0.05, every: int = 1):
         super().__init__()
         if not half_life_kimg > 0:
             raise UserError(f"ema.half_life_kimg={half_life_kimg} must be positive. Use ema=null for no average.")
         if ramp is not None and not ramp > 0:
             raise UserError(f"ema.ramp={ramp} must be positive. Use ema.ramp=null for no ramp.")
+        if every < 1:
+            raise UserError(f"ema.every={every} must be at least 1. Use ema=null for no average.")
         self.net = deepcopy(net).requires_grad_(False).eval()
         self.half_life = 1000 * half_life_kimg
-        self.ramp = ramp
+        self.ramp, self.every = ramp, every
         self.places: tuple[Places, Places] | None = None  # of both networks, as they are when training has begun
 
     def train(self, mode: bool = True) -> "EMA":
         """Always in evaluation mode: the average samples, it does not learn."""
         return super().train(False)
 
-    def decay(self, images: int, batch_size: int) -> float:
-        """β for an update of `batch_size` images, the last of `images` so far."""
-        half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images)
-        return 0.5 ** (batch_size / half_life)
+    def due(self, n: int) -> bool:
+        """Whether the weights are looked at after iteration number n, from 1."""
+        return n <= self.every or n % self.every == 0
 
-    def update(self, net: nn.Module, images: int, batch_size: int) -> None:
-        """Follow the network's weights one step."""
+    def decay(self, n: int, batch_size: int) -> float:
+        """β after iteration number n, of iterations of `batch_size` images."""
+        half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * n * batch_size)
+        return 0.5 ** ((1 if n <= self.every else self.every) * batch_size / half_life)
+
+    def update(self, net: nn.Module, n: int, batch_size: int) -> None:
+        """Follow the network's weights after iteration number n, if it is time."""
+        if not self.due(n):
+            return
         if self.places is None or self.places[1].net is not net:
             self.places = Places(self.net), Places(net)
         mine, theirs = self.places
-        blend(*mine(), *theirs(), self.decay(images, batch_size))
+        blend(*mine(), *theirs(), self.decay(n, batch_size))
 
 
 class Places:

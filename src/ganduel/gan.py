@@ -117,18 +117,22 @@ class GAN(Algorithm1, Loop):
 
     def penalise(self, real: Samples, fake: Samples) -> Scalar:
         """The penalty, always in float32: bfloat16 has no digits left for a second derivative."""
+        if not self.penalty.active:
+            return self.penalty(self.discriminator, real, fake)
         with torch.autocast(self.device.type, enabled=False):
-            return self.penalty(self.discriminator, real, full(fake) if self.penalty.active else fake)
+            return self.penalty(self.discriminator, real, full(fake))
 
     def descend(self, net: nn.Module, loss: Scalar) -> Scalar:
         opt_d, opt_g = self.trainer.optimizers
         optimizer = opt_g if net is self.generator else opt_d
-        optimizer.zero_grad()
         if self.all_plain:
+            for parameter in weights_of(optimizer):
+                parameter.grad = None  # as `zero_grad` does, which asks for hooks and profilers first
             loss.backward()
             self.on_before_optimizer_step(optimizer)
             optimizer.step()
         else:
+            optimizer.zero_grad()
             self.manual_backward(loss)
             average_gradients(net.parameters())
             self.trainer.strategy.optimizer_step(optimizer, lambda: None)  # uncounted: k + 1 of them are one step
@@ -137,19 +141,19 @@ class GAN(Algorithm1, Loop):
 
     def follow(self, t: int) -> None:
         if self.ema is not None:
-            self.ema.update(self.generator, images=(t + 1) * self.batch_size, batch_size=self.batch_size)
+            self.ema.update(self.generator, t + 1, self.batch_size)
         for schedule in self.schedules:
             schedule.step()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Measure the gradient and clip it; only here is it averaged over the ranks and free of an fp16 scale."""
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        weights = weights_of(optimizer)
         with self.beside.fork():
-            self.gradient_norm = total_norm([p.grad for p in parameters])
+            self.gradient_norm = total_norm([p.grad for p in weights if p.grad is not None])
         clip = (self.descent_d if optimizer is self.trainer.optimizers[0] else self.descent_g).clip
         if clip is not None:
             self.beside.join()
-            nn.utils.clip_grads_with_norm_(parameters, clip, self.gradient_norm)
+            nn.utils.clip_grads_with_norm_(weights, clip, self.gradient_norm)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         opt_d = self.descent_d.optimizer(self.discriminator.parameters())
@@ -195,11 +199,16 @@ class GAN(Algorithm1, Loop):
         return self.global_step * self.k * self.batch_size
 
 
+def weights_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """What the optimizer moves."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def total_norm(tensors: list[Tensor]) -> Scalar:
     """The norm of all values of the tensors together, by what is faster: one kernel for all on a GPU, dot products."""
     if tensors[0].is_cuda:
         return nn.utils.get_total_norm(tensors)
-    return torch.stack([torch.dot(t.flatten(), t.flatten()) for t in tensors]).sum().sqrt()
+    return torch.stack([torch.dot(t, t) for t in [tensor.flatten() for tensor in tensors]]).sum().sqrt()
 
 
 def each_norm(tensors: list[Tensor], duels: int) -> Tensor:

@@ -22,6 +22,7 @@ from ganduel.errors import UserError, nearest
 class EMAConfig:
     half_life_kimg: float = MISSING
     ramp: float | None = MISSING
+    every: int = MISSING
 
 
 @dataclass

@@ -33,7 +33,7 @@ class Album(Tracker):
 
 def test_files_of_a_run(fit, tmp_path):
     album = Album()
-    fit(callbacks=[SampleGrid(n=5, first=2, growth=2.0)], loggers=[album])
+    fit("ema.every=1", callbacks=[SampleGrid(n=5, first=2, growth=2.0)], loggers=[album])
     iterations = (0, 2, 4, 6)
     names = [f"iteration_{n:08d}.png" for n in iterations]
     folder = tmp_path / "samples"

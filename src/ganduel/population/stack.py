@@ -144,7 +144,7 @@ class Stack(Algorithm1):
     def follow(self, t: int) -> None:
         batch_size = self.gans[0].batch_size
         for average in self.averages:
-            average.update(images=(t + 1) * batch_size, batch_size=batch_size)
+            average.update(t + 1, batch_size)
         for blocks in self.descents.values():
             for block in blocks:
                 block.follow()
@@ -166,13 +166,14 @@ class StackedAverage:
 
     def __init__(self, generator: StackedNetwork, place: slice, emas: Sequence[EMA]):
         net = StackedNetwork([ema.net for ema in emas])
-        self.decay = emas[0].decay
+        self.due, self.decay = emas[0].due, emas[0].decay
         self.mine = list[Tensor](net.parameters()), list(net.buffers())
         self.theirs = [p.detach()[place] for p in generator.parameters()], [b[place] for b in generator.buffers()]
 
-    def update(self, images: int, batch_size: int) -> None:
-        """Follow the generators one step."""
-        blend(*self.mine, *self.theirs, self.decay(images, batch_size))
+    def update(self, n: int, batch_size: int) -> None:
+        """Follow the generators after iteration number n, if it is time."""
+        if self.due(n):
+            blend(*self.mine, *self.theirs, self.decay(n, batch_size))
 
 
 @dataclass
