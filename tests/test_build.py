@@ -110,6 +110,13 @@ def test_knobs_reach_their_parts(tiny, images):
     assert opt_d.param_groups[0]["betas"] == (0.5, 0.999)
 
 
+def test_a_run_of_old_averages_in_each_iteration(tiny, images):
+    """Its config says nothing of how often."""
+    values = tiny()
+    assert values["ema"].pop("every") == 4
+    assert build_gan(values, images).ema.every == 1
+
+
 def test_no_average_on_request(tiny, images):
     gan = build_gan(tiny("ema=null"), images)
     assert gan.ema is None
