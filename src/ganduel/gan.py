@@ -125,14 +125,12 @@ class GAN(Algorithm1, Loop):
     def descend(self, net: nn.Module, loss: Scalar) -> Scalar:
         opt_d, opt_g = self.trainer.optimizers
         optimizer = opt_g if net is self.generator else opt_d
+        optimizer.zero_grad()
         if self.all_plain:
-            for parameter in weights_of(optimizer):
-                parameter.grad = None  # as `zero_grad` does, which asks for hooks and profilers first
             loss.backward()
             self.on_before_optimizer_step(optimizer)
             optimizer.step()
         else:
-            optimizer.zero_grad()
             self.manual_backward(loss)
             average_gradients(net.parameters())
             self.trainer.strategy.optimizer_step(optimizer, lambda: None)  # uncounted: k + 1 of them are one step
@@ -147,13 +145,13 @@ class GAN(Algorithm1, Loop):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Measure the gradient and clip it; only here is it averaged over the ranks and free of an fp16 scale."""
-        weights = weights_of(optimizer)
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         with self.beside.fork():
-            self.gradient_norm = total_norm([p.grad for p in weights if p.grad is not None])
+            self.gradient_norm = total_norm([p.grad for p in parameters])
         clip = (self.descent_d if optimizer is self.trainer.optimizers[0] else self.descent_g).clip
         if clip is not None:
             self.beside.join()
-            nn.utils.clip_grads_with_norm_(weights, clip, self.gradient_norm)
+            nn.utils.clip_grads_with_norm_(parameters, clip, self.gradient_norm)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         opt_d = self.descent_d.optimizer(self.discriminator.parameters())
@@ -197,11 +195,6 @@ class GAN(Algorithm1, Loop):
     def images_seen(self) -> int:
         """Real samples that D has been trained on so far, over all ranks."""
         return self.global_step * self.k * self.batch_size
-
-
-def weights_of(optimizer: Optimizer) -> list[nn.Parameter]:
-    """What the optimizer moves."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def total_norm(tensors: list[Tensor]) -> Scalar:
