@@ -4,10 +4,10 @@
     β = 2^(−m / h)                     m = images since the last time, h = half-life in images
     h = min(half_life, ramp · images)  images = those that G has been updated on so far
 
-With the half-life in images a schedule survives a change of batch size, and of how often the weights are looked at:
-a few iterations are nothing beside hundreds, and the average then costs next to nothing. At the very beginning they are
-looked at after each iteration. The ramp forgets the first, useless weights: a fixed β near 1 would drag them along for
-thousands of iterations. Buffers (BatchNorm's statistics) are copied.
+With the half-life in images a schedule survives a change of batch size, and of how often the average is updated: a few
+iterations are nothing beside hundreds, and it then costs next to nothing. At the very beginning each iteration updates
+it. The ramp forgets the first, useless weights: a fixed β near 1 would drag them along for thousands of iterations.
+Buffers (BatchNorm's statistics) are copied.
 Source: Karras et al. 2018, "Progressive growing of GANs", appendix A.1 (arXiv:1710.10196); half-life and ramp-up as in
 Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose ramp is 0.05.
 """
@@ -29,7 +29,7 @@ class EMA(nn.Module):
         net: the network whose weights are followed.
         half_life_kimg: h in thousands of images.
         ramp: the share of all images so far that the half-life never exceeds; None for no ramp.
-        every: iterations from one look at the weights to the next, after as many looks at the beginning.
+        every: iterations between two updates; the first `every` iterations have one each.
     """
 
     def __init__(self, net: nn.Module, half_life_kimg: float, ramp: float | None = 0.05, every: int = 1):
@@ -50,7 +50,7 @@ class EMA(nn.Module):
         return super().train(False)
 
     def due(self, n: int) -> bool:
-        """Whether the weights are looked at after iteration number n, from 1."""
+        """Whether there is an update after iteration number n, from 1."""
         return n <= self.every or n % self.every == 0
 
     def decay(self, n: int, batch_size: int) -> float:
@@ -59,7 +59,7 @@ class EMA(nn.Module):
         return 0.5 ** ((1 if n <= self.every else self.every) * batch_size / half_life)
 
     def update(self, net: nn.Module, n: int, batch_size: int) -> None:
-        """Follow the network's weights after iteration number n, if it is time."""
+        """Follow the network's weights after iteration number n, if an update is due."""
         if not self.due(n):
             return
         if self.places is None or self.places[1].net is not net:

@@ -171,7 +171,7 @@ class StackedAverage:
         self.theirs = [p.detach()[place] for p in generator.parameters()], [b[place] for b in generator.buffers()]
 
     def update(self, n: int, batch_size: int) -> None:
-        """Follow the generators after iteration number n, if it is time."""
+        """Follow the generators after iteration number n, if an update is due."""
         if self.due(n):
             blend(*self.mine, *self.theirs, self.decay(n, batch_size))
 
