@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ganduel.graph import Recorder
+from ganduel.graph import CannotBeRecorded, CUDARecorder, Recorder
 from ganduel.model.mlp import MLPDiscriminator
 
 READS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::is_nonzero", "aten::masked_select"}
@@ -80,6 +80,9 @@ class Tape(NoReads):
 class TapeRecorder(Recorder):
     """Records on tape; counts what it is asked for."""
 
+    option, otherwise = CUDARecorder.option, CUDARecorder.otherwise
+    device, place, runs, rates = "cpu", "a CPU", False, torch.float32
+
     def __init__(self):
         self.warm_ups = self.launches = 0
 
@@ -92,6 +95,8 @@ class TapeRecorder(Recorder):
         try:
             with tape:
                 function()
+        except RuntimeError as error:
+            raise CannotBeRecorded(str(error).splitlines()[0]) from error
         finally:
             tape.rewind()
 

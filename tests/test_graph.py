@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import SMALL
+from small import SMALL, mostly_slow
 from states import same
 from tape import NoReads, TapeRecorder
 from torch.testing import assert_close
@@ -31,13 +31,6 @@ SETTINGS = {
 }
 
 
-def mostly_slow(cases: dict, quick: str) -> list:
-    """The cases as parameters, of which everyone runs one."""
-    return [
-        pytest.param(case, id=name, marks=() if name == quick else pytest.mark.slow) for name, case in cases.items()
-    ]
-
-
 @pytest.fixture
 def tapes(monkeypatch: pytest.MonkeyPatch) -> list[TapeRecorder]:
     """Runs on the CPU are graphed on tape; the recorders of all that have begun."""
@@ -49,7 +42,6 @@ def tapes(monkeypatch: pytest.MonkeyPatch) -> list[TapeRecorder]:
             made.append(self)
 
     monkeypatch.setattr(GAN, "recorder", Kept)
-    monkeypatch.setattr(graph, "DEVICES", ("cpu",))
     monkeypatch.setattr(algorithm, "recording", lambda: True)  # the order in which a graph has them
     return made
 

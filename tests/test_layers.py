@@ -118,6 +118,7 @@ BELOW = {
     "algorithm": ["errors", "graph"],
     "loop": [],
     "graph": [],
+    "replay": ["graph"],
     "compiled": ["model.base"],
     "gan": [
         "types",
@@ -126,6 +127,7 @@ BELOW = {
         "algorithm",
         "loop",
         "graph",
+        "replay",
         "compiled",
         "ema",
         "replica",

@@ -58,6 +58,7 @@ def build_gan(config: Mapping[str, Any], data: Data, kind: type[Duel] = GAN) -> 
         batch_size=config["batch_size"],
         seed=config["seed"],
         cuda_graph=config["trainer"].get("cuda_graph", False),  # a run of old has no word on it
+        replay=config["trainer"].get("replay", "auto"),  # likewise
         compiled=config["trainer"].get("compile", False),  # likewise
     )
 

@@ -1,5 +1,6 @@
 """One duel as a LightningModule: an iteration of Algorithm 1 is one `global_step`."""
 
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.penalty.base import Penalty
+from ganduel.replay import Replay
 from ganduel.replica import average_gradients
 from ganduel.rng import Blocks
 from ganduel.types import Samples, Scalar
@@ -59,6 +61,8 @@ class GAN(Algorithm1, Loop):
         batch_size: samples a minibatch, over all ranks together.
         seed: of the order of the data and of the noise; the networks come with their initial weights.
         cuda_graph: whether an iteration's updates are to be launched as one CUDA graph, where that can be.
+        replay: whether they are to be noted on a CPU, and called again without autograd, where that can be; "auto":
+            if all that has a part in them is ours or torch's.
         compiled: whether the networks are to be compiled, where that can be.
     """
 
@@ -80,6 +84,7 @@ class GAN(Algorithm1, Loop):
         batch_size: int = 64,
         seed: int = 0,
         cuda_graph: bool = False,
+        replay: bool | str = False,
         compiled: bool = False,
     ):
         super().__init__()
@@ -93,7 +98,7 @@ class GAN(Algorithm1, Loop):
         self.loss, self.penalty, self.data = loss, penalty, data
         self.descent_d, self.descent_g = descent_d, descent_g
         self.k, self.batch_size, self.seed = k, batch_size, seed
-        self.cuda_graph, self.compiled = cuda_graph, compiled
+        self.cuda_graph, self.replay, self.compiled = cuda_graph, replay, compiled
         self.noises, self.beside = Blocks(self.draw), Beside()
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
@@ -170,10 +175,17 @@ class GAN(Algorithm1, Loop):
         """Prepare the graph: here, for a checkpoint's optimizers are in place by now."""
         if self.compiled:
             compile_networks(self.generator, self.discriminator, self.penalty.active, self.device)
-        if self.cuda_graph:
-            optimizers, scheduled = self.trainer.optimizers, [schedule.optimizer for schedule in self.schedules]
-            updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
-            self.graphed = graphed(updates, 0, optimizers, scheduled, self.recorder, self.device, self.hindrance)
+        optimizers, scheduled = self.trainer.optimizers, [schedule.optimizer for schedule in self.schedules]
+        updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
+        self.graphed = graphed(updates, 0, optimizers, scheduled, self.recorders, self.device, self.hindrance)
+
+    @property
+    def recorders(self) -> list[tuple[type[Recorder], int]]:
+        """How updates may be recorded, the best first, each with the level of a line that says why they cannot."""
+        wanted = [(self.recorder, logging.INFO)] if self.cuda_graph else []
+        if self.replay is True or (self.replay == "auto" and is_familiar(self)):
+            wanted.append((Replay, logging.INFO if self.replay is True else logging.DEBUG))
+        return wanted
 
     @property
     def hindrance(self) -> str | None:
@@ -184,7 +196,7 @@ class GAN(Algorithm1, Loop):
             return f"{next(iter(self.reseeded))} draws from the iteration's number"
         if isinstance(self.trainer.precision_plugin, MixedPrecision) and self.trainer.precision_plugin.scaler:
             return "a loss scale is looked at in each step"
-        return None
+        return None if self.all_plain else "a callback, the precision or the strategy has a part in each update"
 
     @property
     def sampler(self) -> nn.Module:
@@ -195,6 +207,20 @@ class GAN(Algorithm1, Loop):
     def images_seen(self) -> int:
         """Real samples that D has been trained on so far, over all ranks."""
         return self.global_step * self.k * self.batch_size
+
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")  # a module's
+HOOKS_OF_WEIGHTS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+def is_familiar(gan: GAN) -> bool:
+    """Whether all that has a part in an update is ours or torch's, and so does the same in each iteration."""
+    parts = [gan.loss, gan.penalty, *gan.trainer.optimizers, *gan.modules()]
+    return (
+        all(type(part).__module__.partition(".")[0] in ("ganduel", "torch") for part in parts)
+        and not any(getattr(module, hooks) for module in gan.modules() for hooks in HOOKS)
+        and not any(getattr(weight, hooks) for weight in gan.parameters() for hooks in HOOKS_OF_WEIGHTS)
+    )
 
 
 def total_norm(tensors: list[Tensor]) -> Scalar:

@@ -15,7 +15,7 @@ Source: "CUDA semantics, whole-network capture" in PyTorch's documentation.
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,24 +26,51 @@ from torch.optim import SGD, Optimizer
 log = logging.getLogger("ganduel")
 
 Updates = Callable[[Tensor, Sequence[Tensor]], dict[str, Tensor]]
-DEVICES = ("cuda",)  # whose kernels can be recorded
 WARM_UP = 3
 
 
 class Recorder(ABC):
-    """How kernels are recorded and launched again."""
+    """How kernels are recorded and launched again.
+
+    Attributes:
+        option: what asks for it.
+        device: the kind whose kernels it records.
+        place: the same, in words.
+        otherwise: what happens where it cannot be.
+        runs: whether what is recorded is also run.
+        rates: the dtype in which a schedule's rates reach the kernels.
+    """
+
+    option: str
+    device: str
+    place: str
+    otherwise: str
+    runs: bool
+    rates: torch.dtype
 
     @abstractmethod
     def warm_up(self, function: Callable[[], Any]) -> Any:
         """Call the function as it will be called when it is recorded, but for real."""
 
     @abstractmethod
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
-        """Record the function's kernels without running them; returns what launches them."""
+    def record(self, function: Callable[[], Iterable[Tensor]]) -> Callable[[], None]:
+        """Record the function's kernels; returns what launches them, and leaves the results in the same tensors.
+
+        Raises:
+            CannotBeRecorded: with the reason; what runs while it is recorded has run.
+        """
+
+
+class CannotBeRecorded(Exception):
+    """Kernels cannot be recorded, or not all that the function does is in them."""
 
 
 class CUDARecorder(Recorder):
     """By torch.cuda.graph, on one stream of its own for both."""
+
+    option, otherwise = "trainer.cuda_graph", "iterations are launched kernel by kernel"
+    device, place = "cuda", "a CUDA device"
+    runs, rates = False, torch.float32
 
     def __init__(self):
         self.stream = torch.cuda.Stream()
@@ -55,11 +82,14 @@ class CUDARecorder(Recorder):
         torch.cuda.current_stream().wait_stream(self.stream)
         return result
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+    def record(self, function: Callable[[], Iterable[Tensor]]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        # Other threads, such as W&B's, may do what they like meanwhile.
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-            function()
+        try:
+            # Other threads, such as W&B's, may do what they like meanwhile.
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                function()
+        except RuntimeError as error:  # a synchronisation, or what else cannot be recorded: torch says which
+            raise CannotBeRecorded((str(error).splitlines() or ["it cannot be recorded"])[0]) from error
         return graph.replay
 
 
@@ -107,16 +137,19 @@ class GraphedFunction:
             self.input = x.clone()
             try:
                 self.launch = self.recorder.record(self.record)
-            except RuntimeError:
+            except CannotBeRecorded:
                 self.failed = True
+            if self.recorder.runs:
+                return self.output.clone()
         if self.launch is None:
             return self.function(x)
         self.input.copy_(x)
         self.launch()
         return self.output.clone()
 
-    def record(self) -> None:
+    def record(self) -> list[Tensor]:
         self.output = self.function(self.input)
+        return [self.output]
 
 
 class GraphedUpdates:
@@ -129,6 +162,7 @@ class GraphedUpdates:
         optimizers: those that take the steps.
         scheduled: those of them whose rates change; the graph has these in float32.
         recorder: how kernels are recorded.
+        level: of the line that says that they no longer are.
     """
 
     def __init__(
@@ -138,11 +172,12 @@ class GraphedUpdates:
         optimizers: Sequence[Optimizer],
         scheduled: Collection[Optimizer],
         recorder: Recorder,
+        level: int = logging.INFO,
     ):
         self.updates, self.axis, self.optimizers, self.recorder = updates, axis, optimizers, recorder
         self.groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         self.scheduled = [group for optimizer in scheduled for group in optimizer.param_groups]
-        self.calls = 0
+        self.level, self.calls = level, 0
         self.others: dict[Callable, GraphedFunction] = {}
         self.launch: Callable[[], None] | None = None
         self.given_up = False
@@ -155,6 +190,8 @@ class GraphedUpdates:
             return self.recorder.warm_up(lambda: self.updates(noise, reals))
         if self.launch is None:
             self.begin(noise, reals)
+            if self.recorder.runs:
+                return self.results()
         elif changed := self.changed():
             self.give_up(f"{changed} changes from iteration to iteration")
         if self.launch is None:
@@ -164,6 +201,10 @@ class GraphedUpdates:
         for rate, group in zip(self.rates, self.scheduled, strict=True):
             rate.fill_(group["lr"])
         self.launch()
+        return self.results()
+
+    def results(self) -> dict[str, Tensor]:
+        """What the iteration returns."""
         return {**self.outputs, **dict(zip(self.names, self.figures.clone().unbind(), strict=True))}
 
     def alongside(self, function: Callable[..., Tensor], x: Tensor, *networks: Any) -> Tensor:
@@ -180,19 +221,22 @@ class GraphedUpdates:
     def begin(self, noise: Tensor, reals: Sequence[Tensor]) -> None:
         """Record the updates, if that can be."""
         self.inputs = [noise.clone(), *(real.clone() for real in reals)]
-        self.rates = [torch.tensor(float(group["lr"]), device=noise.device) for group in self.scheduled]
+        self.rates = [
+            torch.tensor(float(group["lr"]), dtype=self.recorder.rates, device=noise.device) for group in self.scheduled
+        ]
         self.fixed = self.hyperparameters()
         try:
             with self.on_device():
                 self.launch = self.recorder.record(self.record)
-        except RuntimeError as error:  # a synchronisation, or what else cannot be recorded: torch says which
-            self.give_up((str(error).splitlines() or ["it cannot be recorded"])[0])
+        except CannotBeRecorded as error:
+            self.give_up(str(error))
 
-    def record(self) -> None:
+    def record(self) -> list[Tensor]:
         """The updates on the graph's own inputs; those numbers in one tensor, to be copied at once."""
         self.outputs = self.updates(self.inputs[0], self.inputs[1:])
         self.names = [name for name, value in self.outputs.items() if value.ndim == self.axis]
         self.figures = torch.stack([self.outputs[name] for name in self.names])
+        return [self.figures, *(value for name, value in self.outputs.items() if name not in self.names)]
 
     @contextmanager
     def on_device(self) -> Iterator[None]:
@@ -228,7 +272,7 @@ class GraphedUpdates:
         self.given_up, self.launch = True, None
         for optimizer in self.optimizers:
             optimizer.zero_grad()  # gradients may lie in the graph's memory
-        no_graph(reason)
+        no_graph(self.recorder, reason, self.level)
 
 
 def graphed(
@@ -236,22 +280,28 @@ def graphed(
     axis: int,
     optimizers: Sequence[Optimizer],
     scheduled: Collection[Optimizer],
-    recorder: type[Recorder],
+    recorders: Iterable[tuple[type[Recorder], int]],
     device: torch.device,
     hindrance: str | None,
 ) -> GraphedUpdates | None:
-    """The updates as a graph; None, and a line, if they cannot be: for the device, the hindrance, or an optimizer."""
-    wrong = f"it needs a CUDA device, and this run is on {device.type}" if device.type not in DEVICES else hindrance
-    reasons = (unfit(optimizer, optimizer in scheduled) for optimizer in optimizers)
-    if (reason := wrong or next(filter(None, reasons), None)) is None:
-        return GraphedUpdates(updates, axis, optimizers, scheduled, recorder())
-    no_graph(reason)
+    """The updates as a graph, by the first of the recorders that can; None, if none can.
+
+    Each that cannot leaves a line, of the level given with it, that names the device, the hindrance or an optimizer.
+    """
+    for recorder, level in recorders:
+        wrong = (
+            f"it needs {recorder.place}, and this run is on {device.type}" if device.type != recorder.device else None
+        )
+        reasons = (unfit(optimizer, optimizer in scheduled) for optimizer in optimizers)
+        if (reason := wrong or hindrance or next(filter(None, reasons), None)) is None:
+            return GraphedUpdates(updates, axis, optimizers, scheduled, recorder(), level)
+        no_graph(recorder, reason, level)
     return None
 
 
-def no_graph(reason: str) -> None:
+def no_graph(recorder: Recorder | type[Recorder], reason: str, level: int) -> None:
     """Say in one line why there is none."""
-    log.info("trainer.cuda_graph: %s; iterations are launched kernel by kernel", reason)
+    log.log(level, "%s: %s; %s", recorder.option, reason, recorder.otherwise)
 
 
 def unfit(optimizer: Optimizer, scheduled: bool) -> str | None:

@@ -71,7 +71,7 @@ class Stack(Algorithm1):
 
         if first.compiled:
             as_they_are("members are batched by vmap", "their networks run as they are")
-        self.graphed = self.graph() if first.cuda_graph else None
+        self.graphed = self.graph()
 
     def graph(self) -> GraphedUpdates | None:
         """All duels' updates as one graph, if that can be."""
@@ -81,7 +81,8 @@ class Stack(Algorithm1):
         scheduled = [block.optimizer for block in shared if block.schedule is not None]
         hindrance = first.hindrance or (None if shared == blocks else "members have optimizers of their own")
         updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
-        return graphed(updates, 1, optimizers, scheduled, first.recorder, first.device, hindrance)
+        recorders = min((gan.recorders for gan in self.gans), key=len)
+        return graphed(updates, 1, optimizers, scheduled, recorders, first.device, hindrance)
 
     def generator_can_be_batched(self) -> bool:
         gan = self.gans[0]

@@ -1,0 +1,244 @@
+"""Kernels that are noted in one iteration and called in the others are the iteration, to the bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from small import SMALL, mostly_slow
+from states import same
+from torch import Tensor, nn
+
+from ganduel.checkpoint import LAST, read
+from ganduel.graph import WARM_UP, CannotBeRecorded
+from ganduel.model.mlp import MLPDiscriminator
+from ganduel.replay import Replay
+from ganduel.tracking.files import METRICS, rows
+
+CLOCK = {"seconds", "speed/images_per_second"}
+SETTINGS = {
+    "plain": (),
+    "k=2, clipped, linear schedule": ("k=2", "clip.discriminator=0.1", "clip.generator=0.1", "schedule=linear"),
+    "penalised": ("penalty=r1",),
+    "saturating, sgd, momentum": ("loss=saturating", "optimizer=sgd"),
+    "batch norm": ("model.generator.norm=batch", "model.discriminator.norm=batch"),
+    "spectral norm": ("model.discriminator.norm=spectral",),
+    "layer norm": ("model.generator.norm=layer", "model.discriminator.norm=layer"),
+    "bf16": ("trainer.precision=bf16-mixed", "penalty=r1"),
+    "float64": ("trainer.precision=64-true",),
+    "no average, points": ("ema=null", "data=ring8"),
+    "members": ("data=ring8", "population.seeds=2", "population.over={loss: [saturating, nonsaturating]}"),
+}
+PLAIN = ("tracking=none", "callback=[statistics,saturation]", "callback.saturation.gradient_every=2", "log_every=3")
+
+
+@pytest.fixture
+def launches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often what was noted has been called, for each thing that was noted."""
+    counts: list[int] = []
+    record = Replay.record
+
+    def counted(replay: Replay, function: Callable) -> Callable[[], None]:
+        launch, place = record(replay, function), len(counts)
+        counts.append(0)
+
+        def counting() -> None:
+            counts[place] += 1
+            launch()
+
+        return counting
+
+    monkeypatch.setattr(Replay, "record", counted)
+    return counts
+
+
+def found(folder: Path) -> list:
+    """What a run has left: rows but for the clock, and the last checkpoint, of each member."""
+    return [
+        (
+            [{key: value for key, value in row.items() if key not in CLOCK} for row in rows(path)],
+            {
+                key: value
+                for key, value in read(path.parent / "checkpoints" / LAST).items()
+                if key in ("state_dict", "optimizer_states", "lr_schedulers", "loops")
+            },
+        )
+        for path in sorted(folder.rglob(METRICS))
+    ]
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("words", mostly_slow(SETTINGS, "k=2, clipped, linear schedule"))
+def test_a_replay_changes_no_bit(command: Callable, launches: list[int], tmp_path: Path, words: tuple[str, ...]):
+    """Rows, weights, averages, optimizers, schedules; so in a run that goes on, with or without."""
+    for name, replay in {"with": "auto", "without": "false"}.items():
+        run = (*SMALL, *words, *PLAIN, f"trainer.replay={replay}", f"hydra.run.dir={name}")
+        assert command(*run, "trainer.max_steps=12").code == 0
+        assert command(f"resume={name}", "trainer.max_steps=17").code == 0
+    updates = [12 - WARM_UP - 1, 5 - WARM_UP - 1]
+    assert [n for n in launches if n in updates] == updates
+    first, second = found(tmp_path / "with"), found(tmp_path / "without")
+    assert len(first) == len(second) == (4 if "population.seeds=2" in words else 1)
+    assert same(first, second)
+
+
+class Mine(MLPDiscriminator):
+    """As a user would write one."""
+
+
+class Reading(MLPDiscriminator):
+    """Python decides by a value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1 if x.mean() > 1 else 2)
+
+
+class Hooking(Callback):
+    """Looks into D when training begins."""
+
+    def setup(self, trainer, pl_module, stage):
+        pl_module.discriminator.register_forward_hook(lambda *_: None)
+
+
+class Asking(Callback):
+    """Wants to see each gradient."""
+
+    def on_after_backward(self, trainer, pl_module): ...
+
+
+MINE = "model.discriminator._target_=test_replay.Mine"
+WHETHER = {  # words, whether it is replayed, and the line that says why not
+    "what is not ours is left alone": ((MINE,), False, None),
+    "unless it is asked for": ((MINE, "trainer.replay=true"), True, None),
+    "a hook of somebody's": (("+callback.mine._target_=test_replay.Hooking",), False, None),
+    "dropout": (("model.discriminator.dropout=0.5",), False, None),
+    "dropout, asked for": (
+        ("model.discriminator.dropout=0.5", "trainer.replay=true"),
+        False,
+        "discriminator.net.3 draws from the iteration's number",
+    ),
+    "a value that is read": (
+        ("model.discriminator._target_=test_replay.Reading", "trainer.replay=true"),
+        False,
+        "aten::_local_scalar_dense reads a value back",
+    ),
+    "a callback around updates": (
+        ("+callback.mine._target_=test_replay.Asking", "trainer.replay=true"),
+        False,
+        "a callback, the precision or the strategy has a part in each update",
+    ),
+    "a momentum that changes": (
+        (
+            *("optimizer=sgd", "+optimizer.discriminator.fused=true", "+optimizer.generator.fused=true"),
+            *("schedule=goodfellow2014", "schedule.discriminator.start=6", "schedule.generator.start=6"),
+            "trainer.replay=true",
+        ),
+        True,
+        "momentum changes from iteration to iteration",
+    ),
+}
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("case", mostly_slow(WHETHER, "a value that is read"))
+def test_what_cannot_be_replayed_is_trained_without(command: Callable, launches: list[int], tmp_path: Path, case):
+    """A line says why, if a replay was asked for; weights are those of a run without."""
+    words, replayed, reason = case
+    run = (*SMALL, "tracking=none", "callback=[statistics]", *words, "trainer.max_steps=10")
+    assert command(*run, "hydra.run.dir=with").code == 0
+    assert (sum(launches) > 0) == replayed
+    assert command(*run, "trainer.replay=false", "hydra.run.dir=without").code == 0
+    log = (tmp_path / "with" / "train.log").read_text()
+    said = [line.partition("trainer.replay: ")[2] for line in log.splitlines() if "trainer.replay: " in line]
+    assert said == ([] if reason is None else [f"{reason}; iterations go through autograd"])
+    assert same(found(tmp_path / "with"), found(tmp_path / "without"))
+
+
+def replayed(function: Callable[[], list[Tensor]]) -> tuple[list[Tensor], Callable[[], None]]:
+    results: list[Tensor] = []
+
+    def kept() -> list[Tensor]:
+        results.extend(function())
+        return results
+
+    return results, Replay().record(kept)
+
+
+def test_results_stay_where_they_are_and_gradients_are_new():
+    weight, x = nn.Parameter(torch.tensor([1.0, 2.0])), torch.tensor([3.0, 4.0])
+
+    def function() -> list[Tensor]:
+        weight.grad = None
+        loss = (weight * x).square().sum()
+        loss.backward()
+        return [loss.detach()]
+
+    (loss,), launch = replayed(function)
+    assert (float(loss), weight.grad.tolist()) == (73.0, [18.0, 64.0])
+    before = weight.grad
+    x.copy_(torch.tensor([1.0, 1.0]))
+    with torch.no_grad():
+        weight.add_(1)
+    launch()
+    assert (float(loss), weight.grad.tolist()) == (13.0, [4.0, 6.0])
+    assert before.tolist() == [18.0, 64.0]
+
+
+def test_a_number_of_pythons_is_the_same_in_each_call():
+    """Though a kernel writes in its place."""
+    x = torch.ones(())
+    (total,), launch = replayed(lambda: [torch.tensor(2.0).add_(x)])
+    launch()
+    launch()
+    assert float(total) == 3.0
+
+
+def test_views_and_kernels_with_several_results_are_followed():
+    x = torch.arange(6.0).view(2, 3)
+    results, launch = replayed(lambda: [*(x.t() + 1).unbind(), *torch.linalg.qr(x).Q.chunk(2), x.max(dim=1)[1]])
+    x.copy_(torch.tensor([[5.0, 1.0, 0.0], [2.0, 2.0, 9.0]]))
+    launch()
+    expected = [*(x.t() + 1).unbind(), *torch.linalg.qr(x).Q.chunk(2), x.max(dim=1)[1]]
+    assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
+
+
+def test_each_call_draws_anew():
+    """From torch's global generator, as the function itself would."""
+    torch.manual_seed(0)
+    (noise,), launch = replayed(lambda: [torch.randn(3) * 2])
+    launch()
+    torch.manual_seed(0)
+    torch.randn(3)
+    assert torch.equal(noise, torch.randn(3) * 2)
+
+
+def test_autocast_has_had_its_part():
+    """Kernels get the dtypes that they got, inside autocast and outside."""
+    weight, x = torch.randn(4, 4), torch.randn(4, 4)
+
+    def function() -> list[Tensor]:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            low = x @ weight
+            with torch.autocast("cpu", enabled=False):
+                return [low, x @ weight]
+
+    (low, full), launch = replayed(function)
+    x.add_(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        launch()
+    assert torch.equal(low, x.bfloat16() @ weight.bfloat16())
+    assert torch.equal(full, x @ weight)
+
+
+@pytest.mark.parametrize(
+    ("function", "kernel"), [(lambda x: [x * x.sum().item()], "_local_scalar_dense"), (lambda x: [x[x > 0]], "index")]
+)
+def test_what_depends_on_values_is_refused(function: Callable, kernel: str):
+    with pytest.raises(CannotBeRecorded, match=f"aten::{kernel}.* reads a value back"):
+        replayed(lambda: function(torch.ones(3)))
+
+
+def test_an_error_of_the_functions_own_is_its_own():
+    with pytest.raises(RuntimeError, match="size"):
+        replayed(lambda: [torch.ones(2) @ torch.ones(3)])
