@@ -239,6 +239,22 @@ def test_what_depends_on_values_is_refused(function: Callable, kernel: str):
         replayed(lambda: function(torch.ones(3)))
 
 
+def past_numpy(x: Tensor) -> list[Tensor]:
+    y = x * 2
+    return [torch.from_numpy(y.numpy()) + 1]
+
+
+def past_storage(x: Tensor) -> list[Tensor]:
+    y = x * 2
+    return [torch.empty(0).set_(y.untyped_storage(), 0, (3,)) + 1]
+
+
+@pytest.mark.parametrize("function", [past_numpy, past_storage])
+def test_what_goes_past_torch_is_refused(function: Callable):
+    with pytest.raises(CannotBeRecorded, match="a kernel's memory is used past torch"):
+        replayed(lambda: function(torch.ones(3)))
+
+
 def test_an_error_of_the_functions_own_is_its_own():
     with pytest.raises(RuntimeError, match="size"):
         replayed(lambda: [torch.ones(2) @ torch.ones(3)])

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch._C import DispatchKey, DispatchKeySet, _ExcludeDispatchKeyGuard
 from torch._ops import OpOverload
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -89,7 +90,7 @@ class Notes(TorchDispatchMode):
         self.objects: dict[str, Any] = {}
         self.lines: list[tuple[str, list[str]]] = []  # each with the names in it of what is made anew
         self.made = WeakTensorKeyDictionary()  # these names, as long as the tensors live
-        self.memory: dict[int, torch.UntypedStorage] = {}  # theirs, held so that nothing else gets its address
+        self.memory: dict[int, StorageWeakRef] = {}  # theirs, by its address
         self.names: dict[int, str] = {}  # of the objects
         self.count = 0
 
@@ -109,9 +110,10 @@ class Notes(TorchDispatchMode):
             self.obstacle = f"{func._schema.name} reads a value back"
         elif func is aten.detach.default and anew:
             self.made[result] = self.made[inputs[0]]
-        elif func is aten.lift_fresh.default:  # of a number of Python's, in place of which kernels may write
+        elif func is aten.lift_fresh.default and not self.hides(inputs[0]):
+            # A number of Python's, that may be written to.
             self.write(aten.clone.default, [inputs[0].clone()], {}, result)
-        elif anew or not func.is_view:  # a view of what stays where it is stays there, too
+        elif anew or not func.is_view or any(map(self.hides, inputs)):  # else a view of what stays where it is
             self.write(func, args, kwargs, result)
 
     def write(self, func: OpOverload, args: Any, kwargs: dict[str, Any], result: Any) -> None:
@@ -138,9 +140,14 @@ class Notes(TorchDispatchMode):
         if isinstance(x, Tensor) and x in self:
             used.append(self.made[x])
             return used[-1]
-        if isinstance(x, Tensor) and x.untyped_storage().data_ptr() in self.memory:
-            self.obstacle = "a tensor comes from a place where kernels are not seen"
+        if isinstance(x, torch.UntypedStorage) or (isinstance(x, Tensor) and self.hides(x)):
+            self.obstacle = "a kernel's memory is used past torch"
         return self.name(x)
+
+    def hides(self, tensor: Tensor) -> bool:
+        """Whether it has memory that a kernel has filled, and is not known to have it."""
+        memory = self.memory.get(tensor.untyped_storage().data_ptr())
+        return tensor not in self and memory is not None and not memory.expired()
 
     def name(self, x: Any) -> str:
         """That of an object."""
@@ -152,7 +159,7 @@ class Notes(TorchDispatchMode):
     def new(self, tensor: Tensor, used: list[str]) -> str:
         """A name for what a kernel has made."""
         if address := tensor.untyped_storage().data_ptr():
-            self.memory[address] = tensor.untyped_storage()
+            self.memory[address] = StorageWeakRef(tensor.untyped_storage())
         self.made[tensor] = name = f"t{self.count}"
         self.count += 1
         used.append(name)
