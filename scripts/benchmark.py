@@ -30,9 +30,11 @@ from ganduel import run
 from ganduel.data.mnist import MNIST
 
 BF16, GRAPH, COMPILED = "trainer.precision=bf16-mixed", "trainer.cuda_graph=true", "trainer.compile=true"
+AUTOGRAD = "trainer.replay=false"
 WORDS = {
     "ours": [],
     "ours_bf16": [BF16],
+    "ours_autograd": [AUTOGRAD],
     "ours_graph": [GRAPH],
     "ours_graph_tf32": [GRAPH, "trainer.matmul_precision=high"],
     "ours_graph_bf16": [GRAPH, BF16],
@@ -49,7 +51,8 @@ REFERENCES = ("hand_tuned", "hand_graph", "products", "pytorch_gan")
 
 def contenders(device: str) -> list[str]:
     """The names of those that a device can run."""
-    return [name for name in CONTENDERS if device != "cpu" or "graph" not in name]
+    others = ("ours_autograd",) if device != "cpu" else [name for name in CONTENDERS if "_graph" in name]
+    return [name for name in CONTENDERS if name not in others]
 
 
 def measure(work: Work, rounds: int) -> dict[str, list[float]]:
@@ -98,17 +101,21 @@ def table(batch_size: int, times: dict[str, list[float]]) -> Table:
 
 def measure_population(work: Population, rounds: int) -> dict[str, Any]:
     """Milliseconds of an iteration of all members together and of one alone, round by round, and what they come to."""
-    together, alone = [], []
+    ways: dict[str, Callable[[], float]] = {"together": work.together, "alone": work.alone}
+    if work.device == "cpu":
+        ways |= {f"{name}_autograd": partial(way, [AUTOGRAD]) for name, way in ways.items()}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for r in range(rounds):
-        for of, times in ((work.together, together), (work.alone, alone))[:: 1 if r % 2 == 0 else -1]:
+        for name in list(ways)[:: 1 if r % 2 == 0 else -1]:
             with silence():
-                times.append(of())
+                times[name].append(ways[name]())
     return {
         "members": work.members,
-        "together": statistics.median(together),
-        "alone": statistics.median(alone),
-        "ratio": statistics.median(work.members * b / a for a, b in zip(together, alone, strict=True)),
-        "rounds": {"together": together, "alone": alone},
+        **{name: statistics.median(values) for name, values in times.items()},
+        "ratio": statistics.median(
+            work.members * b / a for a, b in zip(times["together"], times["alone"], strict=True)
+        ),
+        "rounds": times,
     }
 
 

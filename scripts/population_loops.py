@@ -9,6 +9,7 @@ checkpoints, the average of G; on a GPU with trainer.cuda_graph=true. The clock 
 rows of two iterations; start and end stay out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class Population:
         """The first row after the warm-up."""
         return -(-self.warmup // self.every) * self.every
 
-    def config(self, folder: Path, seed: int) -> dict[str, Any]:
+    def config(self, folder: Path, seed: int, words: Sequence[str]) -> dict[str, Any]:
         """A run's, begun in its folder."""
         end = self.start + self.iterations
         overrides = [
@@ -68,6 +69,7 @@ class Population:
             f"trainer.max_steps={end + 1}",
             f"log_every={self.every}",
             f"seed={seed}",
+            *words,
         ]
         folder.mkdir()
         return begin(folder, overrides, self.device)
@@ -77,16 +79,16 @@ class Population:
         at = {row["iteration"]: row["seconds"] for row in rows(folder / METRICS) if "seconds" in row}
         return 1000 * (at[self.start + self.iterations] - at[self.start]) / self.iterations
 
-    def together(self) -> float:
-        """Milliseconds of one iteration of all members."""
+    def together(self, words: Sequence[str] = ()) -> float:
+        """Milliseconds of one iteration of all members, with these words more on the command line."""
         with temporary_folder() as top:
             folders = [top / str(seed) for seed in range(self.members)]
-            Together([Seat(f.name, self.config(f, seed), f) for seed, f in enumerate(folders)]).train()
+            Together([Seat(f.name, self.config(f, seed, words), f) for seed, f in enumerate(folders)]).train()
             return self.milliseconds(folders[-1])
 
-    def alone(self) -> float:
-        """Milliseconds of one iteration of one of them."""
+    def alone(self, words: Sequence[str] = ()) -> float:
+        """Milliseconds of one iteration of one of them, likewise."""
         with temporary_folder() as top:
             folder = top / "0"
-            run.fit(self.config(folder, 0), folder)
+            run.fit(self.config(folder, 0, words), folder)
             return self.milliseconds(folder)

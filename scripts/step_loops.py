@@ -3,6 +3,7 @@
     ours                the GAN module in the Trainer that run.py builds, with everything a run does but W&B: its
                         record, statistics, grids, checkpoints, the average of G, the check for NaN, signals
     ours_bf16           the same with trainer.precision=bf16-mixed
+    ours_autograd       the same with trainer.replay=false: each iteration goes through autograd
     ours_graph          ours with trainer.cuda_graph=true; …_bf16 in bfloat16, …_tf32 with matmul_precision=high,
                         …_compiled with trainer.compile=true
     hand_tuned          a plain loop with nothing but the two updates: data in memory as floats, one pass of D over

@@ -209,17 +209,16 @@ class GAN(Algorithm1, Loop):
         return self.global_step * self.k * self.batch_size
 
 
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")  # a module's
-HOOKS_OF_WEIGHTS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+# Where torch keeps what is to be called besides: a module's, a weight's, an optimizer's.
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
+         "_post_accumulate_grad_hooks", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")  # fmt: skip
 
 
 def is_familiar(gan: GAN) -> bool:
     """Whether all that has a part in an update is ours or torch's, and so does the same in each iteration."""
     parts = [gan.loss, gan.penalty, *gan.trainer.optimizers, *gan.modules()]
-    return (
-        all(type(part).__module__.partition(".")[0] in ("ganduel", "torch") for part in parts)
-        and not any(getattr(module, hooks) for module in gan.modules() for hooks in HOOKS)
-        and not any(getattr(weight, hooks) for weight in gan.parameters() for hooks in HOOKS_OF_WEIGHTS)
+    return all(type(part).__module__.partition(".")[0] in ("ganduel", "torch") for part in parts) and not any(
+        getattr(part, hooks, None) for part in [*parts, *gan.parameters()] for hooks in HOOKS
     )
 
 
