@@ -203,6 +203,21 @@ def test_views_and_kernels_with_several_results_are_followed():
     assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
 
 
+def test_a_number_is_added_to_many_tensors():
+    """A count in float32 stays one; float64 is not narrowed."""
+    steps = [torch.zeros(()), torch.zeros(())]
+    exact = [torch.zeros((), dtype=torch.float64)]
+
+    def function() -> list[Tensor]:
+        torch._foreach_add_(steps, 1)
+        torch._foreach_add_(exact, 0.1)
+        return []
+
+    _, launch = replayed(function)
+    launch()
+    assert [float(x) for x in (*steps, *exact)] == [2.0, 2.0, 0.2]
+
+
 def test_each_call_draws_anew():
     """From torch's global generator, as the function itself would."""
     torch.manual_seed(0)

@@ -108,11 +108,14 @@ class Notes(TorchDispatchMode):
         anew = any(tensor in self for tensor in inputs)
         if READS & set(func.tags):
             self.obstacle = f"{func._schema.name} reads a value back"
-        elif func is aten.detach.default and anew:
+        elif anew and (func.is_view or func is aten._unsafe_view.default) and shows_all(inputs[0], result):
             self.made[result] = self.made[inputs[0]]
         elif func is aten.lift_fresh.default and not self.hides(inputs[0]):
             # A number of Python's, that may be written to.
             self.write(aten.clone.default, [inputs[0].clone()], {}, result)
+        elif func is aten._foreach_add_.Scalar and all(x.dtype == torch.float32 for x in inputs):
+            # Steps are counted: the number would become a tensor again for each of them.
+            self.write(aten._foreach_add_.Tensor, [args[0], torch.tensor(args[1], dtype=torch.float32)], kwargs, result)
         elif anew or not func.is_view or any(map(self.hides, inputs)):  # else a view of what stays where it is
             self.write(func, args, kwargs, result)
 
@@ -177,6 +180,14 @@ class Notes(TorchDispatchMode):
         source = "\n    ".join(["def calls():", *body, f"return [{', '.join(kept)}]"])
         exec(compile(source, "kernels of an iteration", "exec"), names := dict(self.objects))
         return names["calls"]
+
+
+def shows_all(tensor: Tensor, view: Any) -> bool:
+    """Whether a view is as good as what it is a view of."""
+    return isinstance(view, Tensor) and all(
+        f(tensor) == f(view)
+        for f in (Tensor.size, Tensor.stride, Tensor.storage_offset, Tensor.is_conj, Tensor.is_neg, Tensor.data_ptr)
+    )
 
 
 def tensors(tree: Any) -> list[Tensor]:
