@@ -4,8 +4,9 @@
 
 Cases: the benchmark's networks at batches 64 and 256, and the default recipe, `python train.py`. In a real Trainer.fit
 a stopwatch stands at every part of the iteration; it is always charged to exactly one part, so that the parts add up
-to the iteration: one that goes through autograd, as there are no such parts where kernels are called again
-(trainer.replay), as they are in `ours`, which nothing watches. A second table has the same iteration by kinds of kernel, from torch.profiler, which slows it down.
+to the iteration. It goes through autograd, as there are no parts where kernels are called again (trainer.replay): so
+they are in `ours`, which nothing watches. A second table has the same iteration by kinds of kernel, from
+torch.profiler, which slows it down.
 
     limit      the iteration's matrix products in the time that they take alone: step_loops.products
     traffic    Adam reads parameter, gradient and two moments, and writes all but the gradient: 7 · 4 bytes a weight
