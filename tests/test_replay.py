@@ -101,6 +101,12 @@ class Hooking(Callback):
         pl_module.discriminator.register_forward_hook(lambda *_: None)
 
 
+class Watching(Callback):
+    """Wants to see each iteration's end."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx): ...
+
+
 class Asking(Callback):
     """Wants to see each gradient."""
 
@@ -128,6 +134,7 @@ WHETHER = {  # words, whether it is replayed, and the line that says why not
         False,
         "a callback, the precision or the strategy has a part in each update",
     ),
+    "a callback around iterations": (("+callback.mine._target_=test_replay.Watching",), True, None),
     "a momentum that changes": (
         (
             *("optimizer=sgd", "+optimizer.discriminator.fused=true", "+optimizer.generator.fused=true"),

@@ -11,7 +11,7 @@ for more, everything goes Lightning's way.
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -23,9 +23,9 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 NEVER = sys.maxsize
-# What Lightning calls in each iteration.
-EACH_ITERATION = ("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward",
-                  "on_after_backward", "on_before_optimizer_step")  # fmt: skip
+# What Lightning calls in each update of a network, and in each iteration.
+EACH_UPDATE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+EACH_ITERATION = ("on_train_batch_start", "on_train_batch_end", *EACH_UPDATE)
 AROUND_BACKWARD = ("backward", "on_before_backward", "on_after_backward")  # a module's
 PLAIN = (Precision, MixedPrecision, DoublePrecision, HalfPrecision)  # these add nothing to an update but a loss scale
 
@@ -135,19 +135,19 @@ class Loop(LightningModule):
     @cached_property
     def all_ours(self) -> bool:
         """Whether nobody would miss Lightning's loop around an iteration; what a user derives from ours may do so."""
-        return not any(
-            is_overridden(hook, callback, Callback)
-            for callback in self.callbacks
-            for hook in EACH_ITERATION
-            if not is_ours(callback)
-        )
+        return not self.has_foreign(EACH_ITERATION)
+
+    def has_foreign(self, hooks: Sequence[str]) -> bool:
+        """Whether a callback that is not ours has one of these."""
+        foreign = [callback for callback in self.callbacks if not is_ours(callback)]
+        return any(is_overridden(hook, callback, Callback) for callback in foreign for hook in hooks)
 
     @cached_property
     def all_plain(self) -> bool:
         """Whether Lightning has nothing to do in an update: no loss scale, no other rank, no hook that is used."""
         plugin = self.trainer.precision_plugin
         return (
-            self.all_ours
+            not self.has_foreign(EACH_UPDATE)
             and type(self.trainer.strategy) is SingleDeviceStrategy
             and type(plugin) in PLAIN
             and getattr(plugin, "scaler", None) is None
