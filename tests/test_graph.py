@@ -58,7 +58,8 @@ def row_of(row: dict) -> dict:
 
 
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("words", mostly_slow(SETTINGS, "k=2, clipped"))
+@pytest.mark.slow
+@pytest.mark.parametrize("words", SETTINGS.values(), ids=SETTINGS)
 def test_a_graph_changes_no_bit(command: Callable, tapes: list[TapeRecorder], tmp_path: Path, words: tuple[str, ...]):
     """Rows, weights, averages, optimizers and schedules; a rate that changes is in float32. It may go on without."""
     run = (*SMALL, *words, "tracking=none", "callback=[statistics,saturation]", "log_every=3", "checkpoint_every=5")

@@ -148,7 +148,8 @@ WHETHER = {  # words, whether it is replayed, and the line that says why not
 
 
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("case", mostly_slow(WHETHER, "a value that is read"))
+@pytest.mark.slow
+@pytest.mark.parametrize("case", WHETHER.values(), ids=WHETHER)
 def test_what_cannot_be_replayed_is_trained_without(command: Callable, launches: list[int], tmp_path: Path, case):
     """A line says why, if a replay was asked for; weights are those of a run without."""
     words, replayed, reason = case

@@ -87,6 +87,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one(tmp_path):
     """Two processes, each with every second sample; of 121 one has 61."""
     torch.save(sets(), tmp_path / "sets.pt")

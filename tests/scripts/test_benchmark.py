@@ -143,6 +143,7 @@ def test_ratio_is_the_median_of_the_ratios_within_a_round(benchmark):
     assert benchmark.ratio(times, "ours", "hand_tuned") == 2
 
 
+@pytest.mark.slow
 def test_a_population_is_timed_against_one_of_its_members(benchmark, capsys):
     results = benchmark.main(["--tiny", "--batch", "--population", "ring8:3"])
     assert results["step"] == {}
