@@ -87,13 +87,6 @@ class Mine(MLPDiscriminator):
     """As a user would write one."""
 
 
-class Reading(MLPDiscriminator):
-    """Python decides by a value."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * (1 if x.mean() > 1 else 2)
-
-
 class Hooking(Callback):
     """Looks into D when training begins."""
 
@@ -125,7 +118,7 @@ WHETHER = {  # words, whether it is replayed, and the line that says why not
         "discriminator.net.3 draws from the iteration's number",
     ),
     "a value that is read": (
-        ("model.discriminator._target_=test_replay.Reading", "trainer.replay=true"),
+        ("model.discriminator._target_=tape.Reading", "trainer.replay=true"),
         False,
         "aten::_local_scalar_dense reads a value back",
     ),

@@ -160,7 +160,7 @@ class GraphedUpdates:
         axis: the dimensions of a value that is one number for each duel, 0 for a duel alone. These values are returned
             as copies; others are the graph's own, and overwritten by the next iteration.
         optimizers: those that take the steps.
-        scheduled: those of them whose rates change; the graph has these in float32.
+        scheduled: those of them whose rates change; the graph has these as tensors, in the dtype of the recorder.
         recorder: how kernels are recorded.
         level: of the line that says that they no longer are.
     """
