@@ -15,7 +15,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from torch import Tensor
-from torchmetrics import Metric
+
+try:
+    from torchmetrics import Metric
+except ModuleNotFoundError:
+    # torchmetrics reads torch-fidelity, which without torchvision fails after its Inception: again, and that is found.
+    from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ganduel.data.base import Data, Split
