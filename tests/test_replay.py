@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lightning.pytorch import Callback
 from small import SMALL, mostly_slow
 from states import same
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from ganduel.checkpoint import LAST, read
 from ganduel.graph import WARM_UP, CannotBeRecorded
 from ganduel.model.mlp import MLPDiscriminator
-from ganduel.replay import Replay
+from ganduel.replay import Notes, Replay
 from ganduel.tracking.files import METRICS, rows
 
 CLOCK = {"seconds", "speed/images_per_second"}
@@ -166,7 +168,7 @@ def replayed(function: Callable[[], list[Tensor]]) -> tuple[list[Tensor], Callab
     return results, Replay().record(kept)
 
 
-def test_results_stay_where_they_are_and_gradients_are_new():
+def test_results_and_gradients_stay_where_they_are():
     weight, x = nn.Parameter(torch.tensor([1.0, 2.0])), torch.tensor([3.0, 4.0])
 
     def function() -> list[Tensor]:
@@ -177,13 +179,14 @@ def test_results_stay_where_they_are_and_gradients_are_new():
 
     (loss,), launch = replayed(function)
     assert (float(loss), weight.grad.tolist()) == (73.0, [18.0, 64.0])
-    before = weight.grad
+    places = loss.data_ptr(), weight.grad.data_ptr()
+    weight.grad = None
     x.copy_(torch.tensor([1.0, 1.0]))
     with torch.no_grad():
         weight.add_(1)
     launch()
     assert (float(loss), weight.grad.tolist()) == (13.0, [4.0, 6.0])
-    assert before.tolist() == [18.0, 64.0]
+    assert (loss.data_ptr(), weight.grad.data_ptr()) == places
 
 
 def test_a_number_of_pythons_is_the_same_in_each_call():
@@ -265,10 +268,76 @@ def past_storage(x: Tensor) -> list[Tensor]:
     return [torch.empty(0).set_(y.untyped_storage(), 0, (3,)) + 1]
 
 
-@pytest.mark.parametrize("function", [past_numpy, past_storage])
-def test_what_goes_past_torch_is_refused(function: Callable):
-    with pytest.raises(CannotBeRecorded, match="a kernel's memory is used past torch"):
+def turned(x: Tensor) -> list[Tensor]:
+    y = x.outer(x)
+    return [y.t_() + x]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (past_numpy, "a kernel's memory is used past torch"),
+        (past_storage, r"aten::set_.* changes a tensor's shape in place"),
+        (turned, "aten::t_ changes a tensor's shape in place"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(function: Callable, reason: str):
+    with pytest.raises(CannotBeRecorded, match=reason):
         replayed(lambda: function(torch.ones(3)))
+
+
+STEPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": torch.add,
+    "product": lambda x, y: torch.mm(x, y).tanh(),
+    "added in place": lambda x, y: x.add_(y.clone()),
+    "a row in place": lambda x, y: (x[1].mul_(y[0].clone()), x)[1],
+    "turned": lambda x, _: x.t(),
+    "turned and laid out": lambda x, _: x.t().contiguous(),
+    "half": lambda x, y: torch.cat([x[:2], y[2:]]),
+    "two at once": lambda x, y: sum(torch.linalg.qr(x), y),
+    "narrowed": lambda x, y: x.bfloat16().float() - y,
+    "empty, then filled": lambda x, y: torch.empty_like(x).copy_(y),
+    "a number": lambda x, _: x * torch.tensor(0.5).add_(1),
+    "drawn": lambda x, _: x + torch.rand(x.shape),
+    "a part of it": lambda x, y: torch.dropout(x, 0.5, True) - y,
+}
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 99), st.integers(0, 99)), max_size=15),
+    results=st.lists(st.integers(0, 99), max_size=4),
+)
+def test_memory_is_shared_by_what_is_not_needed_at_once(steps: list[tuple[str, int, int]], results: list[int]):
+    """Any kernels in any order, views and writes in place among them, give in a second call what they give."""
+
+    def program(given: list[Tensor]) -> list[Tensor]:
+        made = [x * 1 for x in given]
+        for name, i, j in steps:
+            made.append(STEPS[name](made[i % len(made)], made[j % len(made)]))
+        return [made[i % len(made)] for i in results]
+
+    given = [torch.rand(4, 4), torch.rand(4, 4)]
+    found, launch = replayed(lambda: program(given))
+    for x in given:
+        x.uniform_()
+    torch.manual_seed(0)
+    launch()
+    torch.manual_seed(0)
+    expected = program(given)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_nothing_is_allocated_for_what_has_a_place():
+    """Of 20 kernels, each of whose results the next one needs, two places are in use at once."""
+    x, notes = torch.ones(64, 64), Notes()
+    with notes:
+        y = x
+        for _ in range(20):
+            y = torch.tanh(y.t())
+    notes.function([y], [])
+    assert len(notes.lines) == 20
+    places = notes.placed([[notes.block_of[name] for name in used] for _, used in notes.lines], {})
+    assert len({place.data_ptr() for place in places.values()}) == 2
 
 
 def test_an_error_of_the_functions_own_is_its_own():
