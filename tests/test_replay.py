@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ganduel.checkpoint import LAST, read
 from ganduel.graph import WARM_UP, CannotBeRecorded
 from ganduel.model.mlp import MLPDiscriminator
+from ganduel.places import places
 from ganduel.replay import Notes, Replay
 from ganduel.tracking.files import METRICS, rows
 
@@ -298,6 +299,10 @@ STEPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "narrowed": lambda x, y: x.bfloat16().float() - y,
     "empty, then filled": lambda x, y: torch.empty_like(x).copy_(y),
     "a number": lambda x, _: x * torch.tensor(0.5).add_(1),
+    "rectified": lambda x, _: torch.nn.functional.leaky_relu(x, 0.2),
+    "rectified against its sign": lambda x, _: torch.nn.functional.leaky_relu(x, -0.2),
+    "its gradient": lambda x, y: torch.ops.aten.leaky_relu_backward(y, x, 0.2, False),
+    "product of many": lambda x, y: torch.bmm(x.expand(2, 4, 4), y[None].repeat(2, 1, 1)).mT.contiguous()[1],
     "drawn": lambda x, _: x + torch.rand(x.shape),
     "a part of it": lambda x, y: torch.dropout(x, 0.5, True) - y,
 }
@@ -334,10 +339,8 @@ def test_nothing_is_allocated_for_what_has_a_place():
         y = x
         for _ in range(20):
             y = torch.tanh(y.t())
-    notes.function([y], [])
     assert len(notes.lines) == 20
-    places = notes.placed([[notes.block_of[name] for name in used] for _, used in notes.lines], {})
-    assert len({place.data_ptr() for place in places.values()}) == 2
+    assert len({place.data_ptr() for place in places(notes.lines, notes.blocks, {}).values()}) == 2
 
 
 def test_an_error_of_the_functions_own_is_its_own():

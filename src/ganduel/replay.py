@@ -10,24 +10,19 @@ of backward passes and optimizers included, and a function is written that calls
     t14 = convolution(t13, c6, ...)
     add_(t14, c7); del t14
 
-What a kernel makes (t) has its place in memory, where the kernel has a form that writes to one: the same in each call,
-and in one call that of several, one after another, as no two are needed at once. So nothing is allocated, views are
-made once, and memory is in the cache of the core that wrote to it last. What other kernels make is made anew in each
-call, and freed after its last use. The rest (c) is the run's, a weight or a moment, and is used in place.
-
-Kernels and their order are those of the iteration that was noted, and so are all bits of the result. What Python does
-between kernels happens once, as in a CUDA graph.
+What a kernel makes (t) has its place in memory, the same in each call, where the kernel has a form that writes to one
+(places.py); otherwise it is made anew, and freed after its last use. The rest (c) is the run's, a weight or a moment,
+and is used in place. Kernels and their order are those of the iteration that was noted, and so are all bits of the
+result. What Python does between kernels happens once, as in a CUDA graph.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, UntypedStorage, nn
-from torch._C import DispatchKey, DispatchKeySet, _dispatch_has_kernel_for_dispatch_key, _ExcludeDispatchKeyGuard
+from torch import Tensor, nn
+from torch._C import DispatchKey, DispatchKeySet, _ExcludeDispatchKeyGuard
 from torch._ops import OpOverload
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,12 +30,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ganduel.graph import CannotBeRecorded, Recorder
+from ganduel.places import COPIES, Block, Line, destination, places, without_copies
 
 aten = torch.ops.aten
 # Kernels whose results Python reads, or sizes tensors by: another iteration may take another way after them.
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
-EMPTY = {aten.empty.memory_format, aten.empty_like.default, aten.empty_strided.default, aten.new_empty_strided.default}
-COPIES = {aten.clone.default, aten._to_copy.default}
 # What a noted kernel has behind it already: its place in autograd's graph, and the dtype that autocast gave it.
 DONE = (
     DispatchKeySet(DispatchKey.AutogradCPU)
@@ -86,19 +80,8 @@ class Replay(Recorder):
         return launch
 
 
-@dataclass(eq=False)
-class Block:
-    """A piece of memory that a kernel has filled.
-
-    Attributes:
-        memory: the noted iteration's.
-        size: in bytes.
-        placed: whether it has a place, the same in each call.
-    """
-
-    memory: StorageWeakRef
-    size: int
-    placed: bool
+class Name(str):
+    """Of what a kernel has made, in the place of the tensor."""
 
 
 class Notes(TorchDispatchMode):
@@ -113,13 +96,15 @@ class Notes(TorchDispatchMode):
         super().__init__()
         self.obstacle: str | None = None
         self.objects: dict[str, Any] = {}
-        self.lines: list[tuple[str, list[str]]] = []  # each with the names in it of what kernels have made
-        self.views: list[str] = []  # the lines that make views of what has a place
-        self.made = WeakTensorKeyDictionary()  # these names, as long as the tensors live
-        self.blocks: dict[int, Block] = {}  # by address, as long as the memory lives
-        self.block_of: dict[str, Block] = {}  # what is made lies in
-        self.layouts: dict[str, tuple[Any, ...]] = {}  # of what has a place, but views
         self.names: dict[int, str] = {}  # of the objects
+        self.lines: list[Line] = []
+        self.views: list[Line] = []  # of what has a place
+        self.made = WeakTensorKeyDictionary()  # the names of what kernels have made, as long as it lives
+        self.blocks: dict[str, Block] = {}  # what it lies in
+        self.memory: dict[int, tuple[Block, StorageWeakRef]] = {}  # by address, as long as it lives
+        self.turned: dict[str, str] = {}  # the names of transposes of whole blocks, and of these
+        self.writes = Counter[Block]()  # how often a kernel has written to what another had filled
+        self.rectified: dict[str, tuple[str, int]] = {}  # what leaky ReLU was given, what it made, and writes to that
 
     def __contains__(self, tensor: Tensor | None) -> bool:
         return tensor is not None and tensor in self.made
@@ -142,6 +127,9 @@ class Notes(TorchDispatchMode):
         elif func is aten._foreach_add_.Scalar and all(x.dtype == torch.float32 for x in inputs):
             # Steps are counted: the number would become a tensor again for each of them.
             self.write(aten._foreach_add_.Tensor, [args[0], torch.tensor(args[1], dtype=torch.float32)], kwargs, result)
+        elif func is aten.leaky_relu_backward.default:
+            # Only the sign matters, and the other one has it too: fewer tensors are needed.
+            self.write(func, [args[0], self.of_one_sign(args[1]), *args[2:]], kwargs, result)
         elif any(x in self or self.hides(x) for x in inputs) or (not func.is_view and (inputs or outputs)):
             self.write(func, args, kwargs, result)  # else a view of what stays where it is, or nothing of a tensor's
 
@@ -150,49 +138,65 @@ class Notes(TorchDispatchMode):
         used: list[str] = []
         words = [self.word(x, used) for x in args] + [f"{key}={self.word(x, used)}" for key, x in kwargs.items()]
         given = {id(tensor) for tensor in tensors((args, kwargs))}
-        blocks = [self.block(x) for x in tensors(result) if id(x) not in given]
+        new = [x for x in tensors(result) if id(x) not in given]
+        blocks = [self.block(x) for x in new]
+        self.writes.update(filter(None, map(self.block, written(func, args, kwargs))))
         if isinstance(result, Tensor) and blocks == [None] and (into := destination(func)) is not None:
-            kernel, key = into
+            form, key = into
             target = self.new(result, used, placed=True)
-            self.layouts[target] = (result.dtype, result.storage_offset(), result.size(), result.stride())
-            if kernel is not None:
-                words = [target, words[0]] if kernel is aten.copy_.default else [*words, f"{key}={target}"]
-                self.lines.append((f"{self.name(kernel._op)}({', '.join(words)})", used))
+            if form is not None:
+                words = [target, words[0]] if func in COPIES else [*words, f"{key}={target}"]
+                kernel = form if func in COPIES else func
+                self.lines.append(
+                    Line(kernel, self.name(form._op), words, used, symmetric=is_symmetric(func, args, result))
+                )
+            if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
+                self.rectified[used[0]] = target, self.written_to(*used)
             return
-        line = f"{self.name(getattr(func, '_op', func))}({', '.join(words)})"
-        several = isinstance(result, tuple | list)
-        targets = [
-            self.new(x, used, placed=False) if isinstance(x, Tensor) and id(x) not in given else "_"
-            for x in (result if several else [result])
-        ]
-        if blocks:
-            line = f"{', '.join(targets)}{',' if several else ''} = {line}"
-        if blocks and all(block is not None and block.placed for block in blocks):
+        line = Line(func, self.name(getattr(func, "_op", func)), words, used)
+        if new:
+            several = isinstance(result, tuple | list)
+            names = [
+                self.new(x, used, placed=False) if isinstance(x, Tensor) and id(x) not in given else "_"
+                for x in (result if several else [result])
+            ]
+            line.targets = f"{', '.join(names)}{',' if several else ''} = "
+        if new and all(block is not None and block.layout is not None for block in blocks):
             self.views.append(line)
         else:
-            self.lines.append((line, used))
+            self.lines.append(line)
 
     def word(self, x: Any, used: list[str]) -> str:
         """An argument as it is written."""
         if isinstance(x, tuple | list):
             return f"[{', '.join(self.word(y, used) for y in x)}]"
+        if isinstance(x, Name) or (isinstance(x, Tensor) and x in self):
+            used.append(x if isinstance(x, Name) else self.made[x])
+            return used[-1]
         if x is None or isinstance(x, bool | int | str):
             return repr(x)
-        if isinstance(x, Tensor) and x in self:
-            used.append(self.made[x])
-            return used[-1]
         if isinstance(x, Tensor) and self.hides(x):
             self.obstacle = "a kernel's memory is used past torch"
         return self.name(x)
 
     def block(self, tensor: Tensor) -> Block | None:
         """What it lies in, if a kernel has filled that."""
-        block = self.blocks.get(tensor.untyped_storage().data_ptr())
-        return block if block is not None and not block.memory.expired() else None
+        block, memory = self.memory.get(tensor.untyped_storage().data_ptr(), (None, None))
+        return block if memory is not None and not memory.expired() else None
 
     def hides(self, tensor: Tensor) -> bool:
         """Whether it has memory that a kernel has filled, and is not known to have it."""
         return tensor not in self and self.block(tensor) is not None
+
+    def of_one_sign(self, tensor: Tensor) -> Tensor | Name:
+        """What leaky ReLU has made of it, if that is still so."""
+        name = self.made[tensor] if tensor in self else ""
+        other, writes = self.rectified.get(name, ("", 0))
+        return Name(other) if other and self.written_to(name, other) == writes else tensor
+
+    def written_to(self, *names: str) -> int:
+        """How often it has been written to since it was made."""
+        return sum(self.writes[self.blocks[name]] for name in names)
 
     def name(self, x: Any) -> str:
         """That of an object."""
@@ -203,79 +207,53 @@ class Notes(TorchDispatchMode):
 
     def new(self, tensor: Tensor, used: list[str], placed: bool) -> str:
         """A name for what a kernel has made."""
-        memory = tensor.untyped_storage()
-        block = self.block(tensor) or Block(StorageWeakRef(memory), memory.nbytes(), placed)
-        if address := memory.data_ptr():
-            self.blocks[address] = block
-        self.made[tensor] = name = f"t{len(self.block_of)}"
-        self.block_of[name] = block
+        self.made[tensor] = name = f"t{len(self.blocks)}"
         used.append(name)
+        memory, layout = tensor.untyped_storage(), layout_of(tensor)
+        block = self.block(tensor) or Block(name, memory.nbytes(), layout if placed else None)
+        if address := memory.data_ptr():
+            self.memory[address] = block, StorageWeakRef(memory)
+        if block.layout is not None and tensor.ndim >= 2 and layout_of(tensor.mT) == block.layout:
+            self.turned[name] = block.name
+        self.blocks[name] = block
         return name
 
     def function(self, results: Sequence[Tensor], gradients: Sequence[Tensor]) -> Callable[[], list[Tensor]]:
         """What calls the kernels, leaves the results where they are now, and returns the gradients."""
-        own = {self.block_of[self.made[x]]: x.untyped_storage() for x in (*results, *gradients) if x in self}
-        copies = [(f"{self.name(x)}.copy_({self.made[x]})", [self.made[x]]) for x in results if x in self]
-        lines = self.lines + [(line, used) for line, used in copies if not self.block_of[used[0]].placed]
+        own = {self.blocks[self.made[x]]: x.untyped_storage() for x in (*results, *gradients) if x in self}
         kept = [self.made[x] for x in gradients]
-        last = {name: i for i, (_, used) in enumerate(lines) for name in used if not self.block_of[name].placed}
+        lines = without_copies(self.lines, self.blocks, self.turned, own)
+        for x in results:
+            if x in self and self.blocks[name := self.made[x]].layout is None:
+                lines.append(Line(aten.copy_.default, f"{self.name(x)}.copy_", [name], [name]))
+        last = {name: i for i, line in enumerate(lines) for name in line.used if self.blocks[name].layout is None}
         ends = defaultdict[int, list[str]](list)
         for name in last.keys() - set(kept):
             ends[last[name]].append(name)
-        body = [f"{line}; del {', '.join(ends[i])}" if i in ends else line for i, (line, _) in enumerate(lines)]
-        names: dict[str, Any] = self.objects | self.placed([[self.block_of[name] for name in used] for _, used in lines], own)
-        exec("\n".join(self.views), names)
+        body = [f"{line}; del {', '.join(ends[i])}" if i in ends else str(line) for i, line in enumerate(lines)]
+        names: dict[str, Any] = self.objects | places(lines, self.blocks, own)
+        exec("\n".join(map(str, self.views)), names)
         source = "\n    ".join(["def calls():", *body, f"return [{', '.join(kept)}]"])
         exec(compile(source, "kernels of an iteration", "exec"), names)
         return names["calls"]
 
-    def placed(self, uses: Sequence[Sequence[Block]], own: dict[Block, UntypedStorage]) -> dict[str, Tensor]:
-        """What has a place, but views, by name; it lies in memory of its own, or shares it with others of its size.
 
-        Args:
-            uses: what each line needs.
-            own: the memory of what is needed after the last.
-        """
-        last = {block: i for i, blocks in enumerate(uses) for block in blocks}
-        places, free = dict(own), defaultdict[int, list[UntypedStorage]](list)
-        for i, blocks in enumerate(uses):
-            for block in blocks:
-                if block.placed and block not in places:
-                    places[block] = free[block.size].pop() if free[block.size] else UntypedStorage(block.size)
-            for block in set(blocks) - own.keys():
-                if block.placed and last[block] == i:
-                    free[block.size].append(places[block])
-        found = {}
-        for name, (dtype, *layout) in self.layouts.items():
-            block = self.block_of[name]
-            place = places[block] if block in places else UntypedStorage(block.size)
-            found[name] = torch.empty(0, dtype=dtype).set_(place, *layout)
-        return found
+def written(func: OpOverload, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that a call writes to."""
+    schema = func._schema.arguments
+    pairs = [*zip(schema, args, strict=False), *((x, kwargs[x.name]) for x in schema if x.name in kwargs)]
+    return tensors(
+        [value for argument, value in pairs if argument.alias_info is not None and argument.alias_info.is_write]
+    )
 
 
-@cache
-def destination(func: OpOverload) -> tuple[OpOverload | None, str] | None:
-    """The form of a kernel that writes to a given tensor, and what it calls that; None, if its result is always new.
+def is_symmetric(func: OpOverload, args: Any, result: Tensor) -> bool:
+    """Whether a call is a batch of products that are the same, to the bit, if their transposes are computed."""
+    return func is aten.bmm.default and torch.equal(func(args[1].mT, args[0].mT).mT, result)
 
-    A kernel that writes nothing has no form.
-    """
-    if func in EMPTY:
-        return None, ""
-    if func in COPIES:
-        return aten.copy_.default, "self"
-    if torch.Tag.nondeterministic_seeded in func.tags:
-        return None
-    packet = func.overloadpacket
-    for form in (getattr(packet, name) for name in packet.overloads()):
-        targets = [x.name for x in form._schema.arguments if x.alias_info is not None and x.alias_info.is_write]
-        others = [x for x in form._schema.arguments if x.name not in targets]
-        if (
-            len(targets) == 1
-            and [(x.name, x.type) for x in others] == [(x.name, x.type) for x in func._schema.arguments]
-            and _dispatch_has_kernel_for_dispatch_key(form.name(), "CPU")
-        ):
-            return form, targets[0]
-    return None
+
+def layout_of(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.dtype, tensor.storage_offset(), tensor.size(), tensor.stride()
 
 
 def tensors(tree: Any) -> list[Tensor]:
