@@ -7,14 +7,11 @@ Where a kernel has a form that writes to a given tensor, its result gets a place
 that goes element by element may write where it reads what nothing else needs. Other results share places if they are
 of one size and no two of them are needed at once. So nothing is allocated in a call, views are made once, and memory is
 in the cache of the core that wrote to it last.
-
-A product that is needed only for a transposed copy of it, as the gradients of stacked weights are, is computed
-transposed in the place of the copy.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -26,7 +23,6 @@ from torch._ops import OpOverload
 aten = torch.ops.aten
 EMPTY = {aten.empty.memory_format, aten.empty_like.default, aten.empty_strided.default, aten.new_empty_strided.default}
 COPIES = {aten.clone.default, aten._to_copy.default}
-NARROW = 8  # columns; a product that has fewer takes several times as long as its transpose
 
 
 @dataclass(eq=False)
@@ -53,19 +49,27 @@ class Line:
         call: the name of what is called, which may be its form that writes to a given tensor.
         words: its arguments.
         used: the names in it of what kernels have made.
-        targets: those of what it makes anew.
-        symmetric: whether it is a product that is the same, to the bit, if it is computed transposed.
+        place: that of the block that it fills, if it does; the last of those used.
+        key: the argument that is this.
+        part: the part that it fills.
+        made: the names of what it makes anew.
+        forms: if it is a batch of products, those that it can have (products.py).
     """
 
     kernel: Callable[..., Any]
     call: str
     words: list[str]
     used: list[str]
-    targets: str = ""
-    symmetric: bool = False
+    place: str = ""
+    key: str = ""
+    part: str = ""
+    made: str = ""
+    forms: Collection[tuple[bool, int]] = ()
 
     def __str__(self) -> str:
-        return f"{self.targets}{self.call}({', '.join(self.words)})"
+        made = f"{self.made} = " if self.made else ""
+        into = [f"{self.key}={self.place}{self.part}"] if self.key else []
+        return f"{made}{self.call}({', '.join([*self.words, *into])})"
 
 
 @cache
@@ -91,55 +95,6 @@ def destination(func: OpOverload) -> tuple[OpOverload | None, str] | None:
         ):
             return form, targets[0]
     return None
-
-
-def without_copies(
-    lines: Sequence[Line], blocks: Mapping[str, Block], turned: Mapping[str, str], kept: Mapping[Block, Any]
-) -> list[Line]:
-    """The lines, with products computed where a transposed copy of them would be, if they are needed for nothing else.
-
-    Args:
-        lines: in order.
-        blocks: what each name lies in.
-        turned: names of whole blocks' transposes, and of the blocks.
-        kept: the blocks that are needed after the last line.
-    """
-    uses = defaultdict[Block, list[int]](list)
-    for i, line in enumerate(lines):
-        for block in {blocks[name] for name in line.used}:
-            uses[block].append(i)
-    found: list[Line | None] = list(lines)
-    for j, line in enumerate(lines):
-        if line.kernel is not aten.copy_.default or line.words[1] not in turned:
-            continue
-        target, source = (blocks[name] for name in line.words[:2])
-        i = uses[source][0]
-        if (
-            lines[i].symmetric
-            and uses[source] == [i, j]
-            and source not in kept
-            and uses[target][0] == j
-            and line.words[0] == target.name
-            and is_plain(target, source)
-        ):
-            a, b, *_ = lines[i].words
-            names = [target.name if name == source.name else name for name in lines[i].used]
-            found[i] = replace(lines[i], words=[f"{b}.mT", f"{a}.mT", f"out={target.name}"], used=names)
-            found[j] = None
-    return [line for line in found if line is not None]
-
-
-def is_plain(target: Block, source: Block) -> bool:
-    """Whether a product's transpose can be computed there, and as fast."""
-    if target.layout is None or source.layout is None:
-        return False
-    dtype, _, size, stride = target.layout
-    rows, columns = size[-2:]
-    return (
-        dtype == source.layout[0]
-        and torch.empty(size, device="meta").stride() == stride
-        and (columns >= NARROW or rows < NARROW)
-    )
 
 
 def places(

@@ -30,7 +30,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ganduel.graph import CannotBeRecorded, Recorder
-from ganduel.places import COPIES, Block, Line, destination, places, without_copies
+from ganduel.places import COPIES, Block, Line, destination, places
+from ganduel.products import exact_forms, faster
 
 aten = torch.ops.aten
 # Kernels whose results Python reads, or sizes tensors by: another iteration may take another way after them.
@@ -102,7 +103,7 @@ class Notes(TorchDispatchMode):
         self.made = WeakTensorKeyDictionary()  # the names of what kernels have made, as long as it lives
         self.blocks: dict[str, Block] = {}  # what it lies in
         self.memory: dict[int, tuple[Block, StorageWeakRef]] = {}  # by address, as long as it lives
-        self.turned: dict[str, str] = {}  # the names of transposes of whole blocks, and of these
+        self.transposes: dict[str, Block] = {}  # of whole blocks
         self.writes = Counter[Block]()  # how often a kernel has written to what another had filled
         self.rectified: dict[str, tuple[str, int]] = {}  # what leaky ReLU was given, what it made, and writes to that
 
@@ -145,11 +146,12 @@ class Notes(TorchDispatchMode):
             form, key = into
             target = self.new(result, used, placed=True)
             if form is not None:
-                words = [target, words[0]] if func in COPIES else [*words, f"{key}={target}"]
-                kernel = form if func in COPIES else func
-                self.lines.append(
-                    Line(kernel, self.name(form._op), words, used, symmetric=is_symmetric(func, args, result))
-                )
+                line = Line(func, self.name(form._op), words, used, target, key)
+                if func in COPIES:
+                    line.kernel, line.words, line.key = form, [target, words[0]], ""
+                if func is aten.bmm.default:
+                    line.forms = exact_forms(args[0], args[1], result)
+                self.lines.append(line)
             if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
                 self.rectified[used[0]] = target, self.written_to(*used)
             return
@@ -160,7 +162,7 @@ class Notes(TorchDispatchMode):
                 self.new(x, used, placed=False) if isinstance(x, Tensor) and id(x) not in given else "_"
                 for x in (result if several else [result])
             ]
-            line.targets = f"{', '.join(names)}{',' if several else ''} = "
+            line.made = f"{', '.join(names)}{',' if several else ''}"
         if new and all(block is not None and block.layout is not None for block in blocks):
             self.views.append(line)
         else:
@@ -214,7 +216,7 @@ class Notes(TorchDispatchMode):
         if address := memory.data_ptr():
             self.memory[address] = block, StorageWeakRef(memory)
         if block.layout is not None and tensor.ndim >= 2 and layout_of(tensor.mT) == block.layout:
-            self.turned[name] = block.name
+            self.transposes[name] = block
         self.blocks[name] = block
         return name
 
@@ -222,7 +224,7 @@ class Notes(TorchDispatchMode):
         """What calls the kernels, leaves the results where they are now, and returns the gradients."""
         own = {self.blocks[self.made[x]]: x.untyped_storage() for x in (*results, *gradients) if x in self}
         kept = [self.made[x] for x in gradients]
-        lines = without_copies(self.lines, self.blocks, self.turned, own)
+        lines = faster(self.lines, self.blocks, self.transposes, own)
         for x in results:
             if x in self and self.blocks[name := self.made[x]].layout is None:
                 lines.append(Line(aten.copy_.default, f"{self.name(x)}.copy_", [name], [name]))
@@ -231,7 +233,7 @@ class Notes(TorchDispatchMode):
         for name in last.keys() - set(kept):
             ends[last[name]].append(name)
         body = [f"{line}; del {', '.join(ends[i])}" if i in ends else str(line) for i, line in enumerate(lines)]
-        names: dict[str, Any] = self.objects | places(lines, self.blocks, own)
+        names: dict[str, Any] = self.objects | places(lines, self.blocks, own) | {"mm": aten.mm.out._op}
         exec("\n".join(map(str, self.views)), names)
         source = "\n    ".join(["def calls():", *body, f"return [{', '.join(kept)}]"])
         exec(compile(source, "kernels of an iteration", "exec"), names)
@@ -245,11 +247,6 @@ def written(func: OpOverload, args: Any, kwargs: dict[str, Any]) -> list[Tensor]
     return tensors(
         [value for argument, value in pairs if argument.alias_info is not None and argument.alias_info.is_write]
     )
-
-
-def is_symmetric(func: OpOverload, args: Any, result: Tensor) -> bool:
-    """Whether a call is a batch of products that are the same, to the bit, if their transposes are computed."""
-    return func is aten.bmm.default and torch.equal(func(args[1].mT, args[0].mT).mT, result)
 
 
 def layout_of(tensor: Tensor) -> tuple[Any, ...]:

@@ -1,0 +1,103 @@
+"""Batches of products among noted kernels, in forms that are faster on a CPU and give the same bits.
+
+    turned     (bᵀaᵀ)ᵀ: where only a transposed copy of a product is needed, as with gradients of stacked weights, that
+               is what is computed, in the place of the copy.
+    divided    each thread takes whole products: of 5 on two threads it is 2 and 3. If they are large, those that are
+               left over when all threads have had as many are computed one after another by all threads.
+
+In which order a product's terms are added may depend on its form, and on the library, but not on the numbers. So forms
+are tried on those of the noted iteration, and taken if no bit is another.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ganduel.places import Block, Line
+
+aten = torch.ops.aten
+NARROW = 8  # columns; a product that has fewer takes several times as long as its transpose
+LARGE = 4e6  # floating-point operations, two for each term
+
+
+def compute(a: Tensor, b: Tensor, turned: bool, left: int) -> Tensor:
+    """The products ab in a form."""
+    if turned:
+        return compute(b.mT, a.mT, False, left).mT
+    whole = len(a) - left
+    rest = [(x @ y)[None] for x, y in zip(a[whole:], b[whole:], strict=True)]
+    return torch.cat([torch.bmm(a[:whole], b[:whole]), *rest])
+
+
+def left_over(a: Tensor, b: Tensor, threads: int) -> int:
+    """How many of the products ab are better computed by all threads."""
+    left = len(a) % threads
+    return left if 2 * a[0].numel() * b.shape[2] >= LARGE and 2 * left <= threads else 0
+
+
+def exact_forms(a: Tensor, b: Tensor, product: Tensor) -> frozenset[tuple[bool, int]]:
+    """The forms, as (turned, left over), that give the same."""
+    forms = {(turned, left) for turned in (False, True) for left in (0, left_over(a, b, torch.get_num_threads()))}
+    return frozenset(form for form in forms if form == (False, 0) or torch.equal(compute(a, b, *form), product))
+
+
+def faster(
+    lines: Sequence[Line], blocks: Mapping[str, Block], transposes: Mapping[str, Block], kept: Collection[Block]
+) -> list[Line]:
+    """The lines, with products in their fastest form.
+
+    Args:
+        lines: in order.
+        blocks: what each name lies in.
+        transposes: what is the transpose of a whole block, and the block.
+        kept: the blocks that are needed after the last line.
+    """
+    uses = defaultdict[Block, list[int]](list)
+    for i, line in enumerate(lines):
+        for block in {blocks[name] for name in line.used}:
+            uses[block].append(i)
+    found = [[line] for line in lines]
+    for i, line in enumerate(lines):
+        if not line.forms:
+            continue
+        turned, place, block = False, line.place, blocks[line.place]
+        others = [lines[j] for j in uses[block] if j != i]
+        if len(others) == 1 and block not in kept and any(turned for turned, _ in line.forms):
+            target = turned_into(others[0], block, blocks, transposes)
+            if target is not None and lines[uses[target][0]] is others[0]:
+                turned, place, found[uses[target][0]] = True, target.name, []
+        found[i] = spelled(line, turned, max(left for form, left in line.forms if form == turned), place)
+    return [line for group in found for line in group]
+
+
+def turned_into(
+    line: Line, source: Block, blocks: Mapping[str, Block], transposes: Mapping[str, Block]
+) -> Block | None:
+    """The block that a line fills with a product's transpose, if that can be computed there, and as fast."""
+    if line.kernel is not aten.copy_.default or transposes.get(line.words[1]) is not source:
+        return None
+    target = blocks.get(line.words[0])
+    if target is None or target.layout is None or source.layout is None or line.words[0] != target.name:
+        return None
+    dtype, _, size, stride = target.layout
+    rows, columns = size[-2:]
+    plain = dtype == source.layout[0] and torch.empty(size, device="meta").stride() == stride
+    return target if plain and (columns >= NARROW or rows < NARROW) else None
+
+
+def spelled(line: Line, turned: bool, left: int, place: str) -> list[Line]:
+    """The lines of a form."""
+    a, b = line.words
+    if turned:
+        a, b = f"{b}.mT", f"{a}.mT"
+    line = replace(line, words=[a, b], place=place, used=[*line.used[:-1], place])
+    if left == 0:
+        return [line]
+    parts = [f"[:-{left}]", *(f"[-{i}]" for i in range(left, 0, -1))]
+    return [
+        replace(line, call="mm" if n else line.call, words=[f"{a}{part}", f"{b}{part}"], part=part)
+        for n, part in enumerate(parts)
+    ]
