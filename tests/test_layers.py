@@ -118,7 +118,9 @@ BELOW = {
     "algorithm": ["errors", "graph"],
     "loop": [],
     "graph": [],
-    "replay": ["graph"],
+    "places": [],
+    "products": ["places"],
+    "replay": ["graph", "places", "products"],
     "compiled": ["model.base"],
     "gan": [
         "types",

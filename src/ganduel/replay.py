@@ -31,7 +31,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from ganduel.graph import CannotBeRecorded, Recorder
 from ganduel.places import COPIES, Block, Line, destination, places
-from ganduel.products import exact_forms, faster
+from ganduel.products import faster, shape_products
 
 aten = torch.ops.aten
 # Kernels whose results Python reads, or sizes tensors by: another iteration may take another way after them.
@@ -150,7 +150,7 @@ class Notes(TorchDispatchMode):
                 if func in COPIES:
                     line.kernel, line.words, line.key = form, [target, words[0]], ""
                 if func is aten.bmm.default:
-                    line.forms = exact_forms(args[0], args[1], result)
+                    shape_products(line, args[0], args[1], result)
                 self.lines.append(line)
             if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
                 self.rectified[used[0]] = target, self.written_to(*used)

@@ -27,7 +27,7 @@ from ganduel.gan import GAN, each_norm
 from ganduel.graph import Beside, GraphedUpdates, graphed
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
-from ganduel.population.network import StackedNetwork, can_be_batched, succeeds
+from ganduel.population.network import WHOLE, StackedNetwork, can_be_batched, succeeds
 from ganduel.rng import Blocks
 
 log = logging.getLogger("ganduel")
@@ -50,7 +50,7 @@ class Stack(Algorithm1):
         first = gans[0]
         self.gans, self.k, self.one_pass = list(gans), first.k, first.one_pass
         groups = [[i for i, _ in group] for _, group in groupby(enumerate(kinds), key=lambda pair: pair[1])]
-        places = [slice(group[0], group[-1] + 1) for group in groups]
+        places = [slice(group[0], group[-1] + 1) for group in groups] if len(groups) > 1 else [WHOLE]
         self.noises = Blocks(lambda block: torch.stack([gan.draw(block) for gan in self.gans], dim=2))
         self.seeds = [gan.seed for gan in gans]
         self.data = first.data if all(gan.data is first.data for gan in gans) else None
@@ -119,18 +119,18 @@ class Stack(Algorithm1):
 
     def penalise(self, real: Tensor, fake: Tensor) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):
-            return torch.cat(
+            return joined(
                 [
-                    cast(StackedNetwork, self.discriminator).each(penalty, real[place], full(fake[place]), of=place)
+                    cast(StackedNetwork, self.discriminator).each(penalty, x, full(taken(fake, place)), of=place)
                     if penalty.active
-                    else real.new_zeros(len(real[place]))
-                    for place, penalty in self.penalties
+                    else real.new_zeros(len(x))
+                    for place, penalty, x in ((place, penalty, taken(real, place)) for place, penalty in self.penalties)
                 ]
             )
 
     def descend(self, net: nn.Module, loss: Tensor) -> Tensor:
         net.zero_grad()
-        loss.sum().backward()
+        loss.backward(torch.ones_like(loss))
         gradients = [p.grad for p in net.parameters() if p.grad is not None]
         blocks, beside = self.descents[net], Beside()
         with beside.fork():
@@ -197,17 +197,27 @@ class StackedLoss:
         return self.g(vmap if self.batched else one_by_one, real, fake)
 
     def d(self, over: Any, real: Tensor, fake: Tensor) -> Tensor:
-        return torch.cat([over(loss.discriminator)(real[place], fake[place]) for place, loss in self.forms])
+        return joined([over(loss.discriminator)(taken(real, place), taken(fake, place)) for place, loss in self.forms])
 
     def g(self, over: Any, real: Tensor | None, fake: Tensor) -> Tensor:
-        return torch.cat(
+        return joined(
             [
-                over(loss.generator)(real[place], fake[place])
+                over(loss.generator)(taken(real, place), taken(fake, place))
                 if loss.generator_uses_real and real is not None
-                else over(lambda b, loss=loss: loss.generator(None, b))(fake[place])
+                else over(lambda b, loss=loss: loss.generator(None, b))(taken(fake, place))
                 for place, loss in self.forms
             ]
         )
+
+
+def taken(x: Tensor, place: slice) -> Tensor:
+    """A block's part."""
+    return x if place == WHOLE else x[place]
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """The blocks' parts as one."""
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def one_by_one(function: Any) -> Any:

@@ -1,0 +1,112 @@
+"""Products are computed in the form that is the fastest, if no bit is another, where they are needed."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganduel import products
+from ganduel.places import Line
+from ganduel.products import compute, left_over, shape_products
+from ganduel.replay import Notes
+
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("left", [0, 1, 2, 5])
+def test_each_form_is_the_product(turned: bool, left: int):
+    a, b = torch.randn(5, 3, 4, dtype=torch.float64), torch.randn(5, 4, 2, dtype=torch.float64)
+    torch.testing.assert_close(compute(a, b, turned, left), a @ b)
+
+
+@pytest.mark.parametrize(
+    ("batch", "threads", "size", "expected"),
+    [
+        (5, 2, 128, 1),
+        (4, 2, 128, 0),
+        (7, 4, 128, 0),  # three of four threads have work: no worse than three products after one another
+        (6, 4, 128, 2),
+        (3, 16, 128, 3),
+        (5, 1, 128, 0),
+        (5, 2, 64, 0),  # threads would wait for each other longer than they compute
+    ],
+)
+def test_products_left_over(batch: int, threads: int, size: int, expected: int):
+    a = torch.empty(batch, size, size)
+    assert left_over(a, a, threads) == expected
+
+
+def test_a_form_with_other_bits_is_not_taken(monkeypatch: pytest.MonkeyPatch):
+    a, b = torch.randn(3, 16, 16), torch.randn(3, 16, 16)
+    monkeypatch.setattr(products, "compute", lambda a, b, turned, left: (a @ b).nextafter(torch.tensor(9.0)))
+    line = Line(aten.bmm.default, "bmm", ["a", "b"], ["t0"], "t0", "out")
+    shape_products(line, a, b, a @ b)
+    assert set(line.forms) == {(False, 0)}
+
+
+def spelled(function: Callable[[Tensor, Tensor], list[Tensor]], a: Tensor, b: Tensor) -> tuple[list[str], list[str]]:
+    """The lines that a function of two tensors becomes, without its names: what is called, and where to."""
+    notes = Notes()
+    with notes:
+        results = function(a, b)
+    lines: list[Line] = []
+    faster = products.faster
+
+    def kept(*args) -> list[Line]:
+        lines.extend(faster(*args))
+        return lines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganduel.replay.faster", kept)
+        launch = notes.function(results, [])
+    a.normal_()
+    launch()
+    for one, other in zip(results, function(a, b), strict=True):
+        assert torch.equal(one, other)
+    return [line.kernel.__name__ for line in lines if callable(line.kernel)], [line.part for line in lines]
+
+
+def turned(a: Tensor, b: Tensor) -> Tensor:
+    return torch.bmm(a.mT, b).mT.contiguous()
+
+
+@pytest.mark.parametrize(
+    ("function", "kernels"),
+    [
+        (lambda a, b: [turned(a, b)], ["bmm.default"]),
+        (lambda a, b: [turned(a, b) + 1, turned(b, a)], ["bmm.default", "add.Tensor", "bmm.default"]),
+        (lambda a, b: [torch.bmm(a, b)], ["bmm.default"]),
+        # needed for more than the copy, as a result or in another kernel
+        (lambda a, b: [c := torch.bmm(a, b), c.mT.contiguous()], ["bmm.default", "copy_.default"]),
+        (lambda a, b: [(c := torch.bmm(a, b)).mT.contiguous(), c + 1], ["bmm.default", "copy_.default", "add.Tensor"]),
+        # of a part, in another order, into another dtype, with few columns
+        (lambda a, b: [torch.bmm(a, b)[:2].mT.contiguous()], ["bmm.default", "copy_.default"]),
+        (lambda a, b: [torch.bmm(a, b).mT.double()], ["bmm.default", "copy_.default"]),
+        (lambda a, b: [torch.bmm(a[:, :4], b).mT.contiguous()], ["bmm.default", "copy_.default"]),
+        # what it is copied to has been written to before
+        (
+            lambda a, b: [torch.empty_like(a).zero_().copy_(torch.bmm(a, b).mT)],
+            ["zero_.default", "bmm.default", "copy_.default"],
+        ),
+    ],
+)
+def test_a_transposed_copy_is_computed_as_such(function: Callable, kernels: list[str]):
+    assert spelled(function, torch.randn(3, 16, 16), torch.randn(3, 16, 16))[0] == kernels
+
+
+def test_what_is_left_over_is_computed_by_all_threads(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    _, parts = spelled(lambda a, b: [torch.bmm(a, b)], torch.randn(6, 16, 16), torch.randn(6, 16, 16))
+    assert parts == ["[:-2]", "[-2]", "[-1]"]
+    _, parts = spelled(lambda a, b: [turned(a, b)], torch.randn(5, 16, 16), torch.randn(5, 16, 16))
+    assert parts == ["[:-1]", "[-1]"]
+
+
+def test_a_transposed_matrix_times_a_column():
+    _, parts = spelled(lambda a, b: [torch.bmm(a.mT, b[:, :, :1].contiguous())], *torch.randn(2, 3, 16, 16))
+    assert parts[-1] == ".mT"
+    _, parts = spelled(lambda a, b: [torch.bmm(a, b[:, :, :1].contiguous())], *torch.randn(2, 3, 16, 16))
+    assert parts[-1] == ""
