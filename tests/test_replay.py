@@ -13,9 +13,10 @@ from states import same
 from torch import Tensor, nn
 
 from ganduel.checkpoint import LAST, read
-from ganduel.graph import WARM_UP, CannotBeRecorded
+from ganduel.graph import WARM_UP
 from ganduel.model.mlp import MLPDiscriminator
 from ganduel.places import places
+from ganduel.recorder import CannotBeRecorded
 from ganduel.replay import Notes, Replay
 from ganduel.tracking.files import METRICS, rows
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ganduel.errors import UserError
-from ganduel.graph import Beside, GraphedUpdates, recording
+from ganduel.graph import GraphedUpdates
+from ganduel.recorder import Beside, recording
 
 
 class Algorithm1(ABC):

@@ -19,11 +19,12 @@ from ganduel.compiled import compile_networks
 from ganduel.data.base import Data
 from ganduel.ema import EMA
 from ganduel.errors import UserError
-from ganduel.graph import Beside, CUDARecorder, Recorder, graphed
+from ganduel.graph import graphed
 from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.penalty.base import Penalty
+from ganduel.recorder import Beside, CUDARecorder, Recorder
 from ganduel.replay import Replay
 from ganduel.replica import average_gradients
 from ganduel.rng import Blocks

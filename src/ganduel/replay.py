@@ -29,9 +29,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ganduel.graph import CannotBeRecorded, Recorder
 from ganduel.places import COPIES, Block, Line, destination, places
 from ganduel.products import faster, shape_products
+from ganduel.recorder import CannotBeRecorded, Recorder
 
 aten = torch.ops.aten
 # Kernels whose results Python reads, or sizes tensors by: another iteration may take another way after them.

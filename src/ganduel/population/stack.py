@@ -24,10 +24,11 @@ from ganduel.algorithm import Algorithm1, full
 from ganduel.compiled import as_they_are
 from ganduel.ema import EMA, blend
 from ganduel.gan import GAN, each_norm
-from ganduel.graph import Beside, GraphedUpdates, graphed
+from ganduel.graph import GraphedUpdates, graphed
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
 from ganduel.population.network import WHOLE, StackedNetwork, can_be_batched, succeeds
+from ganduel.recorder import Beside
 from ganduel.rng import Blocks
 
 log = logging.getLogger("ganduel")
