@@ -96,6 +96,33 @@ def test_a_transposed_copy_is_computed_as_such(function: Callable, kernels: list
     assert spelled(function, torch.randn(3, 16, 16), torch.randn(3, 16, 16))[0] == kernels
 
 
+BIAS = torch.randn(3, 1, 16)
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (lambda a, b: [torch.bmm(a, b).add_(BIAS)], 1),
+        (lambda a, b: [torch.bmm(a, b).add_(BIAS, alpha=2)], 2),
+        (lambda a, b: [torch.bmm(a, b).add_(1.5)], 2),
+        (lambda a, b: [torch.bmm(a, b).add_(a * 2)], 3),  # what a kernel makes
+        (lambda a, b: [torch.bmm(a, b).mul_(2).add_(BIAS)], 3),  # not the first thing
+        (lambda a, b: [torch.bmm(a, b)[:, :, :8].add_(BIAS[:, :, :8])], 2),  # not all of it
+        (lambda a, b: [torch.bmm(x := a * 2, b).add_(BIAS), x], 2),
+        (lambda a, b: [torch.bmm(a * 2, b).add_(BIAS)], 3),  # a factor is gone: nothing can be tried
+    ],
+)
+def test_what_is_added_to_products_next_is_added_with_them(function: Callable, calls: int):
+    kernels, _ = spelled(function, *torch.randn(2, 3, 16, 16))
+    assert len(kernels) == calls
+
+
+def test_a_sum_with_other_bits_is_not_taken(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "baddbmm", lambda bias, a, b: (a @ b + bias).nextafter(torch.tensor(9.0)))
+    kernels, _ = spelled(lambda a, b: [torch.bmm(a, b).add_(BIAS)], *torch.randn(2, 3, 16, 16))
+    assert kernels == ["bmm.default", "add_.Tensor"]
+
+
 def test_what_is_left_over_is_computed_by_all_threads(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(products, "LARGE", 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)

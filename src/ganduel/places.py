@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -54,6 +55,8 @@ class Line:
         part: the part that it fills.
         made: the names of what it makes anew.
         forms: if it is a batch of products, those that it can have (products.py).
+        factors: these.
+        bias: what the line added next adds, if it can be added with the products.
     """
 
     kernel: Callable[..., Any]
@@ -65,6 +68,8 @@ class Line:
     part: str = ""
     made: str = ""
     forms: Collection[tuple[bool, int]] = ()
+    factors: Sequence[ReferenceType[Tensor]] = ()
+    bias: str = ""
 
     def __str__(self) -> str:
         made = f"{self.made} = " if self.made else ""

@@ -6,6 +6,8 @@
     divided    each thread takes whole products: of 5 on two threads it is 2 and 3. If they are large, those that are
                left over when all threads have had as many are computed one after another by all threads.
 
+    biased     what is added to products next is added with them.
+
 In which order a product's terms are added may depend on its form, and on the library, but not on the numbers. So forms
 are tried on those of the noted iteration, and taken if no bit is another.
 """
@@ -13,6 +15,7 @@ are tried on those of the noted iteration, and taken if no bit is another.
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -42,9 +45,16 @@ def left_over(a: Tensor, b: Tensor, threads: int) -> int:
 def shape_products(line: Line, a: Tensor, b: Tensor, product: Tensor) -> None:
     """Give the line of the products ab the forms that give the same bits; turn the column of a transposed matrix."""
     forms = {(turned, left) for turned in (False, True) for left in (0, left_over(a, b, torch.get_num_threads()))}
+    line.factors = ref(a), ref(b)
     line.forms = {form for form in forms if form == (False, 0) or torch.equal(compute(a, b, *form), product)}
     if b.shape[2] == 1 and a.stride(2) != 1 and (True, 0) in line.forms:
         line.words, line.part, line.forms = [f"{word}.mT" for word in reversed(line.words)], ".mT", ()
+
+
+def can_be_biased(line: Line, bias: Tensor, total: Tensor) -> bool:
+    """Whether adding the bias with the line's products gives this total, too."""
+    factors = [factor for factor in (reference() for reference in line.factors) if factor is not None]
+    return bool(line.forms) and len(factors) == 2 and torch.equal(torch.baddbmm(bias, *factors), total)
 
 
 def faster(
@@ -72,7 +82,12 @@ def faster(
             target = turned_into(others[0], block, blocks, transposes)
             if target is not None and lines[uses[target][0]] is others[0]:
                 turned, place, found[uses[target][0]] = True, target.name, []
-        found[i] = spelled(line, turned, max(left for form, left in line.forms if form == turned), place)
+        left = max(left for form, left in line.forms if form == turned)
+        if line.bias and left == 0 and not turned:
+            found[i] = [replace(line, call="baddbmm", words=[line.bias, *line.words])]
+            found[uses[block][1]] = []
+        else:
+            found[i] = spelled(line, turned, left, place)
     return [line for group in found for line in group]
 
 

@@ -30,7 +30,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ganduel.places import COPIES, Block, Line, destination, places
-from ganduel.products import faster, shape_products
+from ganduel.products import can_be_biased, faster, shape_products
 from ganduel.recorder import CannotBeRecorded, Recorder
 
 aten = torch.ops.aten
@@ -155,6 +155,8 @@ class Notes(TorchDispatchMode):
             if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
                 self.rectified[used[0]] = target, self.written_to(*used)
             return
+        if func is aten.add_.Tensor and words[0] in used and not kwargs:
+            self.note_bias(args[0], args[1], words[1])
         line = Line(func, self.name(getattr(func, "_op", func)), words, used)
         if new:
             several = isinstance(result, tuple | list)
@@ -167,6 +169,14 @@ class Notes(TorchDispatchMode):
             self.views.append(line)
         else:
             self.lines.append(line)
+
+    def note_bias(self, total: Tensor, bias: Any, word: str) -> None:
+        """Whether what has been added, which no kernel makes, can be added with the products of the line before."""
+        block, line = self.block(total), self.lines[-1]
+        if block is None or line.place != block.name or block.layout != layout_of(total):
+            return
+        if isinstance(bias, Tensor) and bias not in self and can_be_biased(line, bias, total):
+            line.bias = word
 
     def word(self, x: Any, used: list[str]) -> str:
         """An argument as it is written."""
@@ -233,7 +243,8 @@ class Notes(TorchDispatchMode):
         for name in last.keys() - set(kept):
             ends[last[name]].append(name)
         body = [f"{line}; del {', '.join(ends[i])}" if i in ends else str(line) for i, line in enumerate(lines)]
-        names: dict[str, Any] = self.objects | places(lines, self.blocks, own) | {"mm": aten.mm.out._op}
+        forms = {name: getattr(aten, name).out._op for name in ("mm", "baddbmm")}
+        names: dict[str, Any] = self.objects | forms | places(lines, self.blocks, own)
         exec("\n".join(map(str, self.views)), names)
         source = "\n    ".join(["def calls():", *body, f"return [{', '.join(kept)}]"])
         exec(compile(source, "kernels of an iteration", "exec"), names)
