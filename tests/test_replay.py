@@ -209,6 +209,14 @@ def test_views_and_kernels_with_several_results_are_followed():
     assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
 
 
+def test_what_is_written_to_first_need_not_be_filled():
+    x = torch.ones(3)
+    (total,), launch = replayed(lambda: [torch.empty(3).add_(x).copy_(x)])
+    x.mul_(2)
+    launch()
+    assert total.tolist() == [2.0, 2.0, 2.0]
+
+
 def test_a_number_is_added_to_many_tensors():
     """A count in float32 stays one; float64 is not narrowed."""
     steps = [torch.zeros(()), torch.zeros(())]

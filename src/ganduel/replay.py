@@ -172,8 +172,8 @@ class Notes(TorchDispatchMode):
 
     def note_bias(self, total: Tensor, bias: Any, word: str) -> None:
         """Whether what has been added, which no kernel makes, can be added with the products of the line before."""
-        block, line = self.block(total), self.lines[-1]
-        if block is None or line.place != block.name or block.layout != layout_of(total):
+        block, line = self.block(total), next(reversed(self.lines), None)
+        if block is None or line is None or line.place != block.name or block.layout != layout_of(total):
             return
         if isinstance(bias, Tensor) and bias not in self and can_be_biased(line, bias, total):
             line.bias = word
