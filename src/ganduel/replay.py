@@ -12,8 +12,9 @@ of backward passes and optimizers included, and a function is written that calls
 
 What a kernel makes (t) has its place in memory, the same in each call, where the kernel has a form that writes to one
 (places.py); otherwise it is made anew, and freed after its last use. The rest (c) is the run's, a weight or a moment,
-and is used in place. Kernels and their order are those of the iteration that was noted, and so are all bits of the
-result. What Python does between kernels happens once, as in a CUDA graph.
+and is used in place. Kernels and their order are those of the iteration that was noted, but for batches of products in
+a faster form (products.py), and so are all bits of the result. What Python does between kernels happens once, as in a
+CUDA graph.
 """
 
 from collections import Counter, defaultdict
