@@ -54,7 +54,9 @@ def shape_products(line: Line, a: Tensor, b: Tensor, product: Tensor) -> None:
 def can_be_biased(line: Line, bias: Tensor, total: Tensor) -> bool:
     """Whether adding the bias with the line's products gives this total, too."""
     factors = [factor for factor in (reference() for reference in line.factors) if factor is not None]
-    return bool(line.forms) and len(factors) == 2 and torch.equal(torch.baddbmm(bias, *factors), total)
+    if not line.forms or len(factors) < 2 or bias.dtype != total.dtype:
+        return False
+    return torch.equal(torch.baddbmm(bias, *factors), total)
 
 
 def faster(
