@@ -97,6 +97,7 @@ def test_a_transposed_copy_is_computed_as_such(function: Callable, kernels: list
 
 
 BIAS = torch.randn(3, 1, 16)
+EXACT = BIAS.double()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ BIAS = torch.randn(3, 1, 16)
         (lambda a, b: [torch.bmm(a, b).add_(BIAS)], 1),
         (lambda a, b: [torch.bmm(a, b).add_(BIAS, alpha=2)], 2),
         (lambda a, b: [torch.bmm(a, b).add_(1.5)], 2),
-        (lambda a, b: [torch.bmm(a, b).add_(BIAS.double())], 2),
+        (lambda a, b: [torch.bmm(a, b).add_(EXACT)], 2),
         (lambda a, b: [torch.bmm(a, b).add_(a * 2)], 3),  # what a kernel makes
         (lambda a, b: [torch.bmm(a, b).mul_(2).add_(BIAS)], 3),  # not the first thing
         (lambda a, b: [torch.bmm(a, b)[:, :, :8].add_(BIAS[:, :, :8])], 2),  # not all of it
