@@ -65,7 +65,7 @@ def spelled(function: Callable[[Tensor, Tensor], list[Tensor]], a: Tensor, b: Te
     launch()
     for one, other in zip(results, function(a, b), strict=True):
         assert torch.equal(one, other)
-    return [line.kernel.__name__ for line in lines if callable(line.kernel)], [line.part for line in lines]
+    return [line.kernel.__name__ for line in lines], [line.part for line in lines]
 
 
 def turned(a: Tensor, b: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ EXACT = BIAS.double()
         (lambda a, b: [torch.bmm(a, b).mul_(2).add_(BIAS)], 3),  # not the first thing
         (lambda a, b: [torch.bmm(a, b)[:, :, :8].add_(BIAS[:, :, :8])], 2),  # not all of it
         (lambda a, b: [torch.bmm(x := a * 2, b).add_(BIAS), x], 2),
-        (lambda a, b: [torch.bmm(a * 2, b).add_(BIAS)], 3),  # a factor is gone: nothing can be tried
+        (lambda a, b: [torch.bmm(a * 2, b).add_(BIAS)], 2),
     ],
 )
 def test_what_is_added_to_products_next_is_added_with_them(function: Callable, calls: int):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from weakref import ReferenceType
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -55,8 +54,7 @@ class Line:
         part: the part that it fills.
         made: the names of what it makes anew.
         forms: if it is a batch of products, those that it can have (products.py).
-        factors: these.
-        bias: what the line added next adds, if it can be added with the products.
+        bias: what the next line adds to them, if it can be added with them.
     """
 
     kernel: Callable[..., Any]
@@ -68,7 +66,6 @@ class Line:
     part: str = ""
     made: str = ""
     forms: Collection[tuple[bool, int]] = ()
-    factors: Sequence[ReferenceType[Tensor]] = ()
     bias: str = ""
 
     def __str__(self) -> str:

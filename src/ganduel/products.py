@@ -1,12 +1,11 @@
 """Batches of products among noted kernels, in forms that are faster on a CPU and give the same bits.
 
     turned     (bᵀaᵀ)ᵀ: where only a transposed copy of a product is needed, as with gradients of stacked weights, that
-               is what is computed, in the place of the copy.
-               And a transposed matrix times one column takes seven times as long as the row times the matrix.
+               is what is computed, in the place of the copy; and where a transposed matrix is multiplied by one
+               column, which takes six times as long as the row times the matrix
     divided    each thread takes whole products: of 5 on two threads it is 2 and 3. If they are large, those that are
-               left over when all threads have had as many are computed one after another by all threads.
-
-    biased     what is added to products next is added with them.
+               left over when all threads have had as many are computed one after another by all threads
+    biased     what is added to products next is added with them
 
 In which order a product's terms are added may depend on its form, and on the library, but not on the numbers. So forms
 are tried on those of the noted iteration, and taken if no bit is another.
@@ -15,7 +14,6 @@ are tried on those of the noted iteration, and taken if no bit is another.
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from weakref import ref
 
 import torch
 from torch import Tensor
@@ -45,18 +43,14 @@ def left_over(a: Tensor, b: Tensor, threads: int) -> int:
 def shape_products(line: Line, a: Tensor, b: Tensor, product: Tensor) -> None:
     """Give the line of the products ab the forms that give the same bits; turn the column of a transposed matrix."""
     forms = {(turned, left) for turned in (False, True) for left in (0, left_over(a, b, torch.get_num_threads()))}
-    line.factors = ref(a), ref(b)
     line.forms = {form for form in forms if form == (False, 0) or torch.equal(compute(a, b, *form), product)}
     if b.shape[2] == 1 and a.stride(2) != 1 and (True, 0) in line.forms:
         line.words, line.part, line.forms = [f"{word}.mT" for word in reversed(line.words)], ".mT", ()
 
 
-def can_be_biased(line: Line, bias: Tensor, total: Tensor) -> bool:
-    """Whether adding the bias with the line's products gives this total, too."""
-    factors = [factor for factor in (reference() for reference in line.factors) if factor is not None]
-    if not line.forms or len(factors) < 2 or bias.dtype != total.dtype:
-        return False
-    return torch.equal(torch.baddbmm(bias, *factors), total)
+def can_be_biased(a: Tensor, b: Tensor, bias: Tensor, total: Tensor) -> bool:
+    """Whether adding the bias with the products ab gives this total, too."""
+    return bias.dtype == total.dtype and torch.equal(torch.baddbmm(bias, a, b), total)
 
 
 def faster(
@@ -80,7 +74,7 @@ def faster(
             continue
         turned, place, block = False, line.place, blocks[line.place]
         others = [lines[j] for j in uses[block] if j != i]
-        if len(others) == 1 and block not in kept and any(turned for turned, _ in line.forms):
+        if len(others) == 1 and block not in kept and any(form for form, _ in line.forms):
             target = turned_into(others[0], block, blocks, transposes)
             if target is not None and lines[uses[target][0]] is others[0]:
                 turned, place, found[uses[target][0]] = True, target.name, []

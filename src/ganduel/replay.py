@@ -106,6 +106,7 @@ class Notes(TorchDispatchMode):
         self.memory: dict[int, tuple[Block, StorageWeakRef]] = {}  # by address, as long as it lives
         self.transposes: dict[str, Block] = {}  # of whole blocks
         self.writes = Counter[Block]()  # how often a kernel has written to what another had filled
+        self.factors: tuple[Tensor, Tensor] | None = None  # of the last products, until the next kernel
         self.rectified: dict[str, tuple[str, int]] = {}  # what leaky ReLU was given, what it made, and writes to that
 
     def __contains__(self, tensor: Tensor | None) -> bool:
@@ -150,8 +151,9 @@ class Notes(TorchDispatchMode):
                 line = Line(func, self.name(form._op), words, used, target, key)
                 if func in COPIES:
                     line.kernel, line.words, line.key = form, [target, words[0]], ""
-                if func is aten.bmm.default:
-                    shape_products(line, args[0], args[1], result)
+                self.factors = (args[0], args[1]) if func is aten.bmm.default else None
+                if self.factors is not None:
+                    shape_products(line, *self.factors, result)
                 self.lines.append(line)
             if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
                 self.rectified[used[0]] = target, self.written_to(*used)
@@ -170,13 +172,15 @@ class Notes(TorchDispatchMode):
             self.views.append(line)
         else:
             self.lines.append(line)
+            self.factors = None
 
     def note_bias(self, total: Tensor, bias: Any, word: str) -> None:
         """Whether what has been added, which no kernel makes, can be added with the products of the line before."""
-        block, line = self.block(total), next(reversed(self.lines), None)
-        if block is None or line is None or line.place != block.name or block.layout != layout_of(total):
+        if self.factors is None or not isinstance(bias, Tensor) or bias in self:
             return
-        if isinstance(bias, Tensor) and bias not in self and can_be_biased(line, bias, total):
+        block, line = self.block(total), self.lines[-1]
+        all_of_it = block is not None and line.place == block.name and block.layout == layout_of(total)
+        if all_of_it and line.forms and can_be_biased(*self.factors, bias, total):
             line.bias = word
 
     def word(self, x: Any, used: list[str]) -> str:
