@@ -21,8 +21,8 @@ from torch import Tensor
 from ganduel.places import Block, Line
 
 aten = torch.ops.aten
-NARROW = 8  # columns; a product that has fewer takes several times as long as its transpose
-LARGE = 4e6  # floating-point operations, two for each term
+NARROW = 16  # columns; a product that has fewer takes two to seven times as long as its transpose
+LARGE = 4e6  # floating-point operations, two for each term; on two threads that is where it begins to pay
 
 
 def compute(a: Tensor, b: Tensor, turned: bool, left: int) -> Tensor:
