@@ -64,6 +64,7 @@ CASES = [
     ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm=maybe is not true or false."),
     ("trainer.cuda_graph=maybe", "trainer.cuda_graph=maybe is not true or false."),
     ("trainer.replay=maybe", "trainer.replay=maybe is not auto, true or false."),
+    ("trainer.onednn=maybe", "trainer.onednn=maybe is not auto, true or false."),
     ("ema=3", "ema=3 cannot be: ema has options of its own"),
     ("model.generator.hidden=7", "model.generator.hidden=7 is not a list of whole numbers, such as [256,512]."),
     ("model.generator.activation=foo", "model.generator.activation='foo' is not one of leaky_relu, "),

@@ -32,6 +32,9 @@ SETTINGS = {
     "bf16": ("trainer.precision=bf16-mixed", "penalty=r1"),
     "float64": ("trainer.precision=64-true",),
     "no average, points": ("ema=null", "data=ring8"),
+    "oneDNN": ("trainer.onednn=true", "model.discriminator.hidden=[320,16]"),
+    "oneDNN, members": ("trainer.onednn=true", "model.discriminator.hidden=[320,16]", "population.seeds=2"),
+    "oneDNN, large layers": ("model.generator.hidden=[512,512]", "batch_size=64"),
     "members": ("data=ring8", "population.seeds=2", "population.over={loss: [saturating, nonsaturating]}"),
 }
 PLAIN = ("tracking=none", "callback=[statistics,saturation]", "callback.saturation.gradient_every=2", "log_every=3")
@@ -83,7 +86,7 @@ def test_a_replay_changes_no_bit(command: Callable, launches: list[int], tmp_pat
     updates = [12 - WARM_UP - 1, 5 - WARM_UP - 1]
     assert [n for n in launches if n in updates] == updates
     first, second = found(tmp_path / "with"), found(tmp_path / "without")
-    assert len(first) == len(second) == (4 if "population.seeds=2" in words else 1)
+    assert len(first) == len(second) == 1 + ("population.seeds=2" in words) + 2 * (words == SETTINGS["members"])
     assert same(first, second)
 
 

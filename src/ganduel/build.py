@@ -60,6 +60,7 @@ def build_gan(config: Mapping[str, Any], data: Data, kind: type[Duel] = GAN) -> 
         cuda_graph=config["trainer"].get("cuda_graph", False),  # a run of old has no word on it
         replay=config["trainer"].get("replay", "auto"),  # likewise
         compiled=config["trainer"].get("compile", False),  # likewise
+        onednn=config["trainer"].get("onednn", False),  # it adds up in another order than the run has begun with
     )
 
 

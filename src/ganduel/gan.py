@@ -2,9 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from ganduel.graph import graphed
 from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
+from ganduel.onednn import MKL, ONEDNN, chosen, is_large, keeps_float32, products_by
 from ganduel.penalty.base import Penalty
 from ganduel.recorder import Beside, CUDARecorder, Recorder
 from ganduel.replay import Replay
@@ -65,6 +67,8 @@ class GAN(Algorithm1, Loop):
         replay: whether they are to be noted on a CPU, and called again without autograd, where that can be; "auto":
             if all that has a part in them is ours or torch's.
         compiled: whether the networks are to be compiled, where that can be.
+        onednn: whether a CPU's products of float32 in an iteration are to be oneDNN's, where those have all digits;
+            "auto": if a layer is large.
     """
 
     generator: Generator
@@ -87,6 +91,7 @@ class GAN(Algorithm1, Loop):
         cuda_graph: bool = False,
         replay: bool | str = False,
         compiled: bool = False,
+        onednn: bool | str = False,
     ):
         super().__init__()
         if penalty.active and uses_batch_statistics(discriminator):
@@ -99,7 +104,7 @@ class GAN(Algorithm1, Loop):
         self.loss, self.penalty, self.data = loss, penalty, data
         self.descent_d, self.descent_g = descent_d, descent_g
         self.k, self.batch_size, self.seed = k, batch_size, seed
-        self.cuda_graph, self.replay, self.compiled = cuda_graph, replay, compiled
+        self.cuda_graph, self.replay, self.compiled, self.onednn = cuda_graph, replay, compiled, onednn
         self.noises, self.beside = Blocks(self.draw), Beside()
         self.share = slice(None)  # of a minibatch's rows, this rank's
         self.one_pass = not uses_batch_statistics(discriminator)
@@ -180,6 +185,24 @@ class GAN(Algorithm1, Loop):
         updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
         self.graphed = graphed(updates, 0, optimizers, scheduled, self.recorders, self.device, self.hindrance)
 
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        with super().precision(), products_by(ONEDNN) if self.by_onednn else nullcontext():
+            yield
+
+    @cached_property
+    def by_onednn(self) -> bool:
+        """Whether products of float32 are oneDNN's."""
+        samples = self.batch_size // self.trainer.world_size
+        return (
+            self.device.type == "cpu"
+            and self.trainer.precision == "32-true"
+            and chosen() not in (ONEDNN, None)
+            and (self.onednn is True or any(is_large(net, samples) for net in (self.generator, self.discriminator)))
+            and self.onednn is not False
+            and keeps_float32()
+        )
+
     @property
     def recorders(self) -> list[tuple[type[Recorder], int]]:
         """How updates may be recorded, the best first, each with the level of a line that says why they cannot."""
@@ -227,7 +250,8 @@ def total_norm(tensors: list[Tensor]) -> Scalar:
     """The norm of all values of the tensors together, by what is faster: one kernel for all on a GPU, dot products."""
     if tensors[0].is_cuda:
         return nn.utils.get_total_norm(tensors)
-    return torch.stack([torch.dot(t, t) for t in [tensor.flatten() for tensor in tensors]]).sum().sqrt()
+    with products_by(MKL):
+        return torch.stack([torch.dot(t, t) for t in [tensor.flatten() for tensor in tensors]]).sum().sqrt()
 
 
 def each_norm(tensors: list[Tensor], duels: int) -> Tensor:

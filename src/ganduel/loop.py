@@ -12,6 +12,7 @@ for more, everything goes Lightning's way.
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -71,9 +72,13 @@ class Loop(LightningModule):
         """Whatever must be before an iteration; `training_step` comes too late for what changes its surroundings."""
 
     def advance(self) -> dict[str, Tensor]:
-        """The coming iteration, under what Lightning switches on for it."""
-        with self.trainer.precision_plugin.train_step_context():
+        """The coming iteration."""
+        with self.precision():
             return self.iterate(self.global_step)
+
+    def precision(self) -> AbstractContextManager:
+        """What Lightning switches on for an iteration."""
+        return self.trainer.precision_plugin.train_step_context()
 
     def pass_over(self, batch: int, batch_idx: int) -> None:
         """An iteration, its end and the beginning of the next, with the counts and callbacks of Lightning's loop."""

@@ -55,6 +55,7 @@ class Line:
         made: the names of what it makes anew.
         forms: if it is a batch of products, those that it can have (products.py).
         bias: what the next line adds to them, if it can be added with them.
+        library: what computes its products, if it has any (onednn.py).
     """
 
     kernel: Callable[..., Any]
@@ -67,6 +68,7 @@ class Line:
     made: str = ""
     forms: Collection[tuple[bool, int]] = ()
     bias: str = ""
+    library: str | None = None
 
     def __str__(self) -> str:
         made = f"{self.made} = " if self.made else ""

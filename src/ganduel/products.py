@@ -1,4 +1,6 @@
-"""Batches of products among noted kernels, in forms that are faster on a CPU and give the same bits.
+"""Products among noted kernels, in forms that are faster on a CPU and give the same bits.
+
+Of batches of products, which populations consist of:
 
     turned     (bᵀaᵀ)ᵀ: where only a transposed copy of a product is needed, as with gradients of stacked weights, that
                is what is computed, in the place of the copy; and where a transposed matrix is multiplied by one
@@ -7,10 +9,13 @@
                left over when all threads have had as many are computed one after another by all threads
     biased     what is added to products next is added with them
 
-In which order a product's terms are added may depend on its form, and on the library, but not on the numbers. So forms
-are tried on those of the noted iteration, and taken if no bit is another.
+And of all in float32, which of two libraries computes them (onednn.py).
+
+In which order a product's terms are added depends on its form and on the library, but not on the numbers. So forms are
+tried on random ones that lie in memory as those of the noted iteration do, and taken if no bit is another.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +23,21 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ganduel import onednn
+from ganduel.onednn import MKL, ONEDNN, products_by
 from ganduel.places import Block, Line
 
 aten = torch.ops.aten
 NARROW = 16  # columns; a product that has fewer takes two to seven times as long as its transpose
-LARGE = 4e6  # floating-point operations, two for each term; on two threads that is where it begins to pay
+# Floating-point operations of a product, two for each term, from which on two threads it pays to
+LARGE = 4e6  # compute it by all threads, if it is left over
+BATCHED = 1e6  # compute it by oneDNN, if it is one of a batch
+
+
+PRODUCTS = {
+    *(aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default),
+    *(aten.mv.default, aten.addmv.default, aten.dot.default, aten.vdot.default),
+}
 
 
 def compute(a: Tensor, b: Tensor, turned: bool, left: int) -> Tensor:
@@ -40,17 +55,62 @@ def left_over(a: Tensor, b: Tensor, threads: int) -> int:
     return left if 2 * a[0].numel() * b.shape[2] >= LARGE and 2 * left <= threads else 0
 
 
-def shape_products(line: Line, a: Tensor, b: Tensor, product: Tensor) -> None:
-    """Give the line of the products ab the forms that give the same bits; turn the column of a transposed matrix."""
-    forms = {(turned, left) for turned in (False, True) for left in (0, left_over(a, b, torch.get_num_threads()))}
-    line.forms = {form for form in forms if form == (False, 0) or torch.equal(compute(a, b, *form), product)}
+def random_like(x: Tensor) -> Tensor:
+    """Numbers in memory as the tensor's are."""
+    sizes = [1 if stride == 0 else size for size, stride in zip(x.shape, x.stride(), strict=True)]
+    numbers = torch.randn(sizes, generator=torch.Generator().manual_seed(x.numel()))
+    return torch.empty_strided(sizes, x.stride(), dtype=x.dtype).copy_(numbers).expand(x.shape)
+
+
+def choose_library(line: Line, a: Tensor, b: Tensor) -> None:
+    """Let the faster library compute the line's products ab, if it gives the same bits."""
+    if a.dtype != torch.float32 or line.library is None:
+        return
+    wanted, multiply = ONEDNN if faster_by_onednn(a, b) else MKL, torch.bmm if a.ndim == 3 else torch.mm
+    if wanted != line.library:
+        a, b = random_like(a), random_like(b)
+        with products_by(wanted):
+            product = multiply(a, b)
+        if torch.equal(product, multiply(a, b)):
+            line.library = wanted
+
+
+def faster_by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether it takes less time for products ab of their shapes than MKL, as measured on one and two threads."""
+    sizes = (*a.shape[-2:], b.shape[-1])
+    terms = 2 * math.prod(sizes)
+    if a.ndim == 2 or terms >= onednn.LARGE:
+        return terms >= onednn.LARGE and min(sizes) >= NARROW
+    return terms >= BATCHED and min(sizes) >= NARROW and (a.stride(-1) == 1 or terms >= LARGE)
+
+
+def shape_products(line: Line, a: Tensor, b: Tensor) -> None:
+    """Give the line of products ab its library and the forms that give the same bits.
+
+    Turn the column of a transposed matrix.
+    """
+    choose_library(line, a, b)
+    a, b = random_like(a), random_like(b)
+    lefts = {0} if line.library == ONEDNN else {0, left_over(a, b, torch.get_num_threads())}
+    with products_by(line.library):
+        product = torch.bmm(a, b)
+        line.forms = {
+            (turned, left)
+            for turned in (False, True)
+            for left in lefts
+            if (turned, left) == (False, 0) or torch.equal(compute(a, b, turned, left), product)
+        }
     if b.shape[2] == 1 and a.stride(2) != 1 and (True, 0) in line.forms:
         line.words, line.part, line.forms = [f"{word}.mT" for word in reversed(line.words)], ".mT", ()
 
 
-def can_be_biased(a: Tensor, b: Tensor, bias: Tensor, total: Tensor) -> bool:
-    """Whether adding the bias with the products ab gives this total, too."""
-    return bias.dtype == total.dtype and torch.equal(torch.baddbmm(bias, a, b), total)
+def can_be_biased(line: Line, a: Tensor, b: Tensor, bias: Tensor) -> bool:
+    """Whether adding the bias with the line's products ab gives the same sum."""
+    if bias.dtype != a.dtype:
+        return False
+    a, b, bias = random_like(a), random_like(b), random_like(bias)
+    with products_by(line.library):
+        return torch.equal(torch.baddbmm(bias, a, b), torch.bmm(a, b).add_(bias))
 
 
 def faster(
@@ -85,6 +145,20 @@ def faster(
         else:
             found[i] = spelled(line, turned, left, place)
     return [line for group in found for line in group]
+
+
+def switched(lines: Sequence[Line]) -> list[Line]:
+    """The lines, and between them those that choose the library of products; at the end it is that of the beginning."""
+    start = library = onednn.chosen()
+    found: list[Line] = []
+    for line in [*lines, None]:
+        wanted = start if line is None else line.library or library
+        if wanted != library:
+            found.append(Line(torch.set_float32_matmul_precision, "choose", [repr(wanted)], []))
+            library = wanted
+        if line is not None:
+            found.append(line)
+    return found
 
 
 def turned_into(

@@ -30,8 +30,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ganduel.onednn import chosen
 from ganduel.places import COPIES, Block, Line, destination, places
-from ganduel.products import can_be_biased, faster, shape_products
+from ganduel.products import PRODUCTS, can_be_biased, choose_library, faster, shape_products, switched
 from ganduel.recorder import CannotBeRecorded, Recorder
 
 aten = torch.ops.aten
@@ -139,6 +140,7 @@ class Notes(TorchDispatchMode):
     def write(self, func: OpOverload, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """The line of a call."""
         used: list[str] = []
+        library = chosen() if func in PRODUCTS else None
         words = [self.word(x, used) for x in args] + [f"{key}={self.word(x, used)}" for key, x in kwargs.items()]
         given = {id(tensor) for tensor in tensors((args, kwargs))}
         new = [x for x in tensors(result) if id(x) not in given]
@@ -148,19 +150,21 @@ class Notes(TorchDispatchMode):
             form, key = into
             target = self.new(result, used, placed=True)
             if form is not None:
-                line = Line(func, self.name(form._op), words, used, target, key)
+                line = Line(func, self.name(form._op), words, used, target, key, library=library)
                 if func in COPIES:
                     line.kernel, line.words, line.key = form, [target, words[0]], ""
                 self.factors = (args[0], args[1]) if func is aten.bmm.default else None
                 if self.factors is not None:
-                    shape_products(line, *self.factors, result)
+                    shape_products(line, *self.factors)
+                elif func in (aten.mm.default, aten.addmm.default):
+                    choose_library(line, *args[-2:])
                 self.lines.append(line)
             if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
                 self.rectified[used[0]] = target, self.written_to(*used)
             return
         if func is aten.add_.Tensor and words[0] in used and not kwargs:
             self.note_bias(args[0], args[1], words[1])
-        line = Line(func, self.name(getattr(func, "_op", func)), words, used)
+        line = Line(func, self.name(getattr(func, "_op", func)), words, used, library=library)
         if new:
             several = isinstance(result, tuple | list)
             names = [
@@ -180,7 +184,7 @@ class Notes(TorchDispatchMode):
             return
         block, line = self.block(total), self.lines[-1]
         all_of_it = block is not None and line.place == block.name and block.layout == layout_of(total)
-        if all_of_it and line.forms and can_be_biased(*self.factors, bias, total):
+        if all_of_it and line.forms and can_be_biased(line, *self.factors, bias):
             line.bias = word
 
     def word(self, x: Any, used: list[str]) -> str:
@@ -239,7 +243,7 @@ class Notes(TorchDispatchMode):
         """What calls the kernels, leaves the results where they are now, and returns the gradients."""
         own = {self.blocks[self.made[x]]: x.untyped_storage() for x in (*results, *gradients) if x in self}
         kept = [self.made[x] for x in gradients]
-        lines = faster(self.lines, self.blocks, self.transposes, own)
+        lines = switched(faster(self.lines, self.blocks, self.transposes, own))
         for x in results:
             if x in self and self.blocks[name := self.made[x]].layout is None:
                 lines.append(Line(aten.copy_.default, f"{self.name(x)}.copy_", [name], [name]))
@@ -250,6 +254,7 @@ class Notes(TorchDispatchMode):
         body = [f"{line}; del {', '.join(ends[i])}" if i in ends else str(line) for i, line in enumerate(lines)]
         forms = {name: getattr(aten, name).out._op for name in ("mm", "baddbmm")}
         names: dict[str, Any] = self.objects | forms | places(lines, self.blocks, own)
+        names["choose"] = torch.set_float32_matmul_precision
         exec("\n".join(map(str, self.views)), names)
         source = "\n    ".join(["def calls():", *body, f"return [{', '.join(kept)}]"])
         exec(compile(source, "kernels of an iteration", "exec"), names)

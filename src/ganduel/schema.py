@@ -42,6 +42,7 @@ class TrainerConfig:
     sync_batchnorm: bool = MISSING
     cuda_graph: bool = MISSING
     replay: Any = MISSING  # true, false or "auto"
+    onednn: Any = MISSING  # likewise
     compile: bool = MISSING
     matmul_precision: str = MISSING
 
@@ -154,8 +155,9 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     for key, known in choices.items():
         if key in trainer and trainer[key] not in known:  # a run of old may lack one
             raise UserError(f"trainer.{key}={trainer[key]} is not known. {nearest(trainer[key], known)}")
-    if trainer.get("replay", "auto") not in (True, False, "auto"):
-        raise UserError(f"trainer.replay={trainer['replay']} is not auto, true or false.")
+    for key in ("replay", "onednn"):
+        if trainer.get(key, "auto") not in (True, False, "auto"):
+            raise UserError(f"trainer.{key}={trainer[key]} is not auto, true or false.")
 
 
 def check_networks(node: Any, path: str, required: bool) -> None:

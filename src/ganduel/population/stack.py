@@ -103,8 +103,8 @@ class Stack(Algorithm1):
             return super().iterate(t)
 
     def precision(self) -> AbstractContextManager:
-        """What Lightning switches on for an iteration of a duel alone."""
-        return self.gans[0].trainer.precision_plugin.train_step_context()
+        """What is switched on for an iteration of a duel alone."""
+        return self.gans[0].precision()
 
     def noise(self, t: int) -> Tensor:
         return self.noises(t)
