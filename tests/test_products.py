@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ganduel import products
+from ganduel.onednn import MKL, ONEDNN
 from ganduel.places import Line
-from ganduel.products import compute, left_over, shape_products
+from ganduel.products import choose_library, compute, left_over, random_like, shape_products, switched
 from ganduel.replay import Notes
 
 aten = torch.ops.aten
@@ -44,6 +45,52 @@ def test_a_form_with_other_bits_is_not_taken(monkeypatch: pytest.MonkeyPatch):
     line = Line(aten.bmm.default, "bmm", ["a", "b"], ["t0"], "t0", "out")
     shape_products(line, a, b)
     assert set(line.forms) == {(False, 0)}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "before", "after"),
+    [
+        ((64, 100), (100, 128), ONEDNN, MKL),  # small
+        ((640, 128), (128, 512), ONEDNN, ONEDNN),
+        ((640, 128), (128, 512), MKL, ONEDNN),
+        ((64, 5000), (5000, 64), MKL, ONEDNN),
+        ((64, 8000), (8000, 1), ONEDNN, MKL),  # a column
+        ((5, 128, 128), (5, 128, 128), MKL, ONEDNN),
+        ((5, 128, 64), (5, 64, 64), MKL, MKL),
+        ((5, 128, 128), (5, 128, 2), ONEDNN, MKL),
+        ((640, 128), (128, 512), None, None),
+    ],
+)
+def test_which_library(monkeypatch: pytest.MonkeyPatch, a: tuple, b: tuple, before: str | None, after: str | None):
+    line, factors = Line(aten.mm.default, "mm", ["a", "b"], ["t0"], library=before), (torch.ones(a), torch.ones(b))
+    for same in (False, True):
+        monkeypatch.setattr(torch, "equal", lambda *_, same=same: same)
+        choose_library(line, *factors)
+        assert line.library == (after if same else before)
+
+
+def test_only_products_of_float32_have_a_choice():
+    line = Line(aten.mm.default, "mm", ["a", "b"], ["t0"], library=MKL)
+    choose_library(line, torch.ones(640, 128).double(), torch.ones(128, 512).double())
+    assert line.library == MKL
+
+
+def test_the_library_is_chosen_between_lines_and_put_back():
+    lines = [Line(aten.mm.default, "mm", [], [], library=name) for name in (ONEDNN, None, ONEDNN, MKL, ONEDNN)]
+    calls = [line.words[0] if line.call == "choose" else "mm" for line in switched(lines)]
+    medium, highest = repr(ONEDNN), repr(MKL)
+    assert calls == [medium, "mm", "mm", "mm", highest, "mm", medium, "mm", highest]
+    assert switched(lines[1:2]) == lines[1:2]
+
+
+@pytest.mark.parametrize(
+    "x", [torch.ones(3, 4).t(), torch.ones(2, 1, 4).expand(2, 3, 4), torch.ones(2, 2, dtype=torch.bfloat16)]
+)
+def test_random_numbers_lie_as_others_do(x: Tensor):
+    like = random_like(x)
+    assert (like.dtype, like.shape, like.stride()) == (x.dtype, x.shape, x.stride())
+    assert like.std() > 0.3
+    assert torch.equal(like, random_like(x))
 
 
 def spelled(function: Callable[[Tensor, Tensor], list[Tensor]], a: Tensor, b: Tensor) -> tuple[list[str], list[str]]:
@@ -127,6 +174,7 @@ def test_a_sum_with_other_bits_is_not_taken(monkeypatch: pytest.MonkeyPatch):
 
 def test_what_is_left_over_is_computed_by_all_threads(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(products, "faster_by_onednn", lambda a, b: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     _, parts = spelled(lambda a, b: [torch.bmm(a, b)], torch.randn(6, 16, 16), torch.randn(6, 16, 16))
     assert parts == ["[:-2]", "[-2]", "[-1]"]

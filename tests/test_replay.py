@@ -11,6 +11,7 @@ from lightning.pytorch import Callback
 from small import SMALL, mostly_slow
 from states import same
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganduel.checkpoint import LAST, read
 from ganduel.graph import WARM_UP
@@ -201,6 +202,62 @@ def test_a_number_of_pythons_is_the_same_in_each_call():
     launch()
     launch()
     assert float(total) == 3.0
+
+
+class Called(TorchDispatchMode):
+    """The names of the kernels that are called inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func._schema.name.removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+def kernels_of(launch: Callable[[], None]) -> list[str]:
+    with Called() as called:
+        launch()
+    return called.names
+
+
+def test_what_follows_from_shapes_is_made_once():
+    x = torch.arange(3.0)
+
+    def function() -> list[Tensor]:
+        weights = (torch.ones_like(x) / 3).expand(2, 3)
+        return [x * weights]
+
+    (product,), launch = replayed(function)
+    x.add_(1)
+    assert kernels_of(launch) == ["mul"]
+    assert torch.equal(product, (x / 3).expand(2, 3))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: [torch.zeros_like(x).add_(x)],
+        lambda x: [(ones := torch.ones_like(x)).mul(2), ones.view(3, 1).sub_(x.view(3, 1))],  # by a view
+        lambda x: [(ones := torch.ones_like(x)) * 2, ones],  # the caller's, who may write to it
+        lambda x: [torch.rand_like(torch.zeros_like(x)), x * 1],
+        lambda x: [torch.zeros_like(x) + x],
+        lambda x: [torch.full_like(x, 2).copy_(x) / 2],
+    ],
+)
+def test_what_is_written_to_or_drawn_is_made_in_each_call(function: Callable):
+    torch.manual_seed(0)
+    x = torch.arange(3.0)
+    results, launch = replayed(lambda: function(x))
+    for result in results:
+        result.fill_(7)
+    x.add_(1)
+    torch.manual_seed(1)
+    launch()
+    torch.manual_seed(1)
+    for one, other in zip(results, function(x), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_views_and_kernels_with_several_results_are_followed():

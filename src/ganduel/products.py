@@ -29,9 +29,8 @@ from ganduel.places import Block, Line
 
 aten = torch.ops.aten
 NARROW = 16  # columns; a product that has fewer takes two to seven times as long as its transpose
-# Floating-point operations of a product, two for each term, from which on two threads it pays to
-LARGE = 4e6  # compute it by all threads, if it is left over
-BATCHED = 1e6  # compute it by oneDNN, if it is one of a batch
+LARGE = 4e6  # floating-point operations of one of a batch, two for each term, from which on two threads
+# oneDNN is faster, or all threads for one that is left over
 
 
 PRODUCTS = {
@@ -79,9 +78,7 @@ def faster_by_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether it takes less time for products ab of their shapes than MKL, as measured on one and two threads."""
     sizes = (*a.shape[-2:], b.shape[-1])
     terms = 2 * math.prod(sizes)
-    if a.ndim == 2 or terms >= onednn.LARGE:
-        return terms >= onednn.LARGE and min(sizes) >= NARROW
-    return terms >= BATCHED and min(sizes) >= NARROW and (a.stride(-1) == 1 or terms >= LARGE)
+    return terms >= (onednn.LARGE if a.ndim == 2 else LARGE) and min(sizes) >= NARROW
 
 
 def shape_products(line: Line, a: Tensor, b: Tensor) -> None:

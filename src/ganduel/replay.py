@@ -12,13 +12,13 @@ of backward passes and optimizers included, and a function is written that calls
 
 What a kernel makes (t) has its place in memory, the same in each call, where the kernel has a form that writes to one
 (places.py); otherwise it is made anew, and freed after its last use. The rest (c) is the run's, a weight or a moment,
-and is used in place. Kernels and their order are those of the iteration that was noted, but for batches of products in
+and is used in place; so is what a kernel makes of shapes alone, such as ones, and what follows from that. Kernels and their order are those of the iteration that was noted, but for batches of products in
 a faster form (products.py), and so are all bits of the result. What Python does between kernels happens once, as in a
 CUDA graph.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -38,6 +38,12 @@ from ganduel.recorder import CannotBeRecorded, Recorder
 aten = torch.ops.aten
 # Kernels whose results Python reads, or sizes tensors by: another iteration may take another way after them.
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+# Kernels whose results follow from shapes and from numbers of Python's.
+FILLED = {
+    *(aten.ones_like.default, aten.zeros_like.default, aten.full_like.default),
+    *(aten.new_ones.default, aten.new_zeros.default, aten.new_full.default),
+    *(aten.ones.default, aten.zeros.default, aten.full.default, aten.scalar_tensor.default),
+}
 # What a noted kernel has behind it already: its place in autograd's graph, and the dtype that autocast gave it.
 DONE = (
     DispatchKeySet(DispatchKey.AutogradCPU)
@@ -101,6 +107,7 @@ class Notes(TorchDispatchMode):
         self.objects: dict[str, Any] = {}
         self.names: dict[int, str] = {}  # of the objects
         self.lines: list[Line] = []
+        self.constants: dict[str, tuple[Tensor, list[str]]] = {}  # and what they follow from, unless that is written to
         self.views: list[Line] = []  # of what has a place
         self.made = WeakTensorKeyDictionary()  # the names of what kernels have made, as long as it lives
         self.blocks: dict[str, Block] = {}  # what it lies in
@@ -150,6 +157,7 @@ class Notes(TorchDispatchMode):
             form, key = into
             target = self.new(result, used, placed=True)
             if form is not None:
+                self.note_constant(target, func, args, kwargs, result)
                 line = Line(func, self.name(form._op), words, used, target, key, library=library)
                 if func in COPIES:
                     line.kernel, line.words, line.key = form, [target, words[0]], ""
@@ -172,11 +180,31 @@ class Notes(TorchDispatchMode):
                 for x in (result if several else [result])
             ]
             line.made = f"{', '.join(names)}{',' if several else ''}"
+            if not several:
+                self.note_constant(line.made, func, args, kwargs, result)
         if new and all(block is not None and block.layout is not None for block in blocks):
             self.views.append(line)
         else:
             self.lines.append(line)
             self.factors = None
+
+    def note_constant(self, name: str, func: OpOverload, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
+        """Keep what a call has made if it follows from shapes, or from what does so."""
+        inputs, seeded = tensors((args, kwargs)), torch.Tag.nondeterministic_seeded in func.tags
+        sources = [] if func in FILLED else [self.made[x] if x in self else "" for x in inputs]
+        if func in FILLED or (
+            inputs and all(x in self.constants for x in sources) and not seeded and not written(func, args, kwargs)
+        ):
+            self.constants[name] = result, sources
+
+    def fixed(self, needed: Collection[Block]) -> dict[str, Tensor]:
+        """What is the same in each call, by name; not what is needed after the last line."""
+        found: dict[str, Tensor] = {}
+        for name, (tensor, sources) in self.constants.items():
+            block = self.blocks[name]
+            if block not in needed and not self.writes[block] and all(source in found for source in sources):
+                found[name] = tensor
+        return found
 
     def note_bias(self, total: Tensor, bias: Any, word: str) -> None:
         """Whether what has been added, which no kernel makes, can be added with the products of the line before."""
@@ -243,7 +271,11 @@ class Notes(TorchDispatchMode):
         """What calls the kernels, leaves the results where they are now, and returns the gradients."""
         own = {self.blocks[self.made[x]]: x.untyped_storage() for x in (*results, *gradients) if x in self}
         kept = [self.made[x] for x in gradients]
-        lines = switched(faster(self.lines, self.blocks, self.transposes, own))
+        fixed = self.fixed(own)
+        lines = [line for line in self.lines if line.made not in fixed and line.place not in fixed]
+        for line in lines:
+            line.used = [name for name in line.used if name not in fixed]
+        lines = switched(faster(lines, self.blocks, self.transposes, own))
         for x in results:
             if x in self and self.blocks[name := self.made[x]].layout is None:
                 lines.append(Line(aten.copy_.default, f"{self.name(x)}.copy_", [name], [name]))
@@ -253,7 +285,7 @@ class Notes(TorchDispatchMode):
             ends[last[name]].append(name)
         body = [f"{line}; del {', '.join(ends[i])}" if i in ends else str(line) for i, line in enumerate(lines)]
         forms = {name: getattr(aten, name).out._op for name in ("mm", "baddbmm")}
-        names: dict[str, Any] = self.objects | forms | places(lines, self.blocks, own)
+        names: dict[str, Any] = self.objects | forms | places(lines, self.blocks, own) | fixed
         names["choose"] = torch.set_float32_matmul_precision
         exec("\n".join(map(str, self.views)), names)
         source = "\n    ".join(["def calls():", *body, f"return [{', '.join(kept)}]"])

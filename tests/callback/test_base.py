@@ -23,8 +23,8 @@ def test_due_at_the_first_each_nth_and_the_last():
 def test_every_logger_gets_the_row_and_only_trackers_get_more():
     heard = []
     plain = SimpleNamespace(log_metrics=lambda row, step: heard.append((step, row)))
-    module = SimpleNamespace(images_seen=640)
-    trainer = SimpleNamespace(loggers=[plain, plain], global_step=10, lightning_module=module)
+    module = SimpleNamespace(images_seen=640, global_step=10)
+    trainer = SimpleNamespace(loggers=[plain, plain], lightning_module=module)
     log(trainer, {"loss/d": 1.4})
     assert heard == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2
     assert trackers(trainer) == []

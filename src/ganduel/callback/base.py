@@ -136,9 +136,10 @@ def trackers(trainer: Trainer) -> list[Tracker]:
 
 def log(trainer: Trainer, values: Mapping[str, Any]) -> None:
     """Send one row to all trackers; every row says at which iteration and after how many images it was taken."""
-    row = {"iteration": trainer.global_step, "images_seen": gan_of(trainer).images_seen, **values}
+    gan = gan_of(trainer)
+    row = {"iteration": gan.global_step, "images_seen": gan.images_seen, **values}
     for logger in trainer.loggers:
-        logger.log_metrics(row, step=trainer.global_step)
+        logger.log_metrics(row, step=gan.global_step)
 
 
 def gather_columns(trainer: Trainer, rows: Tensor) -> Tensor:
