@@ -6,17 +6,21 @@
 
 All members are runs with everything that a run does but W&B and metrics: record, statistics, saturation, grids,
 checkpoints, the average of G; on a GPU with trainer.cuda_graph=true. The clock is that of their records, between the
-rows of two iterations; start and end stay out.
+rows of two iterations; start and end stay out. Where members are dealt out to several processes, as a population would
+be, these start at the same time, and what is timed is the middle third of what they do, when all of them are at work.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from blocks import begin, temporary_folder
 
 from ganduel import run
+from ganduel.build import build, build_networks
+from ganduel.population.processes import dealt, number_of_processes, start, weights_of
 from ganduel.population.together import Seat, Together
 from ganduel.tracking.files import METRICS, rows
 
@@ -40,6 +44,7 @@ class Population:
         warmup: iterations before the timed ones.
         iterations: the timed ones.
         device: cpu or cuda.
+        rest: iterations after them.
     """
 
     task: str
@@ -47,6 +52,7 @@ class Population:
     warmup: int
     iterations: int
     device: str = "cpu"
+    rest: int = 1
 
     @property
     def every(self) -> int:
@@ -66,7 +72,7 @@ class Population:
             "callback=[statistics,saturation,sample_grid]",
             "tracking=none",
             f"trainer.cuda_graph={str(self.device != 'cpu').lower()}",
-            f"trainer.max_steps={end + 1}",
+            f"trainer.max_steps={end + self.rest}",
             f"log_every={self.every}",
             f"seed={seed}",
             *words,
@@ -82,9 +88,25 @@ class Population:
     def together(self, words: Sequence[str] = ()) -> float:
         """Milliseconds of one iteration of all members, with these words more on the command line."""
         with temporary_folder() as top:
+            (top / "shape").mkdir()
+            values = self.config(top / "shape" / "0", 0, words)
+            weights = weights_of(*build_networks(values, build(values["data"]).shape))
+            processes = number_of_processes("auto", values["trainer"], self.members, weights)
+            work = replace(self, warmup=self.warmup + self.iterations, rest=self.iterations) if processes > 1 else self
             folders = [top / str(seed) for seed in range(self.members)]
-            Together([Seat(f.name, self.config(f, seed, words), f) for seed, f in enumerate(folders)]).train()
-            return self.milliseconds(folders[-1])
+            seats = [Seat(f.name, work.config(f, seed, words), f) for seed, f in enumerate(folders)]
+            if processes == 1:
+                Together(seats).train()
+            else:
+                work.train_apart(dealt(seats, processes), values["trainer"])
+            return fmean(work.milliseconds(part[-1].folder) for part in dealt(seats, processes))
+
+    def train_apart(self, parts: Sequence[Sequence[Seat]], trainer: dict[str, Any]) -> None:
+        """Train each part in a process of its own, all at the same time."""
+        running = [start(part, i, len(parts), trainer) for i, part in enumerate(parts)]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            raise RuntimeError(f"a process of the population has ended with {max(codes)}")
 
     def alone(self, words: Sequence[str] = ()) -> float:
         """Milliseconds of one iteration of one of them, likewise."""

@@ -51,6 +51,7 @@ class TrainerConfig:
 class PopulationConfig:
     seeds: Any = MISSING  # how many, or a list of them
     over: Any = MISSING  # a list of values for each option or group that members differ in
+    processes: Any = MISSING  # how many, or "auto"
 
 
 @dataclass

@@ -75,7 +75,7 @@ def test_max_epochs_are_iterations(found):
 def test_an_experiment_may_ask_for_a_population(found):
     ones = found("experiment=population_ring8", "population.seeds=3")
     assert [one.values["seed"] for one in ones] == [0, 1, 2] * 2
-    assert all(one.values["population"] == {"seeds": None, "over": None} for one in ones)
+    assert all(one.values["population"] == {"seeds": None, "over": None, "processes": "auto"} for one in ones)
     assert ones[4].overrides == ["experiment=population_ring8", "loss=nonsaturating", "seed=1"]
 
 

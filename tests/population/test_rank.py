@@ -28,10 +28,11 @@ def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_members_are_dealt_out_to_devices_with_the_same_result(command, tmp_path):
-    for devices in (1, 2):
-        words = ("population.seeds=3", "trainer.max_steps=20", "trainer.precision=64-true", f"hydra.run.dir={devices}")
-        outcome = command(*WORDS, *words, f"trainer.devices={devices}", "log_every=5")
+@pytest.mark.parametrize("apart", ["trainer.devices=2", "population.processes=2"])
+def test_members_are_dealt_out_to_processes_with_the_same_result(command, tmp_path, apart):
+    for folder, word in (("1", "population.processes=1"), ("2", apart)):
+        words = ("population.seeds=3", "trainer.max_steps=20", "trainer.precision=64-true", f"hydra.run.dir={folder}")
+        outcome = command(*WORDS, *words, word, "log_every=5")
         assert outcome.code == 0, outcome.err
     for seed in range(3):
         one, two = (json.loads((tmp_path / d / f"seed={seed}" / "summary.json").read_text()) for d in "12")

@@ -37,7 +37,7 @@ def test_a_population_leaves_a_run_for_each_member(command, tmp_path):
         assert (summary["status"], summary["iteration"]) == ("finished", 6)
         config = yaml.safe_load((folder / name / "config.yaml").read_text())
         assert config["run"]["overrides"][-2:] == name.split(",")
-        assert config["population"] == {"seeds": None, "over": None}
+        assert config["population"] == {"seeds": None, "over": None, "processes": "auto"}
     ids = {yaml.safe_load((folder / name / "config.yaml").read_text())["run"]["id"] for name in NAMES}
     assert len(ids) == 4
 

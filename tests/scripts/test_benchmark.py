@@ -158,6 +158,19 @@ def test_a_population_is_timed_against_one_of_its_members(benchmark, capsys):
     assert "ring8, 3 members" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_a_population_in_processes_is_timed_while_all_are_at_work(benchmark, monkeypatch):
+    """In the middle third of what each does."""
+    loops, apart = sys.modules["population_loops"], []
+    monkeypatch.setattr(loops, "number_of_processes", lambda wanted, *_: 2 if wanted == "auto" else wanted)
+    start = loops.start
+    monkeypatch.setattr(loops, "start", lambda part, *rest: apart.append(list(part)) or start(part, *rest))
+    milliseconds = benchmark.Population("ring8", 3, warmup=4, iterations=4).together()
+    assert milliseconds > 0
+    assert [[seat.name for seat in part] for part in apart] == [["0"], ["1", "2"]]
+    assert all(seat.values["trainer"]["max_steps"] == 8 + 4 + 4 for part in apart for seat in part)
+
+
 @pytest.mark.parametrize("word", ["ring9:3", "ring8", "ring8:0", "ring8:x"])
 def test_a_population_that_is_none_is_refused(benchmark, word, capsys):
     with pytest.raises(SystemExit):

@@ -88,7 +88,7 @@ def family(combination: Sequence[Any], choices: Mapping[str, Any], numbers: Sequ
     words = [word for word in job.overrides.task if not replaced(word, {*varied, "seed"})]
     common, groups = composed(job.job.config_name, [*words, *varied.values()])
     common.trainer.devices = common.trainer.num_nodes = 1
-    common.population.seeds = common.population.over = None  # an experiment may have set them
+    common.population.update(seeds=None, over=None, processes="auto")  # an experiment may have set them
     checked(common, groups)
     found = []
     for seed in numbers:

@@ -108,6 +108,7 @@ class Together:
         seats: theirs.
         processes: others, which train more members, and are told of each signal.
         shown: whether there is a bar.
+        elsewhere: how many members those others train.
 
     Attributes:
         pending: the last signal that came; 0 for none.
@@ -118,8 +119,10 @@ class Together:
 
     stack: Stack
 
-    def __init__(self, seats: Sequence[Seat], processes: Sequence[Popen] = (), shown: bool = True):
-        self.seats, self.processes = list(seats), list(processes)
+    def __init__(
+        self, seats: Sequence[Seat], processes: Sequence[Popen] = (), shown: bool = True, elsewhere: int = 0
+    ):
+        self.seats, self.processes, self.elsewhere = list(seats), list(processes), elsewhere
         self.waiting: list[Seat] = []  # at the beginning of an iteration
         self.current: Seat | None = None
         self.leader: Seat | None = None  # the first of the group that iterates
@@ -285,7 +288,7 @@ class SharedBar(ProgressBar):
     ) -> None:
         leader = self.population.leader
         if leader is not None and leader is self.population.current:
-            self.record, self.duels = leader.record, len(self.population.waiting)
+            self.record, self.duels = leader.record, len(self.population.waiting) + self.population.elsewhere
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def leave_out(self, seconds: float) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean
-from subprocess import Popen
 from typing import Any
 
 import torch
@@ -31,9 +30,9 @@ from ganduel.errors import UserError
 from ganduel.explain import explain
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, footprint
+from ganduel.population.processes import BUSY, dealt, number_of_processes, on_gpu, start, threads, weights_of
 from ganduel.population.together import Seat, Together
 from ganduel.prepare import again, begin, go_on
-from ganduel.replica import world_size
 from ganduel.resume import Left, left_to_do, resumed_config
 from ganduel.run import check_accelerator, check_batch, objective_of, quiet
 from ganduel.tracking.files import CONFIG, POPULATION, read_config
@@ -46,8 +45,6 @@ except ImportError:  # not on Windows
 
 log = logging.getLogger("ganduel")
 
-BUSY = 1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
-
 
 def train_population(config: DictConfig, folder: Path) -> float | None:
     """Begin a population, or go on with one. Returns the mean of the objective over its members, for a sweeper."""
@@ -55,11 +52,12 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
     quiet()
     allow_files()
     with ExitStack() as claims:
-        names, seats = resumed(config, folder, claims) if config.resume is not None else wanted(config, folder, claims)
+        begin_or_go_on = wanted if config.resume is None else resumed
+        names, seats, processes = begin_or_go_on(config, folder, claims)
         note(folder, names, {"status": "running", "reason": None})
         if seats:
             try:
-                code = trained(seats, min(len(seats), world_size(config.trainer)), config)
+                code = trained(seats, min(len(seats), processes), config)
             except BaseException as error:
                 note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
                 raise
@@ -94,9 +92,9 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat]]:
-    """The names of all members that the command line asks for, and the seats of those that have not ended."""
-    check_memory(first_member(config).values, number_of_members(config), world_size(config.trainer))
+def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat], int]:
+    """All members' names that the command line asks for, the seats of those that have not ended, how many processes."""
+    processes = check_members(config, first_member(config).values, number_of_members(config))
     found, seats = members(config), []
     names = known(folder) | dict.fromkeys(one.name for one in found)
     note(folder, list(names), {"status": "running", "reason": None})
@@ -106,7 +104,7 @@ def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[st
         values, checkpoint, summary = again(one.config, place, one.values, one.choices, one.overrides)
         if summary is None:
             seats.append(Seat(one.name, values, place, checkpoint))
-    return list(names), seats
+    return list(names), seats, processes
 
 
 def known(folder: Path) -> dict[str, None]:
@@ -115,7 +113,7 @@ def known(folder: Path) -> dict[str, None]:
     return dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["members"]) if path.is_file() else {}
 
 
-def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat]]:
+def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat], int]:
     """The same of a population that has begun before."""
     names, seats = list(known(folder)), []
     lost = [name for name in names if not (folder / name / CONFIG).is_file()]
@@ -138,8 +136,7 @@ def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[s
             seats.append(Seat(name, values, place, checkpoint))
     if not seats:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
-    check_memory(seats[0].values, len(seats), world_size(config.trainer))
-    return names, seats
+    return names, seats, check_members(config, seats[0].values, len(seats))
 
 
 def note(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
@@ -147,23 +144,25 @@ def note(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
     write(folder / POPULATION, json.dumps({"members": list(names), **outcome}, indent=2) + "\n")
 
 
-def check_memory(values: dict[str, Any], count: int, ranks: int) -> None:
-    """Say what so many members like this one take, and refuse more than fit."""
+def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int:
+    """Say what so many members like this one take, and refuse more than fit; returns how many processes train them."""
     gan = build_gan(values, check_batch(values, build(values["data"])))
-    on_gpu = values["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
-    check(count, footprint(gan), torch.device("cuda" if on_gpu else "cpu"), ranks)
-    weights = sum(p.numel() for net in (gan.generator, gan.discriminator) for p in net.parameters())
-    if not on_gpu and weights > BUSY:
+    weights = weights_of(gan.generator, gan.discriminator)
+    processes = number_of_processes(config.population.processes, config.trainer, count, weights)
+    gpu = on_gpu(values["trainer"])
+    check(count, footprint(gan), torch.device("cuda" if gpu else "cpu"), processes)
+    if not gpu and weights > BUSY:
         log.info("members of %s weights keep the cores busy: apart they take 1 to 1.4 times as long", f"{weights:,}")
+    return processes
 
 
-def trained(seats: Sequence[Seat], ranks: int, config: DictConfig) -> int | None:
+def trained(seats: Sequence[Seat], count: int, config: DictConfig) -> int | None:
     """Train the members, in as many processes; the exit code that a signal asks for, if one came."""
-    parts = [seats[i * len(seats) // ranks : (i + 1) * len(seats) // ranks] for i in range(ranks)]
-    processes = [start(part, i, ranks, config) for i, part in enumerate(parts) if i > 0]
+    parts = dealt(seats, count)
+    processes = [start(part, i, count, config.trainer) for i, part in enumerate(parts) if i > 0]
     cores = torch.get_num_threads()
-    torch.set_num_threads(threads(ranks))
-    together = Together(parts[0], processes)
+    torch.set_num_threads(threads(count))
+    together = Together(parts[0], processes, elsewhere=len(seats) - len(parts[0]))
     try:
         together.train()
     except BaseException as error:
@@ -177,25 +176,6 @@ def trained(seats: Sequence[Seat], ranks: int, config: DictConfig) -> int | None
             process.wait()
         torch.set_num_threads(cores)
     return together.code
-
-
-def start(part: Sequence[Seat], number: int, ranks: int, config: DictConfig) -> Popen:
-    """A further process, which trains its part of the members on its own device and half, third, … of the cores.
-
-    It is in a session of its own: the terminal's Ctrl-C comes to it through the first process.
-    """
-    path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(ranks))}
-    if config.trainer.accelerator != "cpu" and torch.cuda.is_available():
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
-        environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]
-    folders = [str(seat.folder) for seat in part]
-    return Popen([sys.executable, "-m", "ganduel.population.rank", *folders], env=environment, start_new_session=True)
-
-
-def threads(ranks: int) -> int:
-    """A process's share of the cores that torch would use."""
-    return max(1, torch.get_num_threads() // ranks)
 
 
 def report(folder: Path, summaries: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,84 @@
+"""How many processes train a population, and how a further one is started.
+
+On GPUs there is one for each device. On a CPU threads wait for each other at the end of each kernel, of which small
+networks have two hundred an iteration, and processes do not: so as many as there are cores have a part of the members
+each, unless the parts would be too small to be worth a start, or members are large enough to keep all cores busy.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from subprocess import Popen
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ganduel.errors import UserError
+from ganduel.replica import world_size
+
+if TYPE_CHECKING:
+    from ganduel.population.together import Seat
+
+BUSY = 1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
+FEW = 4  # members that a further process, which takes seconds to start, has at the least
+
+
+def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, weights: int) -> int:
+    """How many train so many members of so many weights each.
+
+    Args:
+        wanted: a number, or "auto".
+        trainer: its config.
+        members: all of them.
+        weights: of both networks of one.
+
+    Raises:
+        UserError: it is no number, or members are on devices, one process for each.
+    """
+    devices = world_size(trainer)
+    if wanted != "auto" and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
+        raise UserError(f"population.processes={wanted} is neither auto nor a number from 1.")
+    if on_gpu(trainer) or devices > 1:
+        if wanted not in ("auto", devices):
+            raise UserError(
+                f"population.processes={wanted}: there is one for each of trainer.devices={trainer['devices']}. "
+                "Leave it at auto."
+            )
+        return min(devices, members)
+    if wanted == "auto":
+        wanted = 1 if weights > BUSY else min(torch.get_num_threads(), members // FEW)
+    return max(1, min(wanted, members))
+
+
+def weights_of(*networks: nn.Module) -> int:
+    """How many they have."""
+    return sum(p.numel() for net in networks for p in net.parameters())
+
+
+def on_gpu(trainer: Mapping[str, Any]) -> bool:
+    return trainer["accelerator"] != "cpu" and torch.cuda.is_available()
+
+
+def start(part: "Sequence[Seat]", number: int, processes: int, trainer: Mapping[str, Any]) -> Popen:
+    """A further process, which trains its part of the members on its own device and half, third, … of the cores.
+
+    It is in a session of its own: the terminal's Ctrl-C comes to it through the first process.
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(processes))}
+    if on_gpu(trainer):
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
+        environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]
+    folders = [str(seat.folder) for seat in part]
+    return Popen([sys.executable, "-m", "ganduel.population.rank", *folders], env=environment, start_new_session=True)
+
+
+def threads(processes: int) -> int:
+    """A process's share of the cores that torch would use."""
+    return max(1, torch.get_num_threads() // processes)
+
+
+def dealt(members: "Sequence[Seat]", processes: int) -> "list[Sequence[Seat]]":
+    """The processes' parts of the members."""
+    return [members[i * len(members) // processes : (i + 1) * len(members) // processes] for i in range(processes)]
