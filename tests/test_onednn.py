@@ -111,7 +111,7 @@ def test_a_run_of_old_goes_on_as_it_has_begun(tiny, images):
 
 
 def test_products_of_vectors_stay_with_mkl():
-    """oneDNN takes eight times as long."""
+    """Which oneDNN takes eight times as long for."""
     tensors = [torch.randn(300, 300) for _ in range(3)]
     with products_by(ONEDNN):
         inside = total_norm(tensors)
@@ -120,7 +120,7 @@ def test_products_of_vectors_stay_with_mkl():
 
 
 def test_a_program_that_chooses_by_torch_backends():
-    """torch has no word for both ways at once."""
+    """For which, and for the older way at once, torch has no word."""
     before, torch.backends.mkldnn.matmul.fp32_precision = torch.backends.mkldnn.matmul.fp32_precision, "bf16"
     try:
         assert chosen() is None

@@ -1,12 +1,12 @@
 """Products of float32 on a CPU by oneDNN in the place of MKL.
 
-torch gives them to MKL unless `set_float32_matmul_precision("medium")` lets them have bfloat16's digits inside. Then they
-go to oneDNN, which makes use of that on processors with units for products of bfloat16 (AMX), and on others computes in
-float32. There it takes a tenth to a quarter less time for large products, whose terms it adds in another order; for small
-ones, and for products of two vectors, it takes longer. So it is for networks with a large layer, where no digits are
-lost.
+torch gives them to MKL unless `set_float32_matmul_precision("medium")` lets them have bfloat16's digits inside. Then
+they go to oneDNN, which makes use of that on processors with units for products of bfloat16 (AMX), and on others
+computes in float32. There it takes a tenth to a quarter less time for large products, whose terms it adds in another
+order; for small ones, and for products of two vectors, it takes longer. So it is for the iterations of networks with a
+large layer, where no digits are lost.
 
-Source: "CPU threading and TorchScript inference" and `torch.set_float32_matmul_precision` in PyTorch's documentation.
+Source: `torch.set_float32_matmul_precision` and "Numerical accuracy" in PyTorch's documentation.
 """
 
 from collections.abc import Iterator

@@ -12,9 +12,9 @@ of backward passes and optimizers included, and a function is written that calls
 
 What a kernel makes (t) has its place in memory, the same in each call, where the kernel has a form that writes to one
 (places.py); otherwise it is made anew, and freed after its last use. The rest (c) is the run's, a weight or a moment,
-and is used in place; so is what a kernel makes of shapes alone, such as ones, and what follows from that. Kernels and their order are those of the iteration that was noted, but for batches of products in
-a faster form (products.py), and so are all bits of the result. What Python does between kernels happens once, as in a
-CUDA graph.
+and is used in place. What follows from shapes alone, such as ones, is made once. Kernels and their order are those of
+the iteration that was noted, but for products in a faster form (products.py), and so are all bits of the result. What
+Python does between kernels happens once, as in a CUDA graph.
 """
 
 from collections import Counter, defaultdict

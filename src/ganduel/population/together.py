@@ -119,9 +119,7 @@ class Together:
 
     stack: Stack
 
-    def __init__(
-        self, seats: Sequence[Seat], processes: Sequence[Popen] = (), shown: bool = True, elsewhere: int = 0
-    ):
+    def __init__(self, seats: Sequence[Seat], processes: Sequence[Popen] = (), shown: bool = True, elsewhere: int = 0):
         self.seats, self.processes, self.elsewhere = list(seats), list(processes), elsewhere
         self.waiting: list[Seat] = []  # at the beginning of an iteration
         self.current: Seat | None = None
