@@ -18,7 +18,7 @@ from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 from ganduel.tracking.labels import UNCOMPARED, WHERE
 
 # Where a run is computed and when it ends may change; what it computes may not.
-FREE = {*WHERE, "trainer.max_steps", "trainer.max_epochs", "resume"}
+FREE = {*WHERE, "trainer.max_steps", "trainer.max_epochs", "population.processes", "resume"}
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_the_same_command_again_goes_on_with_what_has_not_ended(command, tmp_pat
 def test_a_population_goes_on_by_resume(command, tmp_path):
     command(*DUEL, "trainer.max_steps=4")
     assert "have ended. Give a larger trainer.max_steps" in command("resume=all").err
-    outcome = command("resume=all", "trainer.max_steps=7")
+    outcome = command("resume=all", "trainer.max_steps=7", "population.processes=1")
     assert outcome.code == 0, outcome.err
     assert [summary["iteration"] for summary in summaries(tmp_path / "all")] == [7] * 4
     assert "contradicts" in command("resume=all", "trainer.max_steps=9", "batch_size=16").err

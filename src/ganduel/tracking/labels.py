@@ -13,7 +13,7 @@ UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every",
 UNNAMED = UNCOMPARED | {"trainer", "hydra"}
 # Where a run is computed, which changes its numbers by rounding at most.
 WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph", "trainer.replay",
-         "trainer.compile")  # fmt: skip
+         "trainer.onednn", "trainer.compile")  # fmt: skip
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
 SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so
 HIDDEN = "(hidden)"
