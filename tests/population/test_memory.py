@@ -39,7 +39,12 @@ def test_more_than_fit_are_refused_with_the_number_that_fits(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: 1000_000_000)
     memory.check(9, 100_000_000, torch.device("cpu"))
     with pytest.raises(UserError, match=r"10 members of 100.0 MB each .* 1.0 GB .*: 9 do"):
-        memory.check(10, 100_000_000, torch.device("cpu"), ranks=2)  # which share it
+        memory.check(10, 100_000_000, torch.device("cpu"))
+    memory.check(5, 100_000_000, torch.device("cpu"), ranks=2)  # they share it, and the second takes 320 MB for itself
+    with pytest.raises(UserError, match="5 do"):
+        memory.check(6, 100_000_000, torch.device("cpu"), ranks=2)
+    with pytest.raises(UserError, match="0 do"):
+        memory.check(4, 100_000_000, torch.device("cpu"), ranks=4)
     memory.check(18, 100_000_000, torch.device("cuda"), ranks=2)  # each has a GPU of its own
     with pytest.raises(UserError, match="18 do"):
         memory.check(19, 100_000_000, torch.device("cuda"), ranks=2)

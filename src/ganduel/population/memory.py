@@ -26,6 +26,7 @@ from ganduel.population.descent import weights
 log = logging.getLogger("ganduel")
 
 MEMBER = 3_000_000  # bytes of Python's: a Trainer, callbacks, a record
+PROCESS = 320_000_000  # of a further process, for itself: torch and the rest
 SLACK = 1.3  # what the allocator does not use again; 8 to 24 members of the default recipe took 1.3 times the sum
 ROOM = 0.9  # of the memory that is free
 LIMIT, USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))  # of a container
@@ -114,11 +115,13 @@ def check(members: int, each: int, device: torch.device, ranks: int = 1) -> None
         device: what they train on.
         ranks: processes that share the members; on GPUs each has one of its own.
     """
-    here = -(-members // ranks) if device.type == "cuda" else members
+    on_gpus = device.type == "cuda"
+    here = -(-members // ranks) if on_gpus else members
     there = free(device)
+    room = ROOM * there - (0 if on_gpus else (ranks - 1) * PROCESS)
     log.info("%d members of %s each: %s of the %s that is free", here, text(each), text(here * each), text(there))
-    if here * each > ROOM * there:
-        fit = int(ROOM * there / each) * (ranks if device.type == "cuda" else 1)
+    if here * each > room:
+        fit = max(0, int(room / each)) * (ranks if on_gpus else 1)
         raise UserError(
             f"{members} members of {text(each)} each do not fit into the {text(there)} of memory that is free: "
             f"{fit} do. Try fewer members, a smaller batch_size or smaller networks."
