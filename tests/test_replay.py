@@ -235,10 +235,37 @@ def test_what_follows_from_shapes_is_made_once():
     assert torch.equal(product, (x / 3).expand(2, 3))
 
 
+def slope_of_leaky_relu(x: Tensor) -> list[Tensor]:
+    """Whose gradient with respect to what it is taken of is constant, and x decides its side."""
+    y = (1 - x).requires_grad_()
+    return list(torch.autograd.grad(nn.functional.leaky_relu(y * 2, 0.2).mean(), [y]))
+
+
+def test_products_within_other_kernels_stay_with_their_library():
+    a, b, p, q = torch.randn(640, 128), torch.randn(128, 512), torch.randn(300, 700), torch.randn(310, 700)
+    (product, distances), launch = replayed(lambda: [a @ b * 1, torch.cdist(p, q) * 1])
+    expected = product.clone(), distances.clone()
+    launch()
+    assert torch.equal(product, expected[0])
+    assert torch.equal(distances, expected[1])
+
+
+def test_a_kernel_that_fails_leaves_the_library_as_it_was():
+    a, b, v, w = torch.randn(640, 128), torch.randn(128, 512), torch.randn(3), torch.randn(3)
+    _, launch = replayed(lambda: [a @ b * 1, v * w])
+    v.resize_(5)
+    with pytest.raises(RuntimeError, match="size"):
+        launch()
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: [torch.zeros_like(x).add_(x)],
+        lambda x: [torch.zeros_like(x).add_(x) * 1],
+        lambda x: [torch.rand_like(torch.zeros_like(x)) * x],
+        lambda x: slope_of_leaky_relu(x),
+        lambda x: [nn.functional.batch_norm(x.view(3, 1), m := torch.zeros(1), torch.ones(1), training=True), m * 1],
         lambda x: [(ones := torch.ones_like(x)).mul(2), ones.view(3, 1).sub_(x.view(3, 1))],  # by a view
         lambda x: [(ones := torch.ones_like(x)) * 2, ones],  # the caller's, who may write to it
         lambda x: [torch.rand_like(torch.zeros_like(x)), x * 1],

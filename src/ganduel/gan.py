@@ -195,11 +195,11 @@ class GAN(Algorithm1, Loop):
         """Whether products of float32 are oneDNN's."""
         samples = self.batch_size // self.trainer.world_size
         return (
-            self.device.type == "cpu"
+            self.onednn is not False
+            and self.device.type == "cpu"
             and self.trainer.precision == "32-true"
             and chosen() not in (ONEDNN, None)
             and (self.onednn is True or any(is_large(net, samples) for net in (self.generator, self.discriminator)))
-            and self.onednn is not False
             and keeps_float32()
         )
 

@@ -55,5 +55,5 @@ def keeps_float32() -> bool:
 
 def is_large(network: nn.Module, samples: int) -> bool:
     """Whether a layer's product of so many samples is one that oneDNN pays for."""
-    sizes = [layer.weight.numel() for layer in network.modules() if isinstance(layer, nn.Linear)]
+    sizes = [layer.in_features * layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)]
     return 2 * samples * max(sizes, default=0) >= LARGE

@@ -55,7 +55,7 @@ class Line:
         made: the names of what it makes anew.
         forms: if it is a batch of products, those that it can have (products.py).
         bias: what the next line adds to them, if it can be added with them.
-        library: what computes its products, if it has any (onednn.py).
+        library: what computes products in it (onednn.py); None: what does so in the line before.
     """
 
     kernel: Callable[..., Any]

@@ -33,12 +33,6 @@ LARGE = 4e6  # floating-point operations of one of a batch, two for each term, f
 # oneDNN is faster, or all threads for one that is left over
 
 
-PRODUCTS = {
-    *(aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default),
-    *(aten.mv.default, aten.addmv.default, aten.dot.default, aten.vdot.default),
-}
-
-
 def compute(a: Tensor, b: Tensor, turned: bool, left: int) -> Tensor:
     """The products ab in a form."""
     if turned:

@@ -32,7 +32,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from ganduel.onednn import chosen
 from ganduel.places import COPIES, Block, Line, destination, places
-from ganduel.products import PRODUCTS, can_be_biased, choose_library, faster, shape_products, switched
+from ganduel.products import can_be_biased, choose_library, faster, shape_products, switched
 from ganduel.recorder import CannotBeRecorded, Recorder
 
 aten = torch.ops.aten
@@ -44,6 +44,8 @@ FILLED = {
     *(aten.new_ones.default, aten.new_zeros.default, aten.new_full.default),
     *(aten.ones.default, aten.zeros.default, aten.full.default, aten.scalar_tensor.default),
 }
+# Arguments that a kernel writes to without a word of it in its schema: running statistics.
+UNSAID = {aten.native_batch_norm.default: (3, 4)}
 # What a noted kernel has behind it already: its place in autograd's graph, and the dtype that autocast gave it.
 DONE = (
     DispatchKeySet(DispatchKey.AutogradCPU)
@@ -78,11 +80,18 @@ class Replay(Recorder):
         owners = [x for x in notes.objects.values() if isinstance(x, nn.Parameter) and x.grad in notes]
         calls = notes.function(results, [owner.grad for owner in owners if owner.grad is not None])
 
+        library = chosen()
+
         def launch() -> None:
             for owner in owners:
                 owner.grad = None
-            with _ExcludeDispatchKeyGuard(DONE):
-                gradients = calls()
+            try:
+                with _ExcludeDispatchKeyGuard(DONE):
+                    gradients = calls()
+            except BaseException:
+                if library is not None:
+                    torch.set_float32_matmul_precision(library)  # it may have been changed for a product
+                raise
             for owner, gradient in zip(owners, gradients, strict=True):
                 owner.grad = gradient
 
@@ -147,7 +156,7 @@ class Notes(TorchDispatchMode):
     def write(self, func: OpOverload, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """The line of a call."""
         used: list[str] = []
-        library = chosen() if func in PRODUCTS else None
+        library = chosen()
         words = [self.word(x, used) for x in args] + [f"{key}={self.word(x, used)}" for key, x in kwargs.items()]
         given = {id(tensor) for tensor in tensors((args, kwargs))}
         new = [x for x in tensors(result) if id(x) not in given]
@@ -190,11 +199,11 @@ class Notes(TorchDispatchMode):
 
     def note_constant(self, name: str, func: OpOverload, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
         """Keep what a call has made if it follows from shapes, or from what does so."""
-        inputs, seeded = tensors((args, kwargs)), torch.Tag.nondeterministic_seeded in func.tags
-        sources = [] if func in FILLED else [self.made[x] if x in self else "" for x in inputs]
-        if func in FILLED or (
-            inputs and all(x in self.constants for x in sources) and not seeded and not written(func, args, kwargs)
-        ):
+        inputs = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor | Name)]
+        sources = [x if isinstance(x, Name) else self.made[x] if x in self else "" for x in inputs]
+        if func in FILLED:
+            self.constants[name] = result, []
+        elif inputs and all(x in self.constants for x in sources) and is_function(func, args, kwargs):
             self.constants[name] = result, sources
 
     def fixed(self, needed: Collection[Block]) -> dict[str, Tensor]:
@@ -297,9 +306,13 @@ def written(func: OpOverload, args: Any, kwargs: dict[str, Any]) -> list[Tensor]
     """The tensors that a call writes to."""
     schema = func._schema.arguments
     pairs = [*zip(schema, args, strict=False), *((x, kwargs[x.name]) for x in schema if x.name in kwargs)]
-    return tensors(
-        [value for argument, value in pairs if argument.alias_info is not None and argument.alias_info.is_write]
-    )
+    said = [value for argument, value in pairs if argument.alias_info is not None and argument.alias_info.is_write]
+    return tensors([said, [args[i] for i in UNSAID.get(func, ())]])
+
+
+def is_function(func: OpOverload, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a call draws nothing and writes to nothing."""
+    return torch.Tag.nondeterministic_seeded not in func.tags and not written(func, args, kwargs)
 
 
 def layout_of(tensor: Tensor) -> tuple[Any, ...]:

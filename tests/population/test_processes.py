@@ -37,8 +37,10 @@ def test_one_for_each_device(wanted: str | int, members: int, expected: int):
 
 
 def test_one_for_each_gpu(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert number_of_processes("auto", CPU | {"accelerator": "gpu"}, 32, 1000) == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    assert number_of_processes("auto", CPU | {"accelerator": "auto"}, 32, 1000) == 1
+    assert number_of_processes("auto", CPU, 32, 1000) == 8
 
 
 @pytest.mark.parametrize(

@@ -367,3 +367,21 @@ def test_a_signal_is_handed_on_to_the_other_processes_that_still_run():
     together.note(signal.SIGINT, None)
     with pytest.raises(KeyboardInterrupt):
         together.note(signal.SIGINT, None)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_process_that_ends_by_itself_is_reported_once(caplog):
+    class Ended:
+        def __init__(self, code):
+            self.returncode = code
+
+        def poll(self):
+            return self.returncode
+
+    together = Together([], [Ended(None), Ended(0), Ended(-9)])
+    together.look_after()
+    together.look_after()
+    assert [record.getMessage() for record in caplog.records] == [
+        "error: a process has ended with -9; resume=… trains its members on"
+    ]
+    assert [process.returncode for process in together.processes] == [None, 0]

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ganduel.errors import UserError
+from ganduel.population.rank import PARENT
 from ganduel.replica import world_size
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, w
     devices = world_size(trainer)
     if wanted != "auto" and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
         raise UserError(f"population.processes={wanted} is neither auto nor a number from 1.")
-    if on_gpu(trainer) or devices > 1:
+    on_cpu = trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
+    if devices > 1 or not on_cpu:
         if wanted not in ("auto", devices):
             raise UserError(
                 f"population.processes={wanted}: there is one for each of trainer.devices={trainer['devices']}. "
@@ -67,6 +69,7 @@ def start(part: "Sequence[Seat]", number: int, processes: int, trainer: Mapping[
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(processes))}
+    environment[PARENT] = str(os.getpid())
     if on_gpu(trainer):
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
         environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]

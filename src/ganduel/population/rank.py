@@ -13,8 +13,12 @@ from threading import Thread
 
 from ganduel import app
 
+PARENT = "GANDUEL_PARENT"  # the environment's word for the number of the first process
+
 
 def main() -> None:
+    parent = int(os.environ.get(PARENT, os.getppid()))  # it may be gone by now
+    Thread(target=end_with, args=(parent,), daemon=True).start()
     from ganduel import checkpoint as checkpoints
     from ganduel.population.together import Seat, Together
     from ganduel.tracking.files import read_config
@@ -23,7 +27,6 @@ def main() -> None:
     folders = [Path(word) for word in sys.argv[1:]]
     at = [checkpoints.newest(folder) if checkpoints.begun(folder) else None for folder in folders]
     seats = [Seat(folder.name, read_config(folder), folder, path) for folder, path in zip(folders, at, strict=True)]
-    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     together = Together(seats, shown=False)
     together.train()
     sys.exit(together.code)

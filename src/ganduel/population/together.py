@@ -179,6 +179,7 @@ class Together:
                     passed.append(torch.stack([outputs[key] for key in QUANTITIES]))
                     continue
                 self.catch_up(group, passed)
+                self.look_after()
                 networks = self.stack.generator, self.stack.discriminator
                 peers = Peers(outputs, [seat.duel for seat in group], networks, self.stack.graphed)
                 for seat in group:
@@ -188,6 +189,13 @@ class Together:
                 due = min(seat.duel.due_at for seat in group)
         finally:
             self.catch_up(group, passed)
+
+    def look_after(self) -> None:
+        """Say so if another process has ended without a signal or the end of its members."""
+        for process in [] if self.pending else self.processes:
+            if process.poll():
+                log.error("error: a process has ended with %s; resume=… trains its members on", process.returncode)
+        self.processes = [process for process in self.processes if not process.returncode]
 
     def catch_up(self, group: Sequence[Seat], passed: list[Tensor]) -> None:
         """Tell all members of iterations that have passed; none of them has ended meanwhile."""

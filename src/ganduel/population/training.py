@@ -53,11 +53,12 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
     allow_files()
     with ExitStack() as claims:
         begin_or_go_on = wanted if config.resume is None else resumed
-        names, seats, processes = begin_or_go_on(config, folder, claims)
+        names, seats, weights = begin_or_go_on(config, folder, claims)
         note(folder, names, {"status": "running", "reason": None})
         if seats:
             try:
-                code = trained(seats, min(len(seats), processes), config)
+                count = number_of_processes(config.population.processes, config.trainer, len(seats), weights)
+                code = trained(seats, count, config)
             except BaseException as error:
                 note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
                 raise
@@ -93,8 +94,8 @@ def allow_files() -> None:
 
 
 def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat], int]:
-    """All members' names that the command line asks for, the seats of those that have not ended, how many processes."""
-    processes = check_members(config, first_member(config).values, number_of_members(config))
+    """All members' names that the command line asks for, the seats of those that have not ended, the weights of one."""
+    weights = check_members(config, first_member(config).values, number_of_members(config))
     found, seats = members(config), []
     names = known(folder) | dict.fromkeys(one.name for one in found)
     note(folder, list(names), {"status": "running", "reason": None})
@@ -104,7 +105,7 @@ def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[st
         values, checkpoint, summary = again(one.config, place, one.values, one.choices, one.overrides)
         if summary is None:
             seats.append(Seat(one.name, values, place, checkpoint))
-    return list(names), seats, processes
+    return list(names), seats, weights
 
 
 def known(folder: Path) -> dict[str, None]:
@@ -145,7 +146,7 @@ def note(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
 
 
 def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int:
-    """Say what so many members like this one take, and refuse more than fit; returns how many processes train them."""
+    """Say what so many members like this one take, and refuse more than fit; returns how many weights each has."""
     gan = build_gan(values, check_batch(values, build(values["data"])))
     weights = weights_of(gan.generator, gan.discriminator)
     processes = number_of_processes(config.population.processes, config.trainer, count, weights)
@@ -153,12 +154,14 @@ def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int
     check(count, footprint(gan), torch.device("cuda" if gpu else "cpu"), processes)
     if not gpu and weights > BUSY:
         log.info("members of %s weights keep the cores busy: apart they take 1 to 1.4 times as long", f"{weights:,}")
-    return processes
+    return weights
 
 
 def trained(seats: Sequence[Seat], count: int, config: DictConfig) -> int | None:
     """Train the members, in as many processes; the exit code that a signal asks for, if one came."""
     parts = dealt(seats, count)
+    if count > 1:
+        log.info("%d processes share them, and the bar is the first's; population.processes=1: one trains all", count)
     processes = [start(part, i, count, config.trainer) for i, part in enumerate(parts) if i > 0]
     cores = torch.get_num_threads()
     torch.set_num_threads(threads(count))
