@@ -9,7 +9,7 @@ from torch import Tensor
 from ganduel import products
 from ganduel.onednn import MKL, ONEDNN
 from ganduel.places import Line
-from ganduel.products import choose_library, compute, left_over, random_like, shape_products, switched
+from ganduel.products import choose_library, compute, faster_by_onednn, left_over, random_like, shape_products, switched
 from ganduel.replay import Notes
 
 aten = torch.ops.aten
@@ -62,11 +62,29 @@ def test_a_form_with_other_bits_is_not_taken(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_which_library(monkeypatch: pytest.MonkeyPatch, a: tuple, b: tuple, before: str | None, after: str | None):
-    line, factors = Line(aten.mm.default, "mm", ["a", "b"], ["t0"], library=before), (torch.ones(a), torch.ones(b))
+    kernel, factors = aten.mm.default if len(a) == 2 else aten.bmm.default, (torch.ones(a), torch.ones(b))
+    line = Line(kernel, "", ["a", "b"], ["t0"], library=before)
     for same in (False, True):
         monkeypatch.setattr(torch, "equal", lambda *_, same=same: same)
         choose_library(line, *factors)
         assert line.library == (after if same else before)
+
+
+def test_a_large_matrix_times_a_column_is_no_work_for_onednn():
+    matrix, column = torch.empty(5000, 5000, device="meta"), torch.empty(5000, 1, device="meta")
+    assert not faster_by_onednn(matrix, column)
+    assert faster_by_onednn(matrix, matrix)
+
+
+def test_noted_products_are_given_their_library(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "equal", lambda *_: True)
+    a, b, notes = torch.randn(640, 128), torch.randn(128, 512), Notes()
+    with notes:
+        torch.mm(a, b)
+        torch.addmm(b[0], a, b)
+        torch.mm(a[:8], b)
+        torch.bmm(a.view(5, 128, 128), a.view(5, 128, 128))
+    assert [line.library for line in notes.lines] == [ONEDNN, ONEDNN, MKL, ONEDNN]
 
 
 def test_only_products_of_float32_have_a_choice():

@@ -24,7 +24,7 @@ from ganduel.graph import graphed
 from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
-from ganduel.onednn import MKL, ONEDNN, chosen, is_large, keeps_float32, products_by
+from ganduel.onednn import MKL, ONEDNN, is_large, keeps_float32, products_by
 from ganduel.penalty.base import Penalty
 from ganduel.recorder import Beside, CUDARecorder, Recorder
 from ganduel.replay import Replay
@@ -198,7 +198,6 @@ class GAN(Algorithm1, Loop):
             self.onednn is not False
             and self.device.type == "cpu"
             and self.trainer.precision == "32-true"
-            and chosen() not in (ONEDNN, None)
             and (self.onednn is True or any(is_large(net, samples) for net in (self.generator, self.discriminator)))
             and keeps_float32()
         )

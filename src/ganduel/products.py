@@ -55,17 +55,16 @@ def random_like(x: Tensor) -> Tensor:
     return torch.empty_strided(sizes, x.stride(), dtype=x.dtype).copy_(numbers).expand(x.shape)
 
 
-def choose_library(line: Line, a: Tensor, b: Tensor) -> None:
-    """Let the faster library compute the line's products ab, if it gives the same bits."""
-    if a.dtype != torch.float32 or line.library is None:
+def choose_library(line: Line, *args: Tensor) -> None:
+    """Let the faster library compute the line's products, of its last two arguments, if it gives the same bits."""
+    wanted = ONEDNN if faster_by_onednn(*args[-2:]) else MKL
+    if line.library in (wanted, None) or any(x.dtype != torch.float32 for x in args):
         return
-    wanted, multiply = ONEDNN if faster_by_onednn(a, b) else MKL, torch.bmm if a.ndim == 3 else torch.mm
-    if wanted != line.library:
-        a, b = random_like(a), random_like(b)
-        with products_by(wanted):
-            product = multiply(a, b)
-        if torch.equal(product, multiply(a, b)):
-            line.library = wanted
+    numbers = [random_like(x) for x in args]
+    with products_by(wanted):
+        product = line.kernel(*numbers)
+    if torch.equal(product, line.kernel(*numbers)):
+        line.library = wanted
 
 
 def faster_by_onednn(a: Tensor, b: Tensor) -> bool:

@@ -174,7 +174,7 @@ class Notes(TorchDispatchMode):
                 if self.factors is not None:
                     shape_products(line, *self.factors)
                 elif func in (aten.mm.default, aten.addmm.default):
-                    choose_library(line, *args[-2:])
+                    choose_library(line, *args)
                 self.lines.append(line)
             if func is aten.leaky_relu.default and len(used) == 2 and (len(args) == 1 or args[1] > 0):
                 self.rectified[used[0]] = target, self.written_to(*used)
@@ -202,8 +202,10 @@ class Notes(TorchDispatchMode):
         inputs = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor | Name)]
         sources = [x if isinstance(x, Name) else self.made[x] if x in self else "" for x in inputs]
         if func in FILLED:
-            self.constants[name] = result, []
-        elif inputs and all(x in self.constants for x in sources) and is_function(func, args, kwargs):
+            sources = []
+        elif not sources or not is_function(func, args, kwargs):
+            return
+        if all(x in self.constants for x in sources):
             self.constants[name] = result, sources
 
     def fixed(self, needed: Collection[Block]) -> dict[str, Tensor]:

@@ -25,13 +25,17 @@ def world_size(trainer: Mapping[str, Any]) -> int:
     if isinstance(devices, str) and devices.lstrip("-").isdigit():
         devices = int(devices)
     if devices in ("auto", -1):
-        on_cpu = trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
-        devices = 1 if on_cpu else torch.accelerator.device_count()
+        devices = 1 if on_cpu(trainer) else torch.accelerator.device_count()
     elif isinstance(devices, str):
         devices = len(devices.strip(",").split(","))
     elif not isinstance(devices, int):
         devices = len(devices)
     return devices * trainer["num_nodes"]
+
+
+def on_cpu(trainer: Mapping[str, Any]) -> bool:
+    """Whether its ranks compute on the processor."""
+    return trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -16,6 +16,7 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from ganduel import checkpoint, run
+from ganduel.callback.progress import ProgressBar
 from ganduel.callback.statistics import Statistics
 from ganduel.metric.evaluation import Evaluation
 from ganduel.population.stack import Stack
@@ -351,6 +352,21 @@ def test_what_one_member_does_between_iterations_is_no_training_of_the_others():
     seats = [SimpleNamespace(trainer=SimpleNamespace(callbacks=[clock])) for clock in clocks]
     SharedBar(SimpleNamespace(waiting=seats, current=seats[1]), shown=False).leave_out(2.0)
     assert [clock.started for clock in clocks] == [clock.row_time for clock in clocks] == [12.0, 10.0, 12.0]
+
+
+@pytest.mark.usefixtures("untyped")
+def test_the_bar_starts_anew_with_a_member_that_is_less_far(monkeypatch):
+    """Else it would show a rate below 0."""
+    monkeypatch.setattr(ProgressBar, "on_train_batch_end", lambda *_: None)
+    far, near = (SimpleNamespace(duel=SimpleNamespace(images_seen=n), record=None) for n in (900, 100))
+    population = SimpleNamespace(waiting=[far, near], elsewhere=0)
+    bar = SharedBar(population, shown=True)
+    bar.on, bar.images, bar.started = True, 800, 0.0
+    for seat, images in ((far, 800), (near, 100), (far, 100)):
+        population.leader = population.current = seat
+        bar.on_train_batch_end(None, None, None, None, 0)
+        assert bar.images == images
+    assert bar.started > 0
 
 
 @pytest.mark.usefixtures("untyped")

@@ -1,6 +1,7 @@
 """The run's own record: rows are on disk as they come, and a resume drops what it will make again."""
 
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +25,14 @@ def metrics(tmp_path):
 def test_rows_come_back(metrics):
     assert rows(metrics) == ROWS
     assert metrics.read_text().count("\n") == 3
+
+
+def test_a_row_is_whole_though_the_system_takes_it_in_pieces(tmp_path, monkeypatch):
+    write_all = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write_all(file, data[:3]))
+    for row in ROWS:
+        append(tmp_path / METRICS, row)
+    assert rows(tmp_path / METRICS) == ROWS
 
 
 def test_no_file_has_nothing_to_rewind(tmp_path):

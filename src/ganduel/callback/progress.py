@@ -56,8 +56,6 @@ class ProgressBar(Callback, Clocked):
         if not self.is_due() and trainer.global_step != trainer.max_steps:
             return
         self.shown = now = time.monotonic()
-        if gan_of(trainer).images_seen < self.images:  # another member's turn, which is less far
-            self.images, self.started = gan_of(trainer).images_seen, now - self.seconds
         rate = self.duels * (gan_of(trainer).images_seen - self.images) / (now - self.started)
         values = "  ".join(f"{key} {self.record.last[key]:.3f}" for key in SHOWN if key in self.record.last)
         text = f"{rate:,.0f} images/s  {values}"

@@ -16,7 +16,7 @@ from torch import nn
 
 from ganduel.errors import UserError
 from ganduel.population.rank import PARENT
-from ganduel.replica import world_size
+from ganduel.replica import on_cpu, world_size
 
 if TYPE_CHECKING:
     from ganduel.population.together import Seat
@@ -40,8 +40,7 @@ def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, w
     devices = world_size(trainer)
     if wanted != "auto" and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
         raise UserError(f"population.processes={wanted} is neither auto nor a number from 1.")
-    on_cpu = trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
-    if devices > 1 or not on_cpu:
+    if devices > 1 or not on_cpu(trainer):
         if wanted not in ("auto", devices):
             raise UserError(
                 f"population.processes={wanted}: there is one for each of trainer.devices={trainer['devices']}. "

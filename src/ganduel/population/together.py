@@ -13,6 +13,7 @@ acted on by all after the same iteration.
 import json
 import logging
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -295,6 +296,8 @@ class SharedBar(ProgressBar):
         leader = self.population.leader
         if leader is not None and leader is self.population.current:
             self.record, self.duels = leader.record, len(self.population.waiting) + self.population.elsewhere
+            if self.on and (images := leader.duel.images_seen) < self.images:  # less far than the last one
+                self.images, self.started = images, time.monotonic() - self.seconds
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def leave_out(self, seconds: float) -> None:
