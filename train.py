@@ -3,14 +3,14 @@
 import hydra
 from omegaconf import DictConfig
 
-from ganduel import app
+from ganduel.run import app
 
 app.prepare()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(config: DictConfig) -> float | None:
-    from ganduel.train import train  # here, so that --help need not wait for torch
+    from ganduel.run.train import train  # here, so that --help need not wait for torch
 
     return app.job(train, config)
 

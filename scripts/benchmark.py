@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from step_loops import Block, Work, hand_graph, hand_tuned, ours, products
 
-from ganduel import run
 from ganduel.data.mnist import MNIST
+from ganduel.run import run
 
 BF16, GRAPH, COMPILED = "trainer.precision=bf16-mixed", "trainer.cuda_graph=true", "trainer.compile=true"
 AUTOGRAD = "trainer.replay=false"

@@ -11,8 +11,8 @@ from typing import Any
 
 import hydra
 
-from ganduel import app, prepare
-from ganduel.provenance import provenance
+from ganduel.run import app, prepare
+from ganduel.tracking.provenance import provenance
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 

@@ -16,10 +16,10 @@ from torch.nn.functional import avg_pool2d
 from ganduel import rng
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
-from ganduel.metric.choice import fitting
 from ganduel.metric.evaluation import Evaluation, number
+from ganduel.metric.registry import fitting
 from ganduel.model.base import Generator
-from ganduel.provenance import provenance
+from ganduel.tracking.provenance import provenance
 
 OUT = Path(__file__).resolve().parent.parent / "benchmarks" / "fakes.json"
 MEMORY = 100  # images that the memorising generator knows

@@ -18,10 +18,10 @@ from typing import Any
 
 from blocks import begin, temporary_folder
 
-from ganduel import run
 from ganduel.build import build, build_networks
 from ganduel.population.processes import dealt, number_of_processes, start, weights_of
 from ganduel.population.together import Seat, Together
+from ganduel.run import run
 from ganduel.tracking.files import METRICS, rows
 
 

@@ -29,9 +29,9 @@ from rich.table import Table
 from step_loops import DEFAULT, SETTINGS, Clock, Work, hand_tuned, ours, products, shapes_of_products
 from torch.profiler import ProfilerActivity, profile
 
-from ganduel import run
 from ganduel.callback.base import gan_of
 from ganduel.data.mnist import MNIST
+from ganduel.run import run
 
 CASES: dict[str, tuple[Sequence[str], int]] = {
     "batch 64": (SETTINGS, 64),

@@ -21,9 +21,9 @@ from ganduel import checkpoint, rng
 from ganduel.build import build
 from ganduel.data.base import denormalise, normalise
 from ganduel.data.mnist import MNIST
+from ganduel.image_grid import generate, tile
 from ganduel.metric.features import Classifier, load_classifier
 from ganduel.metric.functional import frechet_distance
-from ganduel.picture import generate, tile
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 10_000

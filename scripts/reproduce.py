@@ -20,8 +20,8 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from ganduel.provenance import provenance
 from ganduel.tracking.files import read_config
+from ganduel.tracking.provenance import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_THE_RUN = ("iteration", "images_seen", "seconds", "speed/images_per_second")

@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim import Adam
 
-from ganduel import run
 from ganduel.build import build_gan, build_networks
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
+from ganduel.run import run
 from ganduel.tracking.record import Record
 
 SETTINGS = (

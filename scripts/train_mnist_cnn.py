@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from ganduel import rng
 from ganduel.data.mnist import MNIST
 from ganduel.metric.features import ASSETS, Classifier, checksum
-from ganduel.provenance import provenance
+from ganduel.tracking.provenance import provenance
 
 SETS = {"mnist": ("MNIST", "mnist_cnn", 4), "fashion_mnist": ("FashionMNIST", "fashion_cnn", 12)}
 BATCH, RATE, PEAK = 128, 1e-3, 3e-3

@@ -22,8 +22,8 @@ from hypothesis import settings
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import OmegaConf
 
-from ganduel import app
-from ganduel.folder import Folder
+from ganduel.run import app
+from ganduel.run.folder import Folder
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 TINY = ["tracking=none", "trainer.max_steps=2", "trainer.accelerator=cpu", "batch_size=8", "callback=[statistics]"]
@@ -137,7 +137,7 @@ def fit(tiny: Callable[..., dict[str, Any]], images: Any, tmp_path: Path) -> Cal
 
     from ganduel.build import build_gan
     from ganduel.checkpoint import AtomicCheckpointIO
-    from ganduel.run import quiet
+    from ganduel.run.run import quiet
 
     def fit(*words: str, callbacks: Sequence[Any] = (), loggers: Sequence[Any] = (), gan: Any = None) -> Trainer:
         config = tiny(*words)

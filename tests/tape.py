@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ganduel.engine.recorder import CannotBeRecorded, CUDARecorder, Recorder
 from ganduel.model.mlp import MLPDiscriminator
-from ganduel.recorder import CannotBeRecorded, CUDARecorder, Recorder
 
 READS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::is_nonzero", "aten::masked_select"}
 

@@ -11,9 +11,9 @@ import torch
 import yaml
 from PIL import Image
 
-from ganduel import app
 from ganduel.data import fashion_mnist
-from ganduel.folder import Folder
+from ganduel.run import app
+from ganduel.run.folder import Folder
 from ganduel.tracking import record
 
 DIGITS = Path(record.__file__).parents[1] / "data" / "assets" / "mnist"

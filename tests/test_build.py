@@ -6,15 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ganduel import schema
 from ganduel.build import build, build_descent, build_gan, build_networks
 from ganduel.data.base import Data
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.mnist import ASSETS
-from ganduel.dropout import Dropout
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
+from ganduel.model.dropout import Dropout
 from ganduel.penalty.base import Penalty
+from ganduel.run import schema
 
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))

@@ -268,7 +268,7 @@ def test_a_folder_that_cannot_be_written(
 def test_a_fault_of_the_program_shows_its_trace(
     ganduel: Callable[..., Ended], run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganduel import sample
+    from ganduel.command import sample
 
     monkeypatch.setattr(sample, "load", lambda *_: 1 / 0)
     ended = ganduel("sample", run, "--out", "x.png")
@@ -278,7 +278,7 @@ def test_a_fault_of_the_program_shows_its_trace(
 
 
 def test_an_interrupt_is_one_line(ganduel: Callable[..., Ended], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganduel import sample
+    from ganduel.command import sample
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt

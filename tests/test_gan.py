@@ -15,7 +15,7 @@ from ganduel import rng
 from ganduel.build import build, build_gan
 from ganduel.checkpoint import AtomicCheckpointIO
 from ganduel.gan import GAN
-from ganduel.run import quiet
+from ganduel.run.run import quiet
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_walk_sees_what_is_there():
     """Else all below would hold of nothing."""
     assert "ganduel.gan" in MODULES
     assert {"torch", "ganduel.rng", "ganduel.loss.base"} <= imports("ganduel.gan")
-    assert "lightning.pytorch" in closure("ganduel.run")
+    assert "lightning.pytorch" in closure("ganduel.run.run")
 
 
 PLAIN = (
@@ -75,7 +75,6 @@ PLAIN = (
     "errors",
     "rng",
     "ema",
-    "dropout",
     "schedule",
     "loss",
     "penalty",
@@ -95,89 +94,110 @@ def test_parts_are_plain_torch(name):
 BELOW = {
     "types": [],
     "errors": [],
-    "replacing": ["errors"],
+    "atomic": ["errors"],
     "environment": [],
     "rng": [],
     "ema": ["errors"],
-    "dropout": ["errors", "rng"],
     "schedule": ["errors"],
     "loss": ["types", "errors"],
     "penalty": ["types", "errors"],
-    "model": ["types", "errors", "dropout"],
+    "model": ["types", "errors", "rng"],
     "data": ["types", "errors", "rng", "environment"],
-    "metric": ["types", "errors", "rng", "picture", "data.base", "model.base"],
+    "metric": ["types", "errors", "rng", "image_grid", "data.base", "model.base"],
     "plot": [],
-    "evaluate": ["errors", "build", "checkpoint", "metric", "sample", "schema"],
-    "replica": ["errors"],
-    "provenance": [],
-    "explain": ["errors"],
-    "schema": ["errors"],
-    "checkpoint": ["errors", "replacing"],
-    "picture": ["types", "errors", "rng", "data.base"],
-    "tracking": ["types", "errors", "environment", "replacing", "rng", "picture", "provenance"],
-    "algorithm": ["errors", "graph", "recorder"],
+    "distributed": ["errors"],
+    "checkpoint": ["errors", "atomic"],
+    "image_grid": ["types", "errors", "rng", "data.base"],
+    "tracking": ["types", "errors", "environment", "atomic", "rng", "image_grid"],
+    "algorithm": ["errors", "engine"],
     "loop": [],
-    "recorder": [],
-    "graph": ["recorder"],
+    "engine": ["model.base"],
     "places": [],
     "onednn": [],
     "products": ["onednn", "places"],
-    "replay": ["onednn", "recorder", "places", "products"],
-    "compiled": ["model.base"],
+    "replay": ["onednn", "engine", "places", "products"],
     "gan": [
         "types",
         "errors",
         "rng",
         "algorithm",
         "loop",
-        "graph",
+        "engine",
         "onednn",
-        "recorder",
         "replay",
-        "compiled",
         "ema",
-        "replica",
+        "distributed",
         "loss.base",
         "penalty.base",
         "model.base",
-        "rng",
         "data.base",
     ],
-    "resume": ["errors", "checkpoint", "tracking.files", "tracking.labels"],
-    "prepare": ["errors", "build", "checkpoint", "data.base", "provenance", "resume", "schema", "tracking"],
-    "claim": ["errors"],
-    "train": ["errors", "folder", "claim", "prepare", "run", "population", "tracking.base", "tracking.files"],
+    "build": ["errors", "rng", "gan", "ema", "data.base", "model.base"],
+    "callback": [
+        "errors",
+        "rng",
+        "gan",
+        "loop",
+        "engine",
+        "checkpoint",
+        "image_grid",
+        "plot",
+        "loss.base",
+        "model.base",
+        "metric",
+        "tracking",
+    ],
+    "run": [
+        "errors",
+        "environment",
+        "atomic",
+        "build",
+        "callback",
+        "checkpoint",
+        "data.base",
+        "distributed",
+        "gan",
+        "population",
+        "tracking",
+    ],
     "population": [
         "errors",
-        "app",
         "environment",
-        "folder",
         "algorithm",
         "ema",
         "rng",
         "loop",
         "gan",
-        "graph",
-        "recorder",
-        "compiled",
+        "engine",
         "loss.base",
         "model.base",
         "data.base",
         "build",
         "callback",
         "checkpoint",
-        "claim",
-        "explain",
-        "prepare",
-        "replica",
-        "resume",
+        "distributed",
         "run",
         "tracking.files",
         "tracking.record",
     ],
-    "benchmark": ["errors", "plot"],
-    "compare": ["errors", "replacing", "tracking.files", "tracking.labels", "tracking.session"],
-    "figure": ["errors", "replacing", "compare", "loss", "plot", "tracking.files"],
+    "compare": ["errors", "atomic", "tracking.files", "tracking.run_name", "tracking.wandb_session"],
+    "command": [
+        "types",
+        "errors",
+        "rng",
+        "atomic",
+        "build",
+        "checkpoint",
+        "compare",
+        "data.base",
+        "image_grid",
+        "loss",
+        "metric",
+        "model.base",
+        "plot",
+        "run.schema",
+        "tracking.files",
+    ],
 }
 
 
@@ -200,15 +220,15 @@ def test_a_comparison_waits_for_nothing_heavy(name):
 def test_only_the_workspace_of_a_comparison_knows_wandb(name):
     """Not until it is asked for: its imports are inside its functions."""
     known = {m.split(".")[0] for m in imports(name) if within(m, "wandb", "wandb_workspaces")}
-    session = "ganduel.tracking.session" in imports(name)
+    session = "ganduel.tracking.wandb_session" in imports(name)
     mine = name == "ganduel.compare.workspace"
     assert (known, session) == ({"wandb", "wandb_workspaces"} if mine else set(), mine)
 
 
-TRAINING = ("algorithm", "gan", "build", "prepare", "run", "train", "population")
+TRAINING = ("algorithm", "gan", "build", "run", "population")
 
 
-@pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint", "resume"))
+@pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint"))
 def test_no_concrete_part_is_named(name):
     """Parts come in by their configs; a new loss touches its module, its config file and its test."""
     concrete = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in ("loss", "penalty", "model", "data")))]
@@ -217,18 +237,25 @@ def test_no_concrete_part_is_named(name):
 
 @pytest.mark.parametrize("name", ours("callback", "tracking", "metric"))
 def test_what_watches_a_run_does_not_know_it(name):
-    assert [m for m in imports(name) if within(m, *(f"ganduel.{top}" for top in ("run", "app", "build", "cli")))] == []
+    assert [
+        m for m in imports(name) if within(m, *(f"ganduel.{top}" for top in ("run.run", "run.app", "build", "cli")))
+    ] == []
 
 
 def test_only_the_entry_points_import_the_run():
-    importers = {name for name in MODULES if "ganduel.run" in imports(name)}
-    assert importers <= {"ganduel.rank", "ganduel.train", "ganduel.population.together", "ganduel.population.training"}
-    assert "from ganduel.train import train" in (ROOT / "train.py").read_text(encoding="utf-8")
+    importers = {name for name in MODULES if "ganduel.run.run" in imports(name)}
+    assert importers <= {
+        "ganduel.run.worker",
+        "ganduel.run.train",
+        "ganduel.population.together",
+        "ganduel.population.training",
+    }
+    assert "from ganduel.run.train import train" in (ROOT / "train.py").read_text(encoding="utf-8")
 
 
 def test_a_typo_is_answered_before_torch_is_imported():
     """app.py and all it needs; torch and Lightning take seconds."""
-    assert [m for m in closure("ganduel.app") if within(m, "torch", "lightning", "wandb", "numpy", "PIL")] == []
+    assert [m for m in closure("ganduel.run.app") if within(m, "torch", "lightning", "wandb", "numpy", "PIL")] == []
 
 
 def test_nothing_imports_a_script_or_a_test():

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganduel.checkpoint import LAST, read
-from ganduel.graph import WARM_UP
+from ganduel.engine.graph import WARM_UP
+from ganduel.engine.recorder import CannotBeRecorded
 from ganduel.model.mlp import MLPDiscriminator
 from ganduel.places import places
-from ganduel.recorder import CannotBeRecorded
 from ganduel.replay import Notes, Replay
 from ganduel.tracking.files import METRICS, rows
 

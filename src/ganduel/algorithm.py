@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganduel.engine.graph import GraphedUpdates
+from ganduel.engine.recorder import Beside, recording
 from ganduel.errors import UserError
-from ganduel.graph import GraphedUpdates
-from ganduel.recorder import Beside, recording
 
 
 class Algorithm1(ABC):
@@ -31,7 +31,7 @@ class Algorithm1(ABC):
         k: updates of D an iteration.
         one_pass: whether D may see real and generated samples in one minibatch.
         axis: the dimension that counts the samples of a minibatch.
-        graphed: what does the updates in the place of `update`, as one launch (ganduel.graph); None: nothing does.
+        graphed: what does the updates in the place of `update`, as one launch (ganduel.engine.graph); None: none.
     """
 
     generator: Any

@@ -19,8 +19,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from ganduel.atomic import replacing
 from ganduel.errors import UserError
-from ganduel.replacing import replacing
 
 FORMAT = 1
 INITIAL = "iteration_00000000.ckpt"

@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         fail("interrupted.", code=130)
     except Exception as error:
-        from ganduel.explain import explain
+        from ganduel.run.explain import explain
 
         message = explain(error)
         if message is None:
@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print the one line and leave."""
-    from ganduel import app
+    from ganduel.run import app
 
     app.fail(message, code)
     raise AssertionError  # app.fail has left
@@ -150,14 +150,14 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def sample(arguments: argparse.Namespace) -> None:
     prepare()
-    from ganduel.sample import sample
+    from ganduel.command.sample import sample
 
     print(sample(**options(arguments)))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     prepare()
-    from ganduel.evaluate import evaluate
+    from ganduel.command.evaluate import evaluate
 
     evaluate(**options(arguments))
 
@@ -170,13 +170,13 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def figure(arguments: argparse.Namespace) -> None:
     prepare()
-    from ganduel.figure import figure
+    from ganduel.command.figure import figure
 
     print(figure(**options(arguments)))
 
 
 def benchmark(arguments: argparse.Namespace) -> None:
-    from ganduel.benchmark import benchmark
+    from ganduel.command.benchmark import benchmark
 
     benchmark(**options(arguments))
 

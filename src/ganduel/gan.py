@@ -16,19 +16,19 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ganduel import rng
 from ganduel.algorithm import Algorithm1, full
-from ganduel.compiled import compile_networks
 from ganduel.data.base import Data
+from ganduel.distributed import average_gradients
 from ganduel.ema import EMA
+from ganduel.engine.compiled import compile_networks
+from ganduel.engine.graph import graphed
+from ganduel.engine.recorder import Beside, CUDARecorder, Recorder
 from ganduel.errors import UserError
-from ganduel.graph import graphed
 from ganduel.loop import Loop
 from ganduel.loss.base import Loss
 from ganduel.model.base import Generator, reseeded, uses_batch_statistics
 from ganduel.onednn import MKL, ONEDNN, is_large, keeps_float32, products_by
 from ganduel.penalty.base import Penalty
-from ganduel.recorder import Beside, CUDARecorder, Recorder
 from ganduel.replay import Replay
-from ganduel.replica import average_gradients
 from ganduel.rng import Blocks
 from ganduel.types import Samples, Scalar
 

@@ -30,10 +30,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ganduel.engine.recorder import CannotBeRecorded, Recorder
 from ganduel.onednn import chosen
 from ganduel.places import COPIES, Block, Line, destination, places
 from ganduel.products import can_be_biased, choose_library, faster, shape_products, switched
-from ganduel.recorder import CannotBeRecorded, Recorder
 
 aten = torch.ops.aten
 # Kernels whose results Python reads, or sizes tensors by: another iteration may take another way after them.

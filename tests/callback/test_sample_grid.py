@@ -10,7 +10,7 @@ from ganduel.build import build_gan
 from ganduel.callback.sample_grid import SampleGrid
 from ganduel.data.base import TensorData
 from ganduel.errors import UserError
-from ganduel.picture import generate, tile
+from ganduel.image_grid import generate, tile
 from ganduel.tracking.base import Tracker
 
 

@@ -155,7 +155,7 @@ def test_theorem_comes_true(compose, tmp_path):
     """Of `experiment=theory_gaussian1d`, whole: D to within 0.02 of D*, L_D to within 0.01, V to −log 4."""
     import json
 
-    from ganduel import run
+    from ganduel.run import run
     from ganduel.tracking.record import create_config
 
     values = compose("experiment=theory_gaussian1d", "tracking=none", "trainer.accelerator=cpu")

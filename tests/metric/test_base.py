@@ -70,7 +70,7 @@ RANK = """
 import sys, torch
 import torch.distributed as dist
 from ganduel.data.ring8 import Ring8
-from ganduel.metric.choice import METRICS
+from ganduel.metric.registry import METRICS
 
 folder, number = sys.argv[1], int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=number, world_size=2)

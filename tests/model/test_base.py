@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ganduel import rng
-from ganduel.dropout import Dropout
 from ganduel.errors import UserError
 from ganduel.model.base import reseeded, uses_batch_statistics
+from ganduel.model.dropout import Dropout
 from ganduel.model.mlp import MLPDiscriminator, MLPGenerator
 
 

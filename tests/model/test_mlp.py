@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganduel.dropout import Dropout
 from ganduel.errors import UserError
 from ganduel.model import mlp
+from ganduel.model.dropout import Dropout
 from ganduel.model.mlp import ACTIVATIONS, OUTPUTS, Activation, Maxout, MLPDiscriminator, MLPGenerator, UnitRange
 
 NORMS = ["none", "batch", "layer", "spectral"]

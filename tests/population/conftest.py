@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ganduel import prepare
 from ganduel.population.together import Seat, Together
+from ganduel.run import prepare
 
 CHOICES = dict.fromkeys(("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"), "any")
 POINTS = ("data=ring8", "tracking=none", "callback=[statistics,saturation]", "trainer.precision=64-true", "log_every=5",

@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 
-from ganduel import app
 from ganduel.errors import UserError
 from ganduel.population import members
+from ganduel.run import app
 
 CONF = Path(__file__).parents[2] / "conf"
 

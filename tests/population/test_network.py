@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganduel.dropout import Dropout
+from ganduel.model.dropout import Dropout
 from ganduel.model.mlp import MLPDiscriminator, MLPGenerator
 from ganduel.population.network import StackedNetwork, can_be_batched
 

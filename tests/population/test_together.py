@@ -15,12 +15,13 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from ganduel import checkpoint, run
+from ganduel import checkpoint
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.statistics import Statistics
 from ganduel.metric.evaluation import Evaluation
 from ganduel.population.stack import Stack
 from ganduel.population.together import Seat, SharedBar, Together
+from ganduel.run import run
 from ganduel.tracking.files import rows
 
 TIMES = {"seconds", "speed/images_per_second"}

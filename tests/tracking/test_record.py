@@ -147,7 +147,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ganduel.replacing.os.replace", refuse)
+    monkeypatch.setattr("ganduel.atomic.os.replace", refuse)
     with pytest.raises(OSError, match="No space"):
         write(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "old"

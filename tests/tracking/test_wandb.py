@@ -15,11 +15,11 @@ import pytest
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from small import SMALL
 
-from ganduel import run
+from ganduel.run import run
 from ganduel.tracking import wandb as module
 from ganduel.tracking.files import rows
-from ganduel.tracking.labels import HIDDEN
 from ganduel.tracking.record import create_config
+from ganduel.tracking.run_name import HIDDEN
 from ganduel.tracking.wandb import Wandb
 
 WORDS = (*SMALL, "k=2", "trainer.max_steps=5", "log_every=2")

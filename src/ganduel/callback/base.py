@@ -11,8 +11,8 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ganduel.engine.graph import GraphedUpdates
 from ganduel.gan import GAN
-from ganduel.graph import GraphedUpdates
 from ganduel.tracking.base import Tracker
 
 T = TypeVar("T")

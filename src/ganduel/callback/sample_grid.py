@@ -15,8 +15,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from ganduel import rng
 from ganduel.callback.base import gan_of, geometric, next_geometric, trackers
 from ganduel.errors import UserError
+from ganduel.image_grid import animate, generate, is_image, tile
 from ganduel.loop import NEVER, Seldom
-from ganduel.picture import animate, generate, is_image, tile
 
 
 class SampleGrid(Callback, Seldom):

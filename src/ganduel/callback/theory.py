@@ -36,10 +36,10 @@ from ganduel import rng
 from ganduel.callback.base import due, gan_of, geometric, log, next_due, next_geometric, trackers
 from ganduel.errors import UserError
 from ganduel.gan import GAN
+from ganduel.image_grid import animate, evaluating, generate
 from ganduel.loop import NEVER, Seldom
 from ganduel.loss.base import CrossEntropyLoss
 from ganduel.metric.functional.divergence import grid, jensen_shannon, optimal_discriminator
-from ganduel.picture import animate, evaluating, generate
 from ganduel.plot import plot_line, plot_plane
 
 SEEN = 1000  # samples in a picture

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ganduel.compare.reading import Run
-from ganduel.tracking.labels import without_secrets
+from ganduel.tracking.run_name import without_secrets
 
 
 def provenance(runs: Sequence[Run]) -> dict[str, Any]:

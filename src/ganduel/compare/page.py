@@ -11,10 +11,10 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from ganduel.atomic import output
 from ganduel.compare.analysis import Report
 from ganduel.compare.bundle import bundle
 from ganduel.compare.reading import Aside
-from ganduel.replacing import output
 
 ASSETS = files("ganduel.compare") / "assets"
 

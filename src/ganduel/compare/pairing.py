@@ -19,7 +19,7 @@ from typing import Any
 
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
-from ganduel.tracking.labels import UNCOMPARED, WHERE, without_secrets
+from ganduel.tracking.run_name import UNCOMPARED, WHERE, without_secrets
 
 FIRST = ("loss", "experiment", "penalty", "k")  # the factors that one would ask for, where they vary
 BESIDES = ("versions", "machine", "git")  # of a run, named where they differ

@@ -102,7 +102,7 @@ def save_workspace(report: Report, place: str) -> str:
     """
     import wandb
 
-    from ganduel.tracking.session import brief, enter, has_key
+    from ganduel.tracking.wandb_session import brief, enter, has_key
 
     built = workspace(report, place)
     enter(wandb)

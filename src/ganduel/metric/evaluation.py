@@ -28,11 +28,11 @@ from torch import Tensor
 from ganduel import rng
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
+from ganduel.image_grid import render
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.choice import fitting
 from ganduel.metric.features import checksum, extractor
+from ganduel.metric.registry import fitting
 from ganduel.model.base import Generator
-from ganduel.picture import render
 
 BATCH = 500
 Batches = Iterator[Tensor]

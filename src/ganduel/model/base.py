@@ -53,7 +53,7 @@ class Discriminator(nn.Module, ABC):
 
 @runtime_checkable
 class Reseeded(Protocol):
-    """A layer that draws at random in training, from what it is told before each update: see ganduel.dropout."""
+    """A layer that draws at random in training, from what it is told before each update: see ganduel.model.dropout."""
 
     def reseed(self, key: tuple[int | str, ...], batch_size: int, share: slice) -> None:
         """What the draws follow from, samples a minibatch over all ranks, and which of its rows are this rank's."""

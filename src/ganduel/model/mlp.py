@@ -23,9 +23,9 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganduel.dropout import Dropout
 from ganduel.errors import UserError, nearest
 from ganduel.model.base import Discriminator, Generator, NoiseDistribution
+from ganduel.model.dropout import Dropout
 from ganduel.types import Logits, Noise, Samples
 
 Activation = Literal["leaky_relu", "relu", "elu", "silu", "gelu", "tanh", "maxout"]

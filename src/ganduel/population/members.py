@@ -22,9 +22,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from ganduel.errors import UserError
-from ganduel.folder import one_folder
-from ganduel.prepare import checked, composed, plain
-from ganduel.resume import different
+from ganduel.run.folder import one_folder
+from ganduel.run.prepare import checked, composed, plain
+from ganduel.run.resume import different
 
 # What shapes the iteration that members make together.
 SHARED = ("model", "k", "batch_size", "trainer", "objective", "resume")

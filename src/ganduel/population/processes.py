@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ganduel.distributed import on_cpu, world_size
 from ganduel.errors import UserError
-from ganduel.population.rank import PARENT
-from ganduel.replica import on_cpu, world_size
+from ganduel.population.worker import PARENT
 
 if TYPE_CHECKING:
     from ganduel.population.together import Seat
@@ -73,7 +73,7 @@ def start(part: "Sequence[Seat]", number: int, processes: int, trainer: Mapping[
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
         environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]
     folders = [str(seat.folder) for seat in part]
-    return Popen([sys.executable, "-m", "ganduel.population.rank", *folders], env=environment, start_new_session=True)
+    return Popen([sys.executable, "-m", "ganduel.population.worker", *folders], env=environment, start_new_session=True)
 
 
 def threads(processes: int) -> int:

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from ganduel.algorithm import Algorithm1, full
-from ganduel.compiled import as_they_are
 from ganduel.ema import EMA, blend
+from ganduel.engine.compiled import as_they_are
+from ganduel.engine.graph import GraphedUpdates, graphed
+from ganduel.engine.recorder import Beside
 from ganduel.gan import GAN, each_norm
-from ganduel.graph import GraphedUpdates, graphed
 from ganduel.loss.base import Loss
 from ganduel.population.descent import BlockDescent, OneOptimizer, descend_together
 from ganduel.population.network import WHOLE, StackedNetwork, can_be_batched, succeeds
-from ganduel.recorder import Beside
 from ganduel.rng import Blocks
 
 log = logging.getLogger("ganduel")

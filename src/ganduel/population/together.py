@@ -36,13 +36,13 @@ from ganduel.callback.statistics import Statistics
 from ganduel.callback.stop import SIGNALS, StopOnSignal
 from ganduel.data.base import Data
 from ganduel.errors import UserError
-from ganduel.explain import explain
 from ganduel.gan import GAN
 from ganduel.loop import NEVER
 from ganduel.population.member import Member
 from ganduel.population.members import kind_of
 from ganduel.population.stack import Stack
-from ganduel.run import Alone, check_batch, fit, matmul_precision
+from ganduel.run.explain import explain
+from ganduel.run.run import Alone, check_batch, fit, matmul_precision
 from ganduel.tracking.record import Record
 
 log = logging.getLogger("ganduel")

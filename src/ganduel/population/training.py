@@ -22,19 +22,19 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ganduel import app
 from ganduel.build import build, build_gan
-from ganduel.claim import claimed
 from ganduel.environment import rank
 from ganduel.errors import UserError
-from ganduel.explain import explain
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, footprint
 from ganduel.population.processes import BUSY, dealt, number_of_processes, on_gpu, start, threads, weights_of
 from ganduel.population.together import Seat, Together
-from ganduel.prepare import again, begin, go_on
-from ganduel.resume import Left, left_to_do, resumed_config
-from ganduel.run import check_accelerator, check_batch, objective_of, quiet
+from ganduel.run import app
+from ganduel.run.explain import explain
+from ganduel.run.lock import claimed
+from ganduel.run.prepare import again, begin, go_on
+from ganduel.run.resume import Left, left_to_do, resumed_config
+from ganduel.run.run import check_accelerator, check_batch, objective_of, quiet
 from ganduel.tracking.files import CONFIG, POPULATION, read_config
 from ganduel.tracking.record import write
 

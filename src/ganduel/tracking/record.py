@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from ganduel.atomic import replacing
 from ganduel.errors import UserError
-from ganduel.replacing import replacing
 from ganduel.tracking.base import Tracker, is_first_rank
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
 

@@ -22,10 +22,10 @@ import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.tracking.base import Tracker, is_first_rank
-from ganduel.tracking.courier import Courier
 from ganduel.tracking.files import range_of
-from ganduel.tracking.labels import LENGTH, all_tags, group_name, without_secrets
-from ganduel.tracking.session import brief, enter, has_key, leave
+from ganduel.tracking.run_name import LENGTH, all_tags, group_name, without_secrets
+from ganduel.tracking.wandb_session import brief, enter, has_key, leave
+from ganduel.tracking.worker_thread import Courier
 
 log = logging.getLogger("ganduel")
 

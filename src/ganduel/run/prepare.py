@@ -1,0 +1,130 @@
+"""What happens before a run begins: its config is checked and put on record, or read from there to go on with it."""
+
+import logging
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from ganduel import checkpoint as checkpoints
+from ganduel.build import build
+from ganduel.data.base import Data
+from ganduel.errors import UserError
+from ganduel.run import schema
+from ganduel.run.resume import Left, is_free, left_to_do, resumed_config
+from ganduel.tracking.base import is_first_rank
+from ganduel.tracking.provenance import provenance
+from ganduel.tracking.record import create_config, write_config
+
+log = logging.getLogger("ganduel")
+
+
+def composed(name: str | None, words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """The config of that name with the words of a command line, and the choice of each group."""
+    config = hydra.compose(name, list(words), return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return config, choices
+
+
+Prepared = tuple[dict[str, Any], Path | None, dict[str, Any] | None]
+
+
+def prepared(config: DictConfig, folder: Path) -> Prepared:
+    """A run's config, the checkpoint to go on from, and its summary if nothing is left to do."""
+    job = HydraConfig.get()
+    overrides, choices = list(job.overrides.task), dict(job.runtime.choices)
+    if config.resume is not None:
+        return *go_on(config, folder, overrides), None
+    values = checked(config, choices)
+    if job.mode == RunMode.MULTIRUN:
+        return again(config, folder, values, choices, overrides)
+    return begin(values, folder, choices, overrides), None, None
+
+
+def again(
+    config: DictConfig, folder: Path, values: dict[str, Any], choices: Mapping[str, Any], overrides: Sequence[str]
+) -> Prepared:
+    """As `prepared`, for a sweep or a population, which may have some of its runs already.
+
+    Those that have ended are left as they are, the others go on from where they are.
+    """
+    left, summary = left_to_do(folder, values)
+    if left is Left.NOTHING:
+        log.info("%s: %s already", folder, summary["status"])
+        return values, None, summary
+    if left is Left.REST:
+        log.info("%s: goes on", folder)
+        return *go_on(config, folder, [word for word in overrides if is_free(word)], may_be_done=True), None
+    return begin(values, folder, choices, overrides), None, None
+
+
+def checked(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved and checked config of a new run."""
+    for group in ("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"):
+        if choices.get(group) is None:
+            raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
+    values = plain(config)
+    schema.check_numbers(values)
+    if values["trainer"]["max_epochs"] is not None:
+        OmegaConf.update(config, "trainer.max_steps", iterations(values))
+        values = plain(config)
+    schema.check(values)
+    return values
+
+
+def begin(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The config of a new run with what else is known of it, now on record in its folder."""
+    groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    values["run"] = {"id": uuid.uuid4().hex[:8], "overrides": list(overrides), "choices": groups, **provenance()}
+    if is_first_rank():
+        create_config(folder, values)
+    return values
+
+
+def go_on(
+    config: DictConfig, folder: Path, overrides: Sequence[str], may_be_done: bool = False
+) -> tuple[dict[str, Any], Path]:
+    """The config of the run in the folder, with what the command line may change of it, and its newest checkpoint.
+
+    One of many may have done all iterations, and only the end be missing.
+    """
+    values = resumed_config(folder, config, overrides)
+    if any(override.startswith("trainer.max_epochs=") for override in overrides):
+        values["trainer"]["max_steps"] = iterations(values)
+    schema.check(values)
+    path = checkpoints.newest(folder)
+    checkpoint = checkpoints.read(path)
+    if checkpoint["ganduel"]["config"]["model"] != values["model"]:
+        raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
+    done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
+    if done >= until and not may_be_done:
+        raise UserError(f"the run is at iteration {done} of {until}. Give a larger trainer.max_steps to extend it.")
+    values["run"].setdefault("resumed", []).append({"iteration": done, "overrides": list(overrides), **provenance()})
+    if is_first_rank():
+        write_config(folder, values)
+    return values, path
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config in plain containers, interpolations resolved."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+
+def iterations(values: Mapping[str, Any]) -> int:
+    """How many iterations max_epochs passes over the data are, or max_steps where that is fewer."""
+    schema.check_target(values["data"], "data")
+    data: Data = build(values["data"])
+    trainer = values["trainer"]
+    if data.size is None:
+        raise UserError("this data set never ends, so that trainer.max_epochs means nothing. Use trainer.max_steps.")
+    minibatches = trainer["max_epochs"] * max(1, data.size // values["batch_size"])
+    epochs = math.ceil(minibatches / values["k"])
+    return epochs if trainer["max_steps"] is None else min(epochs, trainer["max_steps"])

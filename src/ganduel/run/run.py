@@ -1,0 +1,248 @@
+"""A run from its config: its parts, a Trainer, and the summary that is left when it ends."""
+
+import logging
+import os
+import resource
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from ganduel import checkpoint as checkpoints
+from ganduel.build import build, build_gan
+from ganduel.callback.finite import Finite
+from ganduel.callback.progress import ProgressBar
+from ganduel.callback.save import Save
+from ganduel.callback.stop import StopOnSignal
+from ganduel.data.base import Data
+from ganduel.distributed import ReplicaStrategy, world_size
+from ganduel.errors import Diverged, UserError, nearest
+from ganduel.gan import GAN
+from ganduel.run.explain import explain
+from ganduel.tracking.base import Tracker, is_first_rank
+from ganduel.tracking.record import Record
+
+
+class Alone:
+    """What a run has for itself; a member of a population has its own in the place of it."""
+
+    def gan(self, values: dict[str, Any]) -> GAN:
+        return build_gan(values, check_batch(values, build(values["data"])))
+
+    def stop(self) -> StopOnSignal:
+        return StopOnSignal()
+
+    def bar(self, record: Record) -> ProgressBar:
+        return ProgressBar(record)
+
+    def matmul_precision(self, values: dict[str, Any]) -> AbstractContextManager:
+        return matmul_precision(values)
+
+
+def fit(
+    values: dict[str, Any], folder: Path, checkpoint: Path | None = None, place: Alone | None = None
+) -> dict[str, Any]:
+    """Train until the end, a signal or a failure, and return the summary that is left in the folder.
+
+    Args:
+        values: the run's resolved config.
+        folder: the run's folder.
+        checkpoint: where to go on from; None for a new run.
+        place: where it trains, if not alone.
+
+    Raises:
+        SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
+    """
+    quiet()
+    place = place or Alone()
+    begun = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
+    record = Record(folder, rewind_to=begun)
+    loggers: list[Logger] = [record]
+    stop, outcome, trainer = place.stop(), {"status": "failed", "reason": "ended from outside"}, None
+    try:
+        check_accelerator(values["trainer"]["accelerator"])
+        gan = place.gan(values)
+        loggers += build_trackers(values, folder)
+        callbacks = [stop, *build_callbacks(values, folder, place.bar(record))]
+        trainer = build_trainer(values, folder, loggers, callbacks, checkpoint)
+        trainer.precision_plugin.convert_module(gan)  # Lightning would round 64-true weights of a checkpoint before
+        with own_process_group(trainer), place.matmul_precision(values):
+            trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
+        outcome = {"status": "finished", "reason": None}
+        if stop.signum is not None:
+            outcome = {"status": "stopped", "reason": signal.Signals(stop.signum).name}
+    except Exception as error:
+        status = "diverged" if isinstance(error, Diverged) else "failed"
+        outcome = {"status": status, "reason": explain(error) or f"{type(error).__name__}: {error}"}
+        raise
+    finally:
+        iteration = begun if trainer is None else trainer.global_step
+        done = {"iteration": iteration, "seconds": record.last.get("seconds", 0.0), "peak_memory": peak_memory()}
+        summary = {**outcome, **done, "metrics": record.last}
+        for logger in loggers:
+            if isinstance(logger, Tracker):
+                logger.finish(summary)
+    if stop.signum is not None:
+        sys.exit(128 + stop.signum if is_first_rank() else 0)
+    return summary
+
+
+def objective_of(name: str, summary: Mapping[str, Any]) -> float:
+    """The last value of a run's metric, for a sweeper."""
+    if name not in summary["metrics"]:
+        raise UserError(f"objective={name} is not a metric of the run. {nearest(name, summary['metrics'])}")
+    return summary["metrics"][name]
+
+
+def check_batch(values: Mapping[str, Any], data: Data) -> Data:
+    """The data, unless they or the ranks cannot fill a batch."""
+    batch_size, ranks = values["batch_size"], world_size(values["trainer"])
+    if data.size is not None and batch_size > data.size:
+        raise UserError(
+            f"batch_size={batch_size} is more than the {data.size} samples of the data. Try {data.size} or less."
+        )
+    if batch_size % ranks:
+        raise UserError(f"batch_size={batch_size} cannot be shared by {ranks} ranks. Try a multiple of {ranks}.")
+    return data
+
+
+def check_accelerator(name: str) -> None:
+    """Refuse a device that this machine lacks, before anything of the run is seen elsewhere."""
+    if name in ("gpu", "cuda", "mps") and not torch.accelerator.is_available():
+        raise UserError(f"trainer.accelerator={name}: torch finds none here. Try trainer.accelerator=cpu or auto.")
+
+
+def build_trackers(values: Mapping[str, Any], folder: Path) -> list[Logger]:
+    """What follows the run besides its record."""
+    if values["tracking"] is None:
+        return []
+    return [build(values["tracking"], folder=folder, config=values)]
+
+
+def build_callbacks(values: dict[str, Any], folder: Path, bar: ProgressBar) -> list[Callback]:
+    """The callbacks of the config between those that every run has."""
+    log_every, checkpoint_every = values["log_every"], values["checkpoint_every"]
+    gradients = values["trainer"]["precision"] != "16-mixed"
+    return [
+        Finite(log_every, checkpoint_every, gradients),
+        *(build(node) for node in (values["callback"] or {}).values()),
+        bar,
+        Save(
+            folder / "checkpoints", checkpoint_every, values, values.get("checkpoint_seconds", 0.0)
+        ),  # one of old: all
+    ]
+
+
+def build_trainer(
+    values: Mapping[str, Any],
+    folder: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    checkpoint: Path | None,
+) -> Trainer:
+    """Lightning's Trainer, with what it does by default and Algorithm 1 does not want switched off."""
+    config = values["trainer"]
+    command = [
+        sys.executable,
+        "-m",
+        "ganduel.run.worker",
+        str(folder),
+        *([] if checkpoint is None else [str(checkpoint)]),
+    ]
+    try:
+        return Trainer(
+            accelerator=config["accelerator"],
+            devices=config["devices"],
+            num_nodes=config["num_nodes"],
+            precision=config["precision"],
+            sync_batchnorm=config["sync_batchnorm"],
+            max_steps=config["max_steps"],
+            max_epochs=-1,
+            strategy=ReplicaStrategy(command) if world_size(config) > 1 else "auto",
+            plugins=[checkpoints.AtomicCheckpointIO()],
+            logger=loggers,
+            callbacks=callbacks,
+            default_root_dir=folder,
+            profiler=NoProfiler(),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        key = next((key for key in ("precision", "devices", "accelerator") if key in reason), "accelerator")
+        raise UserError(f"trainer.{key}={config[key]}: {reason}") from error
+
+
+@contextmanager
+def own_process_group(trainer: Trainer) -> Iterator[None]:
+    """Leave the process as it was: the next job of a sweep may run in it, with another number of ranks."""
+    names = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+    before = {name: os.environ.get(name) for name in names}
+    launched = dist.is_available() and dist.is_initialized()
+    try:
+        yield
+    except BaseException:
+        if isinstance(trainer.strategy, ReplicaStrategy):
+            trainer.strategy.end_other_ranks()
+        raise
+    finally:
+        if dist.is_available() and dist.is_initialized() and not launched:
+            dist.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def matmul_precision(values: Mapping[str, Any]) -> Iterator[None]:
+    """How exact torch's products of float32 are inside, by a run's config; it is one setting for the whole process."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(values["trainer"].get("matmul_precision", before))  # a run of old has none
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def peak_memory() -> dict[str, int]:
+    """The most memory in use so far, in bytes: of this process, and on its GPU if it uses one."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_initialized():
+        peak["gpu"] = torch.cuda.max_memory_allocated()
+    return peak
+
+
+class NoProfiler(Profiler):
+    """Times nothing. Lightning's own for that enters an empty context 70 times an iteration, for 0.15 ms."""
+
+    nothing = nullcontext()
+
+    def start(self, action_name: str) -> None:
+        """Nothing begins."""
+
+    def stop(self, action_name: str) -> None:
+        """Nothing ends."""
+
+    def profile(self, action_name: str) -> Any:
+        return self.nothing
+
+
+def quiet() -> None:
+    """Silence what Lightning says about settings that are meant."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")

@@ -1,0 +1,113 @@
+"""`ganduel evaluate`: from runs and checkpoints to a table or JSON, and one line for what cannot be."""
+
+import io
+import json
+
+import pytest
+import torch
+from rich.console import Console
+
+from ganduel import cli
+from ganduel.build import build_gan
+from ganduel.callback.save import Save
+from ganduel.command.evaluate import evaluate
+from ganduel.data.ring8 import Ring8
+from ganduel.metric.evaluation import Evaluation
+from ganduel.metric.frechet import FrechetDistance
+
+ARGUMENTS = ["--metrics", "frechet", "modes", "--samples", "80", "--device", "cpu"]
+
+
+@pytest.fixture
+def train(fit, tiny, tmp_path):
+    """A function that trains a tiny duel on the ring in a folder of the given name."""
+
+    def train(name, *words, trainer=None):
+        config = tiny("data=ring8", *words)
+        gan = build_gan(config, Ring8(**{k: v for k, v in config["data"].items() if k != "_target_"}))
+        folder = tmp_path / name
+        fit(callbacks=[Save(folder / "checkpoints", 3, config)], gan=gan)
+        return folder, gan
+
+    return train
+
+
+def answer(capsys, *words):
+    cli.main(["evaluate", *map(str, words)])
+    return capsys.readouterr().out
+
+
+def error(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["evaluate", *map(str, words)])
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_json_has_values_floors_and_protocols(train, capsys):
+    folder, gan = train("run")
+    found = json.loads(answer(capsys, folder, *ARGUMENTS, "--json"))
+    (row,) = found["runs"]
+    assert (row["path"], row["iteration"], row["weights"]) == (str(folder), 6, "the average of G")
+    fd = row["metrics"]["fd/points_80"]
+    expected = Evaluation(Ring8(), [FrechetDistance(samples=80)])(gan.ema.net)["fd/points_80"]
+    assert (fd["value"], fd["floor"], fd["error"]) == (pytest.approx(expected.value), expected.floor, None)
+    assert found["protocols"]["fd/points_80"]["hash"] == fd["hash"]
+    assert fd["higher_is_better"] is False
+
+
+def test_live_weights_and_a_checkpoint_by_its_path(train, capsys):
+    folder, gan = train("run")
+    path = folder / "checkpoints" / "iteration_00000000.ckpt"
+    first = json.loads(answer(capsys, path, *ARGUMENTS, "--json"))["runs"][0]
+    last = json.loads(answer(capsys, folder, *ARGUMENTS, "--live", "--json"))["runs"][0]
+    assert (first["iteration"], last["iteration"]) == (0, 6)
+    expected = Evaluation(Ring8(), [FrechetDistance(samples=80)])(gan.generator)["fd/points_80"].value
+    assert last["metrics"]["fd/points_80"]["value"] == pytest.approx(expected)
+
+
+def test_draws_give_errors(train, capsys):
+    folder, _ = train("run")
+    found = json.loads(answer(capsys, folder, *ARGUMENTS, "--draws", "3", "--json"))
+    assert found["runs"][0]["metrics"]["fd/points_80"]["error"] > 0
+
+
+@pytest.mark.parametrize("runs", [1, 4])
+def test_table_names_runs_keys_and_floor(train, runs):
+    """Metrics are the rows for a run or two, and the columns for many."""
+    folders = [train(f"run{seed}", f"seed={seed}")[0] for seed in range(runs)]
+    text = io.StringIO()
+    evaluate(folders, ["frechet", "modes"], samples=80, device="cpu", console=Console(file=text, width=160))
+    for word in ("fd/points_80", "reverse_kl/points_80", "floor", *(folder.name for folder in folders)):
+        assert word in text.getvalue().replace("\n", "")
+
+
+def test_runs_own_metrics_unless_named(train, capsys):
+    folder, _ = train("run", "metric=[kernel]", "metric.kernel.samples=70")
+    found = json.loads(answer(capsys, folder, "--json"))["runs"][0]["metrics"]
+    assert list(found) == ["kd/points_70"]
+
+
+def test_bad_input_is_one_line(train, capsys, tmp_path):
+    folder, _ = train("run")
+    other, _ = train("other", "data.preset=pacgan")
+    assert "nowhere does not exist. Give the folder of a run" in error(capsys, "nowhere")
+    assert "there is no metric frecht. Did you mean frechet?" in error(capsys, folder, "--metrics", "frecht")
+    said = error(capsys, folder, "--metrics", "parzen")
+    assert "parzen does not fit Ring8: it has no validation images. These fit: modes, frechet, kernel" in said
+    said = error(capsys, folder, other, *ARGUMENTS)
+    assert "were trained on different data (Ring8 preset=veegan" in said
+    assert said.count("\n") == 1
+    assert "draws=0 must be at least 1" in error(capsys, folder, *ARGUMENTS, "--draws", "0")
+    assert "metric.frechet.samples=1" in error(capsys, folder, "--metrics", "frechet", "--samples", "1")
+    assert "k=3 must be from 1 to 2" in error(capsys, folder, "--metrics", "neighbours", "--samples", "3")
+    assert "has no checkpoint" in error(capsys, tmp_path)
+
+
+def test_generator_that_gives_nan(train, capsys):
+    folder, _ = train("run")
+    path = folder / "checkpoints" / "last.ckpt"
+    saved = torch.load(path, weights_only=True)
+    saved["state_dict"] = {k: torch.full_like(v, torch.nan) for k, v in saved["state_dict"].items()}
+    torch.save(saved, path)
+    assert "G gives NaN or infinity: the run diverged" in error(capsys, folder, *ARGUMENTS)

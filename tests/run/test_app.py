@@ -1,0 +1,99 @@
+"""How the program ends: exit codes, one line for what the user got wrong, and a report on a sweep."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hydra._internal.utils import get_args_parser
+
+from ganduel.errors import Diverged, UserError
+from ganduel.run import app
+from ganduel.run.folder import Folder
+
+
+@pytest.fixture(autouse=True)
+def plain_command(monkeypatch):
+    """As if train.py had been called without a word."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+
+@pytest.fixture
+def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of a sweep with a finished, a diverged and a killed run, and something that is no run."""
+    monkeypatch.setattr(Folder, "option", "hydra.sweep.dir")
+    monkeypatch.setattr(Folder, "path", tmp_path)
+    for name, summary in {"a": {"status": "finished"}, "b": {"status": "diverged", "reason": "why"}, "c": None}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.log").touch()
+        if summary is not None:
+            (tmp_path / name / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "other").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder is in use."""
+    monkeypatch.setattr(Folder, "option", "hydra.run.dir")
+    monkeypatch.setattr(Folder, "path", None)
+
+
+def raising(error: BaseException):
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_a_sweep_names_the_runs_that_did_not_finish(sweep: Path, capsys):
+    assert app.report_sweep() == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"sweep {sweep}: 1 of 3 runs finished"
+    assert lines[1].split() == ["b:", "diverged:", "why"]
+    assert lines[2].startswith("  c: no summary")
+
+
+@pytest.mark.parametrize(("error", "code", "line"), [
+    (UserError("k=0 must be at least 1."), 1, "error: k=0 must be at least 1."),
+    (Diverged("D's loss became nan"), 1, "error: D's loss became nan"),
+    (KeyboardInterrupt(), 130, "error: interrupted before training began."),
+])  # fmt: skip
+def test_what_the_user_caused_is_one_line(alone, capsys, error: BaseException, code: int, line: str):
+    with pytest.raises(SystemExit) as ended:
+        app.run(raising(error))
+    assert ended.value.code == code
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_a_fault_of_the_program_shows_its_trace(alone, capsys):
+    with pytest.raises(SystemExit) as ended:
+        app.run(raising(RuntimeError("odd")))
+    printed = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "Traceback" in printed
+    assert printed.splitlines()[-1].startswith("error: this is a fault of the program")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--loss=saturating"], "--loss is no flag. Options have no dashes: loss=saturating. See --help."),
+        (["seed=1", "--foo"], "--foo is no flag. Options are written as name=value. See --help."),
+        (["--multi", "--cfg", "job", "--config-dir=x", "-m", "seed=1"], None),
+    ],
+)
+def test_words_with_dashes_that_are_no_flags(words, line):
+    assert app.unknown_flag(words) == line
+
+
+def test_an_unknown_flag_ends_in_one_line(command):
+    outcome = command("--los=saturating")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == "error: --los is no flag. Options have no dashes: los=saturating. See --help.\n"
+
+
+def test_flags_are_hydras():
+    """All its long ones: a new version may bring more."""
+    names = {name for action in get_args_parser()._actions for name in action.option_strings if name.startswith("--")}
+    assert {f"--{flag}" for flag in app.FLAGS} == names

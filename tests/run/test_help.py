@@ -1,0 +1,66 @@
+"""`python train.py --help` says what there is, and nothing that there is not."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from omegaconf import OmegaConf
+
+CONF = Path(__file__).parents[2] / "conf"
+TRAIN = CONF.parent / "train.py"
+
+
+def test_every_group_and_every_choice_is_named(command):
+    text = command("--help").out
+    listed = {}
+    for line in text[text.index("Groups") : text.index("Options")].splitlines():
+        if found := re.match(r"  (\w+)=\S+ *(.*)", line):  # names follow, or begin on the next line
+            group, names = found[1], found[2]
+        elif found := re.match(r" {10,}(\S.+)", line):
+            names = found[1]
+        else:
+            continue
+        listed.setdefault(group, set()).update(name for name in names.split(", ") if name)
+    files = {}
+    for path in CONF.glob("*/*.yaml"):
+        files.setdefault(path.parent.name, set()).add(path.stem)
+    files.pop("hydra", None)
+    assert {group: {name.rstrip(",") for name in names} for group, names in listed.items()} == files
+
+
+def test_what_is_chosen_is_shown(command):
+    text = command("--help", "loss=saturating", "callback=[statistics]", "batch_size=7").out
+    assert re.search(r"^  loss=saturating ", text, re.MULTILINE)
+    assert re.search(r"^  callback=\[statistics\] ", text, re.MULTILINE)
+    assert re.search(r"^  batch_size=7 ", text, re.MULTILINE)
+
+
+def test_every_option_it_names_is_one(compose):
+    template = yaml.safe_load((CONF / "help.yaml").read_text())["template"]
+    config = OmegaConf.create(compose("penalty=r1"))
+    keys = re.findall(r"\$\{option:([\w.]+)", template)
+    assert len(keys) > 15
+    missing = object()
+    assert [key for key in keys if OmegaConf.select(config, key, default=missing) is missing] == []
+
+
+def test_the_groups_and_run_wide_options_are_all_in_it(command, compose):
+    text = command("--help").out
+    assert [key for key in compose() if not re.search(rf"^  {key}[=.]", text, re.MULTILINE)] == []
+
+
+def test_it_answers_at_once():
+    """Without torch, which takes seconds to import: 0.6 s where nothing else runs."""
+    code = (
+        "import atexit, runpy, sys; "
+        "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); "
+        "sys.argv = ['train.py', '--help']; "
+        f"runpy.run_path({str(TRAIN)!r}, run_name='__main__')"
+    )
+    began = time.monotonic()
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stderr.strip() == "False"
+    assert time.monotonic() - began < 10  # on a busy machine

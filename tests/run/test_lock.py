@@ -1,0 +1,43 @@
+"""One process at a time for a run's folder."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ganduel.errors import UserError
+from ganduel.run.lock import LOCK, claimed
+
+HOLD = """
+import sys
+from pathlib import Path
+from ganduel.run.lock import claimed
+with claimed(Path(sys.argv[1])):
+    print()
+    input()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path):
+    """However it ends: SIGKILL leaves the file, and the system takes the claim back."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        holder.stdout.readline()
+        with pytest.raises(UserError, match="another process is training in"), claimed(tmp_path):
+            pass
+        assert (tmp_path / LOCK).exists()
+        holder.kill()
+    assert (tmp_path / LOCK).exists()
+    with claimed(tmp_path):
+        pass
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_an_error_inside_passes_and_frees(tmp_path):
+    folder = tmp_path / "new" / "run"
+    for _ in range(2):
+        with pytest.raises(OSError, match="full"), claimed(folder):
+            raise OSError("the disk is full")
+    assert list(folder.iterdir()) == []
