@@ -14,7 +14,7 @@ from ganduel.compare.pairing import arrange
 from ganduel.compare.reading import read_all
 from ganduel.compare.workspace import save_workspace, workspace
 from ganduel.errors import UserError
-from ganduel.tracking import session
+from ganduel.tracking import wandb_session as session
 
 PLACE = "me/ganduel"
 # wandb-workspaces is of the time before pydantic 2; users do not see it, as Python shows such warnings to no one.

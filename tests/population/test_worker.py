@@ -8,7 +8,7 @@ import sys
 import pytest
 from small import NETWORKS
 
-from ganduel.population import rank
+from ganduel.population import worker as rank
 from ganduel.run import prepare
 
 WORDS = ("data=ring8", *NETWORKS, "batch_size=8", "tracking=none", "callback=[statistics]", "trainer.accelerator=cpu")
