@@ -1,20 +1,24 @@
 """Parts from their configs: a `_target_` and its knobs become an object, the parts become a GAN."""
 
+import inspect
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from torch import nn
 
 from ganduel import rng
+from ganduel.batch import Batches
 from ganduel.data.base import Data
+from ganduel.distributed import on_cpu, world_size
 from ganduel.ema import EMA
 from ganduel.errors import UserError
-from ganduel.gan import GAN, Descent
+from ganduel.gan import GAN, Engine
 from ganduel.model.base import Generator
-
-Duel = TypeVar("Duel", bound=GAN)
+from ganduel.optim import Optim
 
 
 def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) -> Any:
@@ -32,47 +36,59 @@ def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) 
         raise
 
 
-def build_networks(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[Generator, nn.Module]:
-    """G and D for samples of the shape, with the initial weights that belong to the seed."""
-    seed, model = config["seed"], config["model"]
-    with rng.seeded(seed, "generator"):
-        generator = build(model["generator"], shape=shape)
-    with rng.seeded(seed, "discriminator"):
-        discriminator = build(model["discriminator"], shape=shape)
-    return generator, discriminator
-
-
-def build_gan(config: Mapping[str, Any], data: Data, kind: type[Duel] = GAN) -> Duel:
-    """The duel that a resolved config describes, of GAN or a kind of it."""
-    generator, discriminator = build_networks(config, data.shape)
-    return kind(
+def build_gan(config: Mapping[str, Any], data: Data) -> GAN:
+    """The GAN that a resolved config describes."""
+    generator, discriminator = build_networks(config, data.shape, data.classes)
+    return GAN(
         generator,
         discriminator,
         loss=build(config["loss"]),
-        penalty=build(config["penalty"]),
-        data=data,
-        descent_d=build_descent(config, "discriminator"),
-        descent_g=build_descent(config, "generator"),
+        batches=Batches(data, generator.draw, config["k"], config["batch_size"], config["seed"]),
+        optim_d=build_optim(config, "discriminator"),
+        optim_g=build_optim(config, "generator"),
+        penalties_d={name: build(node, f"penalty.{name}") for name, node in (config["penalty"] or {}).items()},
+        penalties_g={name: build(node, f"penalty_g.{name}") for name, node in (config["penalty_g"] or {}).items()},
+        augment=build(config["augment"], "augment"),
         ema=None if config["ema"] is None else EMA(generator, **config["ema"]),
-        k=config["k"],
-        batch_size=config["batch_size"],
-        seed=config["seed"],
-        cuda_graph=config["trainer"].get("cuda_graph", False),  # a run of old has no word on it
-        replay=config["trainer"].get("replay", "auto"),  # likewise
-        compiled=config["trainer"].get("compile", False),  # likewise
-        onednn=config["trainer"].get("onednn", False),  # it adds up in another order than the run has begun with
+        engine=build_engine(config["engine"], config["trainer"]),
     )
 
 
-def build_descent(config: Mapping[str, Any], network: str) -> Descent:
+def build_networks(
+    config: Mapping[str, Any], shape: tuple[int, ...], classes: int | None = None
+) -> tuple[Generator, nn.Module]:
+    """G and D for samples of the shape, with the initial weights that belong to the seed."""
+    seed, model = config["seed"], config["model"]
+    with rng.seeded(seed, "generator"):
+        generator = build_network(model["generator"], "model.generator", shape, classes)
+    with rng.seeded(seed, "discriminator"):
+        discriminator = build_network(model["discriminator"], "model.discriminator", shape, classes)
+    return generator, discriminator
+
+
+def build_network(node: Mapping[str, Any], path: str, shape: tuple[int, ...], classes: int | None = None) -> Any:
+    """A network for samples of the shape; one that can take labels is told of how many classes."""
+    takes_labels = "classes" in inspect.signature(get_object(node["_target_"])).parameters
+    return build(node, path, shape=shape, **({"classes": classes} if takes_labels else {}))
+
+
+def build_optim(config: Mapping[str, Any], network: str) -> Optim:
     """How the network of that name is updated."""
     optimizer, schedule = dict(config["optimizer"][network]), config["schedule"].get(network)
     if config["trainer"]["precision"] == "16-mixed" and optimizer.get("fused"):
         optimizer["fused"] = False  # a fused step would unscale the gradient after it is measured and clipped
-    return Descent(
-        optimizer=lambda parameters: build(optimizer, f"optimizer.{network}", params=list(parameters)),
-        schedule=None
+    return Optim(
+        make_optimizer=lambda parameters: build(optimizer, f"optimizer.{network}", params=list(parameters)),
+        make_schedule=None
         if schedule is None
         else lambda optimizer: build(schedule, f"schedule.{network}", optimizer=optimizer),
         clip=config["clip"][network],
     )
+
+
+def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
+    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere, or without the package, nothing special."""
+    if name == "auto":
+        captures = not on_cpu(trainer) and world_size(trainer) == 1 and find_spec("ganduel.engine.cuda_graph")
+        name = "cuda_graph" if captures else "eager"
+    return import_module(f"ganduel.engine.{name}").build(trainer)

@@ -13,7 +13,6 @@ Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose 
 """
 
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,21 +28,20 @@ class EMA(nn.Module):
         net: the network whose weights are followed.
         half_life_kimg: h in thousands of images.
         ramp: the share of all images so far that the half-life never exceeds; None for no ramp.
-        every: iterations between two updates; the first `every` iterations have one each.
+        every_n_iterations: between two updates; the first so many iterations have one each.
     """
 
-    def __init__(self, net: nn.Module, half_life_kimg: float, ramp: float | None = 0.05, every: int = 1):
+    def __init__(self, net: nn.Module, half_life_kimg: float, ramp: float | None = 0.05, every_n_iterations: int = 1):
         super().__init__()
         if not half_life_kimg > 0:
             raise UserError(f"ema.half_life_kimg={half_life_kimg} must be positive. Use ema=null for no average.")
         if ramp is not None and not ramp > 0:
             raise UserError(f"ema.ramp={ramp} must be positive. Use ema.ramp=null for no ramp.")
-        if every < 1:
-            raise UserError(f"ema.every={every} must be at least 1. Use ema=null for no average.")
+        if every_n_iterations < 1:
+            raise UserError(f"ema.every_n_iterations={every_n_iterations} must be at least 1. Use ema=null for no average.")
         self.net = deepcopy(net).requires_grad_(False).eval()
         self.half_life = 1000 * half_life_kimg
-        self.ramp, self.every = ramp, every
-        self.places: tuple[Places, Places] | None = None  # of both networks, as they are when training has begun
+        self.ramp, self.every = ramp, every_n_iterations
 
     def train(self, mode: bool = True) -> "EMA":
         """Always in evaluation mode: the average samples, it does not learn."""
@@ -62,38 +60,15 @@ class EMA(nn.Module):
         """Follow the network's weights after iteration number n, if an update is due."""
         if not self.due(n):
             return
-        if self.places is None or self.places[1].net is not net:
-            self.places = Places(self.net), Places(net)
-        mine, theirs = self.places
-        blend(*mine(), *theirs(), self.decay(n, batch_size))
-
-
-class Places:
-    """Where a network keeps its parameters and buffers: what is there is looked up without a walk through its modules.
-
-    The walk takes as long as a launch of twenty kernels, and the average takes four in each iteration.
-    """
-
-    def __init__(self, net: nn.Module):
-        self.net, modules = net, list(net.modules())
-        self.parameters = distinct([(module._parameters, name) for module in modules for name in module._parameters])
-        self.buffers = distinct([(module._buffers, name) for module in modules for name in module._buffers])
-
-    def __call__(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The parameters and the buffers, as `net.parameters()` and `net.buffers()` give them."""
-        return [held[name] for held, name in self.parameters], [held[name] for held, name in self.buffers]
-
-
-def distinct(places: list[tuple[dict[str, Any], str]]) -> list[tuple[dict[str, Any], str]]:
-    """Without those that hold nothing, and each tensor once."""
-    first = {id(held[name]): (held, name) for held, name in reversed(places) if held[name] is not None}
-    return list(reversed(first.values()))
+        ema, online = ((list(module.parameters()), list(module.buffers())) for module in (self.net, net))
+        ema_update(*ema, *online, self.decay(n, batch_size))
 
 
 @torch.no_grad()
-def blend(mine: list[Tensor], my_buffers: list[Tensor], theirs: list[Tensor], buffers: list[Tensor], b: float) -> None:
-    """Move weights to b of themselves and 1 − b of others; buffers are copied."""
-    get_ema_multi_avg_fn(b)(mine, theirs, None)
-    for kind in {old.dtype for old in my_buffers}:  # one kernel for all of a type
-        pairs = [(old, new) for old, new in zip(my_buffers, buffers, strict=True) if old.dtype == kind]
-        torch._foreach_copy_([old for old, _ in pairs], [new for _, new in pairs])
+def ema_update(
+    ema: list[Tensor], ema_buffers: list[Tensor], online: list[Tensor], online_buffers: list[Tensor], decay: float
+) -> None:
+    """Move averaged weights to `decay` of themselves and 1 − decay of the online ones; buffers are copied."""
+    get_ema_multi_avg_fn(decay)(ema, online, None)
+    for old, new in zip(ema_buffers, online_buffers, strict=True):
+        old.copy_(new)

@@ -1,258 +1,188 @@
-"""One duel as a LightningModule: an iteration of Algorithm 1 is one `global_step`."""
+"""Algorithm 1 of Goodfellow et al. 2014: k updates of D, each on fresh data and noise, then one update of G.
 
-import logging
-import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property, partial
+    for t in iterations:
+        for j in 1 … k:   D ← D − ∇_D [ L_D(D(x), D(G(z))) + Σ penalties ]        x, z fresh
+        G ← G − ∇_G [ L_G(D(x), D(G(z))) + Σ penalties ],   G_ema ← β G_ema + (1 − β) G
+
+An iteration is a pure function of the weights, the seed and its number t (ganduel.batch): a resumed run takes the same
+steps, and the number of ranks changes no sample. One iteration is one `global_step`.
+Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from operator import call
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.precision import MixedPrecision
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ganduel import rng
-from ganduel.algorithm import Algorithm1, full
+from ganduel.augment.base import Augment
+from ganduel.batch import Batch, Batches, Minibatch
+from ganduel.block import Endless, block
 from ganduel.data.base import Data
 from ganduel.distributed import average_gradients
 from ganduel.ema import EMA
-from ganduel.engine.compiled import compile_networks
-from ganduel.engine.graph import graphed
-from ganduel.engine.recorder import Beside, CUDARecorder, Recorder
-from ganduel.errors import UserError
-from ganduel.loop import Loop
 from ganduel.loss.base import Loss
-from ganduel.model.base import Generator, reseeded, uses_batch_statistics
-from ganduel.onednn import MKL, ONEDNN, is_large, keeps_float32, products_by
+from ganduel.model.base import as_logits, at_least_float32, check_labels, conditioned, keyed_layers, mixes_samples
+from ganduel.optim import Optim, frozen
 from ganduel.penalty.base import Penalty
-from ganduel.replay import Replay
-from ganduel.rng import Blocks
-from ganduel.types import Samples, Scalar
+from ganduel.types import Labels, Logits, Samples, Scalar
+
+Outputs = dict[str, Tensor]
+Due = tuple[nn.Module, ...]  # penalties that an iteration's updates have
+Engine = Callable[[Callable[[Batch, Due], Outputs], Batch, Due], Outputs]
 
 
-@dataclass(frozen=True)
-class Descent:
-    """How one network follows its gradient.
-
-    Attributes:
-        optimizer: builds the optimizer from the network's parameters.
-        schedule: builds the learning-rate schedule from the optimizer, stepped once an iteration; None: constant.
-        clip: the largest norm of the network's whole gradient; a longer one is scaled down to it. None: no limit.
-    """
-
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
-    schedule: Callable[[Optimizer], LRScheduler] | None = None
-    clip: float | None = None
-
-
-class GAN(Algorithm1, Loop):
-    """The duel of a generator and a discriminator.
+class GAN(LightningModule):
+    """A generator and a discriminator in training.
 
     Args:
-        generator: G, which also says what noise it takes.
-        discriminator: D, from samples to logits (batch,).
-        loss: what each of the two minimises.
-        penalty: what D's loss gains.
-        data: the real samples.
-        descent_d: how D follows its gradient.
-        descent_g: how G follows its gradient.
-        ema: the average of G's weights that samples are taken from; None: from G itself.
-        k: updates of D an iteration.
-        batch_size: samples a minibatch, over all ranks together.
-        seed: of the order of the data and of the noise; the networks come with their initial weights.
-        cuda_graph: whether an iteration's updates are to be launched as one CUDA graph, where that can be.
-        replay: whether they are to be noted on a CPU, and called again without autograd, where that can be; "auto":
-            if all that has a part in them is ours or torch's.
-        compiled: whether the networks are to be compiled, where that can be.
-        onednn: whether a CPU's products of float32 in an iteration are to be oneDNN's, where those have all digits;
-            "auto": if a layer is large.
+        generator, discriminator: G(z) or G(z, y) → samples, D(x) or D(x, y) → logits (batch,); y with classes only.
+        loss: what each of the two minimises, as functions of D's logits.
+        batches: what iteration t sees: real samples, labels, noise.
+        optim_d, optim_g: optimizer, schedule and gradient clipping of each network.
+        penalties_d, penalties_g: terms that the loss of D or G gains, by their names.
+        augment: what D sees samples through, real and generated alike; None: as they are.
+        ema: the moving average of G that samples are taken from; None: from G itself.
+        engine: runs `update`, and may compile or capture it; by default it calls it.
     """
-
-    generator: Generator
-    recorder: type[Recorder] = CUDARecorder
-    peers: Any = None  # ganduel.callback.base.Peers, for a duel that does its iterations together with others
 
     def __init__(
         self,
-        generator: Generator,
+        generator: nn.Module,
         discriminator: nn.Module,
         loss: Loss,
-        penalty: Penalty,
-        data: Data,
-        descent_d: Descent,
-        descent_g: Descent,
+        batches: Batches,
+        optim_d: Optim,
+        optim_g: Optim,
+        penalties_d: Mapping[str, Penalty] | None = None,
+        penalties_g: Mapping[str, Penalty] | None = None,
+        augment: Augment | None = None,
         ema: EMA | None = None,
-        k: int = 1,
-        batch_size: int = 64,
-        seed: int = 0,
-        cuda_graph: bool = False,
-        replay: bool | str = False,
-        compiled: bool = False,
-        onednn: bool | str = False,
+        engine: Engine = call,
     ):
         super().__init__()
-        if penalty.active and uses_batch_statistics(discriminator):
-            raise UserError(
-                f"{type(penalty).__name__} needs D's slope at each sample, and a BatchNorm in D mixes the samples. "
-                "Use norm=layer or norm=spectral in D, or penalty=none."
-            )
         self.automatic_optimization = False
         self.generator, self.discriminator, self.ema = generator, discriminator, ema
-        self.loss, self.penalty, self.data = loss, penalty, data
-        self.descent_d, self.descent_g = descent_d, descent_g
-        self.k, self.batch_size, self.seed = k, batch_size, seed
-        self.cuda_graph, self.replay, self.compiled, self.onednn = cuda_graph, replay, compiled, onednn
-        self.noises, self.beside = Blocks(self.draw), Beside()
-        self.share = slice(None)  # of a minibatch's rows, this rank's
-        self.one_pass = not uses_batch_statistics(discriminator)
-        self.reseeded = reseeded(generator=generator, discriminator=discriminator)
+        self.penalties_d, self.penalties_g = nn.ModuleDict(penalties_d or {}), nn.ModuleDict(penalties_g or {})
+        self.augment, self.loss, self.batches = augment or Augment(), loss, batches
+        self.optim_d, self.optim_g, self.engine = optim_d, optim_g, engine
+        check_labels(generator, discriminator, self.data.classes)
+        self.mixes_samples = mixes_samples(discriminator, self.data.shape, self.data.classes)
+        for penalty in self.penalties_d.values():
+            penalty.check(discriminator)
 
-    def noise(self, t: int) -> Tensor:
-        """This rank's noise for the k + 1 minibatches of iteration t, (k + 1, batch, noise_dim)."""
-        return self.noises(t)[:, self.share]
+    def training_step(self, _batch: Any, _index: int) -> Outputs:
+        """Iterations up to the next one at which a callback is due."""
+        self.block_outputs = list[Outputs]()
+        for t in block(self.trainer):
+            self.block_outputs.append(self.iterate(t))
+        return self.block_outputs[-1]
 
-    def draw(self, block: int) -> Tensor:
-        """The noise of all ranks of a block of iterations, (iterations, k + 1, batch_size, noise_dim)."""
-        stream, shape = rng.generator(self.seed, "noise", block, device=self.device), (self.k + 1, self.batch_size)
-        return self.generator.draw(Blocks.size * math.prod(shape), stream).unflatten(0, (Blocks.size, *shape))
+    def iterate(self, t: int) -> Outputs:
+        """Iteration t; returns losses, gradient norms and logits, of the last update of D and that of G."""
+        due = tuple(p for p in (*self.penalties_d.values(), *self.penalties_g.values()) if t % p.every == 0)
+        outputs = self.engine(self.update, self.batches(t), due)
+        self.after(t, outputs)
+        return outputs
 
-    def minibatch(self, position: int) -> Samples:
-        return self.data.minibatch(self.seed, position, self.batch_size, self.share)
+    def update(self, batch: Batch, due: Due = ()) -> Outputs:
+        """The k updates of D and that of G; a function of the batch and of state that is changed in place."""
+        for minibatch in batch.discriminator:
+            outputs = self.update_discriminator(minibatch, due)
+        return outputs | self.update_generator(batch.generator, due)
 
-    def reseed(self, t: int, update: int) -> None:
-        for name, layer in self.reseeded.items():
-            layer.reseed((self.seed, "layer", name, t, update), self.batch_size, self.share)
+    def update_discriminator(self, b: Minibatch, due: Due) -> Outputs:
+        with torch.no_grad():  # D's update never reaches G's weights
+            fake = conditioned(self.generator, b.noise, b.fake_labels)
+        real_logits, fake_logits = self.discriminate(b, fake)
+        loss = self.loss.discriminator(real_logits, fake_logits)
+        penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, at_least_float32(fake))
+        norm = self.descend(self.optim_d, loss + penalty)
+        return {"loss/d": loss.detach(), "loss/penalty_d": penalty.detach(), "grad/norm_d": norm,
+                "logit/real": real_logits.detach(), "logit/fake": fake_logits.detach()}  # fmt: skip
 
-    def penalise(self, real: Samples, fake: Samples) -> Scalar:
-        """The penalty, always in float32: bfloat16 has no digits left for a second derivative."""
-        if not self.penalty.active:
-            return self.penalty(self.discriminator, real, fake)
-        with torch.autocast(self.device.type, enabled=False):
-            return self.penalty(self.discriminator, real, full(fake))
+    def update_generator(self, b: Minibatch, due: Due) -> Outputs:
+        with frozen(self.discriminator):
+            fake = conditioned(self.generator, b.noise, b.fake_labels)
+            fake_logits = self.logits(fake, b.fake_labels)
+            real_logits = self.logits(b.real, b.labels) if self.loss.generator_uses_real else None
+            loss = self.loss.generator(real_logits, fake_logits)
+            penalty = self.penalty(self.penalties_g.values(), due, self.generator, b, fake)
+            norm = self.descend(self.optim_g, loss + penalty)
+        return {"loss/g": loss.detach(), "loss/penalty_g": penalty.detach(), "grad/norm_g": norm,
+                "logit/fake_g": fake_logits.detach()}  # fmt: skip
 
-    def descend(self, net: nn.Module, loss: Scalar) -> Scalar:
-        opt_d, opt_g = self.trainer.optimizers
-        optimizer = opt_g if net is self.generator else opt_d
-        optimizer.zero_grad()
-        if self.all_plain:
-            loss.backward()
-            self.on_before_optimizer_step(optimizer)
-            optimizer.step()
-        else:
-            self.manual_backward(loss)
-            average_gradients(net.parameters())
-            self.trainer.strategy.optimizer_step(optimizer, lambda: None)  # uncounted: k + 1 of them are one step
-        self.beside.join()
-        return self.gradient_norm
+    def logits(self, x: Samples, y: Labels | None = None) -> Logits:
+        """D's logits of augmented samples, in float32 at least: losses are taken on these whatever autocast does."""
+        return as_logits(conditioned(self.discriminator, self.augment(x), y))
 
-    def follow(self, t: int) -> None:
-        if self.ema is not None:
-            self.ema.update(self.generator, t + 1, self.batch_size)
-        for schedule in self.schedules:
-            schedule.step()
+    def discriminate(self, b: Minibatch, fake: Samples) -> tuple[Logits, Logits]:
+        """D's logits of real and generated samples: in one pass, unless D mixes the samples of a batch."""
+        if self.mixes_samples:
+            return self.logits(b.real, b.labels), self.logits(fake, b.fake_labels)
+        x = torch.cat([b.real.to(fake.dtype), fake])  # autocast would widen it, and narrow it again
+        y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels])
+        real_logits, fake_logits = self.logits(x, y).chunk(2)
+        return real_logits, fake_logits
+
+    def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Samples) -> Scalar:
+        """The sum of those that are due; one that comes every n-th iteration weighs n times as much."""
+        with torch.autocast(self.device.type, enabled=False):  # bfloat16 has no digits left for a second derivative
+            terms = [penalty.every * penalty(net, b, fake) for penalty in penalties if penalty in due]
+        return sum(terms, b.noise.new_zeros(()))
+
+    def descend(self, optim: Optim, loss: Scalar) -> Scalar:
+        """One step of a network's optimizer down the gradient; returns the gradient's norm, before any clipping."""
+        optim.optimizer.zero_grad()
+        self.manual_backward(loss)
+        average_gradients(optim.parameters)  # over ranks
+        self.trainer.strategy.optimizer_step(optim.optimizer, lambda: None)  # calls on_before_optimizer_step
+        torch.clear_autocast_cache()  # the next forward pass casts the new weights
+        return optim.norm
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Measure the gradient and clip it; only here is it averaged over the ranks and free of an fp16 scale."""
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        with self.beside.fork():
-            self.gradient_norm = total_norm([p.grad for p in parameters])
-        clip = (self.descent_d if optimizer is self.trainer.optimizers[0] else self.descent_g).clip
-        if clip is not None:
-            self.beside.join()
-            nn.utils.clip_grads_with_norm_(parameters, clip, self.gradient_norm)
+        """Measure the gradient and clip it: here it is averaged over the ranks and free of the scale of 16-mixed."""
+        (self.optim_d if optimizer is self.optim_d.optimizer else self.optim_g).clip_gradients()
+
+    def after(self, t: int, outputs: Outputs) -> None:
+        """What follows the updates: the average of G, the learning rates, the augmentation's strength, the count."""
+        if self.ema is not None:
+            self.ema.update(self.generator, t + 1, self.batches.batch_size)
+        self.optim_d.step_schedule()
+        self.optim_g.step_schedule()
+        self.augment.adapt(outputs)
+        count = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        count.increment_ready()  # k + 1 steps of optimizers, which an engine may replay unseen, are one global_step
+        count.increment_completed()
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
-        opt_d = self.descent_d.optimizer(self.discriminator.parameters())
-        opt_g = self.descent_g.optimizer(self.generator.parameters())
-        pairs = ((self.descent_d.schedule, opt_d), (self.descent_g.schedule, opt_g))
-        self.schedules = [schedule(optimizer) for schedule, optimizer in pairs if schedule is not None]
-        return [opt_d, opt_g], self.schedules
+        self.optim_d.configure(self.discriminator)
+        self.optim_g.configure(self.generator)
+        optims = (self.optim_d, self.optim_g)
+        return [o.optimizer for o in optims], [o.schedule for o in optims if o.schedule is not None]
+
+    def train_dataloader(self) -> Endless:
+        return Endless()
 
     def on_fit_start(self) -> None:
-        self.data.to(self.device)
-        self.noises = Blocks(self.draw)  # what has been drawn before may be on another device
-        rows = self.batch_size // self.trainer.world_size
-        self.share = slice(self.trainer.global_rank * rows, (self.trainer.global_rank + 1) * rows)
-
-    def on_train_start(self) -> None:
-        """Prepare the graph: here, for a checkpoint's optimizers are in place by now."""
-        if self.compiled:
-            compile_networks(self.generator, self.discriminator, self.penalty.active, self.device)
-        optimizers, scheduled = self.trainer.optimizers, [schedule.optimizer for schedule in self.schedules]
-        updates = partial(self.update, 0)  # whatever the iteration: nothing is reseeded
-        self.graphed = graphed(updates, 0, optimizers, scheduled, self.recorders, self.device, self.hindrance)
-
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        with super().precision(), products_by(ONEDNN) if self.by_onednn else nullcontext():
-            yield
-
-    @cached_property
-    def by_onednn(self) -> bool:
-        """Whether products of float32 are oneDNN's."""
-        samples = self.batch_size // self.trainer.world_size
-        return (
-            self.onednn is not False
-            and self.device.type == "cpu"
-            and self.trainer.precision == "32-true"
-            and (self.onednn is True or any(is_large(net, samples) for net in (self.generator, self.discriminator)))
-            and keeps_float32()
-        )
+        self.batches.to(self.device, self.trainer.global_rank, self.trainer.world_size)
+        for layer in keyed_layers(self):
+            layer.draws = self.batches.draws
 
     @property
-    def recorders(self) -> list[tuple[type[Recorder], int]]:
-        """How updates may be recorded, the best first, each with the level of a line that says why they cannot."""
-        wanted = [(self.recorder, logging.INFO)] if self.cuda_graph else []
-        if self.replay is True or (self.replay == "auto" and is_familiar(self)):
-            wanted.append((Replay, logging.INFO if self.replay is True else logging.DEBUG))
-        return wanted
+    def data(self) -> Data:
+        return self.batches.data
 
     @property
-    def hindrance(self) -> str | None:
-        """What of this duel cannot be in a graph, if anything."""
-        if self.trainer.world_size > 1:
-            return "gradients are averaged over ranks"
-        if self.reseeded:
-            return f"{next(iter(self.reseeded))} draws from the iteration's number"
-        if isinstance(self.trainer.precision_plugin, MixedPrecision) and self.trainer.precision_plugin.scaler:
-            return "a loss scale is looked at in each step"
-        return None if self.all_plain else "a callback, the precision or the strategy has a part in each update"
-
-    @property
-    def sampler(self) -> nn.Module:
+    def ema_generator(self) -> nn.Module:
         """The network to sample from: the average of G where there is one."""
         return self.generator if self.ema is None else self.ema.net
 
     @property
     def images_seen(self) -> int:
         """Real samples that D has been trained on so far, over all ranks."""
-        return self.global_step * self.k * self.batch_size
-
-
-# Where torch keeps what is to be called besides: a module's, a weight's, an optimizer's.
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
-         "_post_accumulate_grad_hooks", "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")  # fmt: skip
-
-
-def is_familiar(gan: GAN) -> bool:
-    """Whether all that has a part in an update is ours or torch's, and so does the same in each iteration."""
-    parts = [gan.loss, gan.penalty, *gan.trainer.optimizers, *gan.modules()]
-    return all(type(part).__module__.partition(".")[0] in ("ganduel", "torch") for part in parts) and not any(
-        getattr(part, hooks, None) for part in [*parts, *gan.parameters()] for hooks in HOOKS
-    )
-
-
-def total_norm(tensors: list[Tensor]) -> Scalar:
-    """The norm of all values of the tensors together, by what is faster: one kernel for all on a GPU, dot products."""
-    if tensors[0].is_cuda:
-        return nn.utils.get_total_norm(tensors)
-    with products_by(MKL):
-        return torch.stack([torch.dot(t, t) for t in [tensor.flatten() for tensor in tensors]]).sum().sqrt()
-
-
-def each_norm(tensors: list[Tensor], duels: int) -> Tensor:
-    """The norm of each duel's values, (duels,), of tensors that count duels in front; of one duel they need not."""
-    return torch.stack([torch.linalg.vector_norm(t.reshape(duels, -1), dim=1) for t in tensors]).norm(dim=0)
+        return self.global_step * self.batches.k * self.batches.batch_size

@@ -2,16 +2,19 @@
 
     generator(seed, "order", 3)       the data's order in epoch 3 of the run with that seed, whenever it is asked for
 
-Nothing is left to restore on resume but the number of the iteration, and one use of randomness cannot disturb another:
+Nothing has to be restored on resume but the number of the iteration, and one use of randomness cannot disturb another:
 switching a metric on moves no draw of training. Keys are hashed by BLAKE2b, so that neighbouring seeds and steps
-give unrelated streams.
+give unrelated streams. What is drawn before an update (noise, labels, the data's order) is drawn on the CPU, so that a
+run sees the same on every device; what is drawn inside one (`Draws`) comes from the device's own generator.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
+from typing import Any
 
 import torch
+from torch import Tensor
 
 
 def seed_of(*key: int | str) -> int:
@@ -25,8 +28,8 @@ def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Gene
     return torch.Generator(device).manual_seed(seed_of(*key))
 
 
-class Blocks:
-    """What is drawn anew for each of 0, 1, 2, …, drawn for 32 of them at once: small draws take longer to ask for.
+class BlockCache:
+    """What is drawn anew for each of 0, 1, 2, …, drawn for 32 of them at once: few large draws cost less than many small.
 
     Args:
         draw: makes block number b, with one entry for each of b · 32 … b · 32 + 31 in front; a function of b alone.
@@ -34,16 +37,68 @@ class Blocks:
 
     size = 32
 
-    def __init__(self, draw: Callable[[int], torch.Tensor]):
+    def __init__(self, draw: Callable[[int], Any]):
         self.draw = draw
-        self.number: int | None = None  # of the block that is kept
+        self.block_index: int | None = None  # of the block that is kept
 
-    def __call__(self, i: int) -> torch.Tensor:
+    def __call__(self, i: int) -> Any:
         """The draw for number i."""
-        number, place = divmod(i, self.size)
-        if number != self.number:
-            self.number, self.block = number, self.draw(number)
-        return self.block[place]
+        block_index, offset = divmod(i, self.size)
+        if block_index != self.block_index:
+            self.block_index, self.block = block_index, self.draw(block_index)
+        return self.block[offset]
+
+
+class Draws:
+    """Random numbers for the updates of one iteration: dropout masks, interpolates, augmentation.
+
+    Seeded anew by each iteration, so that a resumed run draws the same; drawn for the global minibatch, of which each
+    rank takes its rows, so that the number of ranks changes no draw.
+
+    Args:
+        device: where the numbers are made.
+        batch_size: samples per minibatch, over all ranks.
+        rows: the rows of a minibatch that are this rank's.
+
+    Attributes:
+        generator: the torch.Generator behind them, for an engine that captures it.
+    """
+
+    def __init__(self, device: torch.device | str, batch_size: int, rows: slice = slice(None)):
+        self.generator = torch.Generator(device)
+        self.batch_size, self.rows = batch_size, rows
+        self.local = len(range(batch_size)[rows])
+
+    def __deepcopy__(self, memo: Any) -> "Draws":
+        return self  # a copy of a network draws from where the network does
+
+    def seed(self, *key: int | str) -> None:
+        """Begin the stream that belongs to the key."""
+        self.generator.manual_seed(seed_of(*key))
+
+    def uniform(self, x: Tensor) -> Tensor:
+        """U(0, 1) in the shape, type and place of x, whose first dimension counts samples."""
+        return self.fill(x, lambda values: values.uniform_(generator=self.generator))
+
+    def normal(self, x: Tensor) -> Tensor:
+        """N(0, 1), likewise."""
+        return self.fill(x, lambda values: values.normal_(generator=self.generator))
+
+    def bernoulli(self, x: Tensor, p: float) -> Tensor:
+        """1 with probability p, else 0, likewise."""
+        return self.fill(x, lambda values: values.bernoulli_(p, generator=self.generator))
+
+    def fill(self, x: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
+        """This rank's rows of whole minibatches; x may hold several, real samples above generated ones."""
+        minibatches = -(-len(x) // self.local)  # rounded up: a D that packs samples has fewer rows
+        values = draw(x.new_empty(minibatches, self.batch_size, *x.shape[1:]))
+        return values[:, self.rows].flatten(0, 1)[: len(x)]
+
+
+class KeyedRandom:
+    """A module that draws at random in training, from the `draws` that the GAN gives it before the first update."""
+
+    draws: Draws | None = None
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from typing import TypeAlias
 
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 Samples: TypeAlias = Float[Tensor, "batch *shape"]  # real or generated; images are (batch, channel, height, width)
 Images: TypeAlias = Float[Tensor, "batch channel height width"]  # in [-1, 1]
 Bytes: TypeAlias = UInt8[Tensor, "batch channel height width"]  # in 0..255
 Noise: TypeAlias = Float[Tensor, "batch noise"]  # z, zero mean and unit variance
+Labels: TypeAlias = Int64[Tensor, " batch"]  # y, the class of each sample
 Logits: TypeAlias = Float[Tensor, " batch"]  # D's output before the sigmoid
 Scalar: TypeAlias = Float[Tensor, ""]
 Points: TypeAlias = Float[Tensor, "n d"]  # samples as points in R^d, or their features

@@ -23,7 +23,7 @@ from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST
 from ganduel.errors import UserError, nearest
-from ganduel.loop import NEVER, Seldom
+from ganduel.block import NEVER, Scheduled
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, Watch
 from ganduel.model.base import Generator
@@ -31,12 +31,12 @@ from ganduel.model.base import Generator
 logger = logging.getLogger("ganduel")
 
 
-class Evaluate(Callback, Seldom):
+class Evaluate(Callback, Scheduled):
     """Evaluates the generator.
 
     Args:
         metrics: what to measure; none: all that fit the data without being asked for.
-        every: iterations between two evaluations, besides the one at the end; None: that one alone.
+        every_n_iterations: between two evaluations, besides the one at the end; None: that one alone.
         draws: how often each is repeated; more than one give a standard error.
         best: the key, or its first part, by which best.ckpt is chosen; None: the first that is measured.
     """
@@ -44,12 +44,13 @@ class Evaluate(Callback, Seldom):
     def __init__(
         self,
         metrics: Mapping[str, SampleMetric] | None = None,
-        every: int | None = None,
+        every_n_iterations: int | None = None,
         draws: int = 1,
         best: str | None = None,
     ):
+        every = every_n_iterations
         if every is not None and every < 1:
-            raise UserError(f"callback.evaluate.every={every} must be at least 1, or null for the end alone.")
+            raise UserError(f"callback.evaluate.every_n_iterations={every} must be at least 1, or null for the end alone.")
         if draws < 1:
             raise UserError(f"callback.evaluate.draws={draws} must be at least 1.")
         self.metrics, self.every, self.draws, self.best = list((metrics or {}).values()), every, draws, best
@@ -57,9 +58,9 @@ class Evaluate(Callback, Seldom):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
-        share = (trainer.global_rank, trainer.world_size)
+        ranks = (trainer.global_rank, trainer.world_size)
         try:
-            self.evaluation = Evaluation(gan.data, self.metrics, self.draws, gan.device, share)
+            self.evaluation = Evaluation(gan.data, self.metrics, self.draws, gan.device, ranks)
             self.evaluation.check_real()
         except UserError as error:
             if self.metrics:
@@ -93,7 +94,7 @@ class Evaluate(Callback, Seldom):
         started = time.monotonic()
         try:
             with bars[0] if bars else nullcontext(lambda n: None) as advance:
-                values = self.evaluation(cast(Generator, gan_of(trainer).sampler), watched(advance, trainer))
+                values = self.evaluation(cast(Generator, gan_of(trainer).ema_generator), watched(advance, trainer))
         except Interrupted:
             logger.info("the evaluation is left out; ganduel evaluate makes it later")
             return

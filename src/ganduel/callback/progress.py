@@ -22,8 +22,6 @@ class ProgressBar(Callback, Clocked):
         seconds: between two updates of the bar, and ten times that between two lines in a log.
     """
 
-    duels: int = 1  # that it stands for
-
     def __init__(self, record: Any, seconds: float = 1.0):
         self.record = record
         self.seconds = seconds
@@ -56,7 +54,7 @@ class ProgressBar(Callback, Clocked):
         if not self.is_due() and trainer.global_step != trainer.max_steps:
             return
         self.shown = now = time.monotonic()
-        rate = self.duels * (gan_of(trainer).images_seen - self.images) / (now - self.started)
+        rate = (gan_of(trainer).images_seen - self.images) / (now - self.started)
         values = "  ".join(f"{key} {self.record.last[key]:.3f}" for key in SHOWN if key in self.record.last)
         text = f"{rate:,.0f} images/s  {values}"
         if self.console.is_terminal:

@@ -13,13 +13,13 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganduel import rng
+from ganduel.block import NEVER, Scheduled
 from ganduel.callback.base import gan_of, geometric, next_geometric, trackers
 from ganduel.errors import UserError
 from ganduel.image_grid import animate, generate, is_image, tile
-from ganduel.loop import NEVER, Seldom
 
 
-class SampleGrid(Callback, Seldom):
+class SampleGrid(Callback, Scheduled):
     """Draws the grids, for data that are images.
 
     Args:
@@ -42,11 +42,11 @@ class SampleGrid(Callback, Seldom):
         self.on = trainer.is_global_zero and is_image(gan.data.shape)
         if not self.on:
             return
-        self.noise = gan.generator.draw(self.n, rng.generator(gan.seed, "grid"))
+        self.noise = gan.generator.draw(self.n, rng.generator(gan.batches.seed, "grid"))
         self.folder.mkdir(exist_ok=True)
         if trainer.global_step == 0:
-            n = min(self.n, gan.data.size or self.n)
-            self.publish(trainer, "samples/real", "real.png", gan.data.minibatch(gan.seed, 0, n), "real images")
+            n, seed = min(self.n, gan.data.size or self.n), gan.batches.seed
+            self.publish(trainer, "samples/real", "real.png", gan.data.minibatch(seed, 0, n)[0], "real images")
             self.draw(trainer)
 
     def on_train_batch_end(
@@ -66,8 +66,8 @@ class SampleGrid(Callback, Seldom):
     def draw(self, trainer: Trainer) -> None:
         gan = gan_of(trainer)
         which = "G" if gan.ema is None else "average of G"
-        caption = f"iteration {trainer.global_step:,}, {gan.images_seen:,} images, {which}, seed {gan.seed}"
-        images = generate(gan.sampler, self.noise)
+        caption = f"iteration {trainer.global_step:,}, {gan.images_seen:,} images, {which}, seed {gan.batches.seed}"
+        images = generate(gan.ema_generator, self.noise)
         self.publish(trainer, "samples/fake", f"iteration_{trainer.global_step:08d}.png", images, caption)
 
     def publish(self, trainer: Trainer, key: str, name: str, images: Any, caption: str) -> None:

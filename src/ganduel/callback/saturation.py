@@ -6,7 +6,7 @@ At D's logit b of a generated sample, D = sigmoid(b), the two forms descend alon
     |∂ (−log D)   / ∂b| = sigmoid(−b) = 1 − D        non-saturating
 
 Both are 1/2 where D = 1/2; where D is sure of its case, b → −∞, the first dies and the second is full. By the chain
-rule each sample's share in G's gradient has one of these factors and is otherwise the same, so that the first form's is
+rule each sample's part of G's gradient has one of these factors and is otherwise the same, so that the first form's is
 D / (1 − D) = exp(b) times the second's, through any generator.
 
     saturation/slope_saturating       mean D over the minibatch of G's update; …_q05, …_q50, …_q95 its quantiles
@@ -31,13 +31,14 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from ganduel import rng
-from ganduel.callback.base import Outputs, due, gan_of, gather_columns, graphed, log, networks, next_due, read
+from ganduel.block import Scheduled
+from ganduel.callback.base import gan_of, gather_columns, is_due, log, next_due
 from ganduel.errors import UserError
 from ganduel.gan import GAN
-from ganduel.loop import Seldom
 from ganduel.loss.base import LogitLoss
 from ganduel.tracking.files import LOSS_FORM
 
@@ -45,22 +46,23 @@ REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-class Saturation(Callback, Seldom):
-    """Logs the slopes with every row of statistics, the gradients less often.
+class Saturation(Callback, Scheduled):
+    """Logs the slopes with every row of statistics, the gradients less often; for losses whose logits are log-odds.
 
     Args:
-        every: iterations between two rows.
-        gradient_every: iterations between two measurements of the whole gradients; also after the first iteration.
+        every_n_iterations: between two rows.
+        gradient_every_n_iterations: between two measurements of the whole gradients; also after the first iteration.
     """
 
-    def __init__(self, every: int, gradient_every: int):
-        for name, value in (("every", every), ("gradient_every", gradient_every)):
+    def __init__(self, every_n_iterations: int, gradient_every_n_iterations: int):
+        self.every, self.gradient_every = every_n_iterations, gradient_every_n_iterations
+        for name, value in (("every", self.every), ("gradient_every", self.gradient_every)):
             if value < 1:
-                raise UserError(f"callback.saturation.{name}={value} must be at least 1.")
-        self.every, self.gradient_every = every, gradient_every
+                raise UserError(f"callback.saturation.{name}_n_iterations={value} must be at least 1.")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = gan_of(trainer).loss
+        self.on = loss.probability(torch.zeros(1)) is not None
         if trainer.is_global_zero and isinstance(loss, LogitLoss):
             path = Path(trainer.default_root_dir) / LOSS_FORM
             path.write_text(json.dumps(loss.form()) + "\n", encoding="utf-8")
@@ -69,11 +71,11 @@ class Saturation(Callback, Seldom):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         row: dict[str, float] = {}
-        if due(trainer, self.every):
-            own = {"logit/fake_g": gather_columns(trainer, outputs["logit/fake_g"][None])[0]}
-            row |= read(slopes_of, own, trainer)
-        if due(trainer, self.gradient_every):
-            row |= read(lengths_of, {}, trainer)
+        if self.on and is_due(trainer, self.every):
+            row |= slopes(gather_columns(trainer, outputs["logit/fake_g"][None])[0])
+        if self.on and is_due(trainer, self.gradient_every):
+            gradients = cast(Tensor, trainer.strategy.reduce(both_gradients(gan_of(trainer)), reduce_op="mean"))
+            row |= lengths_and_cosine(gradients)
         if row and trainer.is_global_zero:
             log(trainer, {key: value for key, value in row.items() if math.isfinite(value)})
 
@@ -81,84 +83,62 @@ class Saturation(Callback, Seldom):
         return min(next_due(n, self.every), next_due(n, self.gradient_every))
 
 
-def slopes_of(outputs: Outputs, gans: list[GAN]) -> list[dict[str, float]]:
-    return slopes(outputs["logit/fake_g"])
-
-
-def slopes(b: Tensor) -> list[dict[str, float]]:
-    """Each duel's slopes of both forms at logits of generated samples, (duel, batch)."""
+def slopes(b: Tensor) -> dict[str, float]:
+    """The slopes of both forms at logits of generated samples, (batch,)."""
     b = b.cpu().double()
     saturating, nonsaturating = b.sigmoid(), (-b).sigmoid()
-    rejected = (saturating < REJECTED).to(b.dtype).mean(1)
-    means = torch.stack([saturating.mean(1), nonsaturating.mean(1), rejected])
+    first, second = saturating.mean().item(), nonsaturating.mean().item()
     at = torch.tensor(QUANTILES, dtype=b.dtype)
-    quantiles = torch.cat([saturating.quantile(at, 1), nonsaturating.quantile(at, 1)])
-    names = [
-        f"saturation/slope_{form}_q{round(100 * q):02}" for form in ("saturating", "nonsaturating") for q in QUANTILES
-    ]
-    return [
-        {
-            "saturation/slope_saturating": first,
-            "saturation/slope_nonsaturating": second,
-            "saturation/ratio": first / second if second else float("inf"),
-            "saturation/share_rejected": share,
-            **dict(zip(names, rest, strict=True)),
-        }
-        for first, second, share, *rest in torch.cat([means, quantiles]).T.tolist()
-    ]
+    quantiles = {
+        f"saturation/slope_{form}_q{round(100 * q):02}": value
+        for form, slope in (("saturating", saturating), ("nonsaturating", nonsaturating))
+        for q, value in zip(QUANTILES, slope.quantile(at).tolist(), strict=True)
+    }
+    return {
+        "saturation/slope_saturating": first,
+        "saturation/slope_nonsaturating": second,
+        "saturation/ratio": first / second if second else float("inf"),
+        "saturation/share_rejected": (saturating < REJECTED).to(b.dtype).mean().item(),
+        **quantiles,
+    }
 
 
-def lengths_of(outputs: Outputs, gans: list[GAN]) -> list[dict[str, float]]:
-    nets, launch = networks(gans), graphed(gans)
-    noise = draw(gans, next(nets[0].parameters()))
-    if launch is not None:
-        return named(launch.alongside(lengths_and_cosine, noise, *nets))
-    both = gradients(noise, *nets)
-    if gans[0].peers is None:  # then there may be other ranks
-        both = cast(Tensor, gans[0].trainer.strategy.reduce(both, reduce_op="mean"))
-    return named(lengths(both))
-
-
-def draw(gans: list[GAN], like: Tensor) -> Tensor:
-    """This rank's noise for each duel. Dropout masks follow from a key of their own; the next update reseeds them."""
-    drawn = list[Tensor]()
-    t = max(gan.global_step for gan in gans)  # the others have not counted the iteration yet
-    for gan in gans:
-        for name, layer in gan.reseeded.items():
-            layer.reseed((gan.seed, "saturation", name, t), gan.batch_size, gan.share)
-        stream = rng.generator(gan.seed, "saturation", t, device=like.device)
-        drawn.append(gan.generator.draw(gan.batch_size, stream)[gan.share])
-    return torch.stack(drawn).to(like)
-
-
-def gradients(noise: Tensor, generator: Any, discriminator: Any) -> Tensor:
-    """G's whole gradient under the saturating form and the other, (duel, 2, weights)."""
+def both_gradients(gan: GAN) -> Tensor:
+    """G's whole gradient under the saturating form and the other, (2, weights), on noise of its own."""
+    noise, labels = draw(gan)
     with torch.enable_grad():
-        b = discriminator.untouched(generator.untouched(noise))
-        n = b.shape[1]
-        on_logits = (-b.sigmoid() / n, -(-b).sigmoid() / n)  # ∂L_G/∂b of each form
-        found = [torch.autograd.grad(b, list(generator.parameters()), one, retain_graph=True) for one in on_logits]
-    return torch.stack([torch.cat([g.reshape(len(noise), -1) for g in parts], 1) for parts in found], 1)
+        x = without_updating_buffers(gan.generator, noise, labels)
+        b = without_updating_buffers(gan.discriminator, gan.augment(x), labels)
+        on_logits = (-b.sigmoid() / len(b), -(-b).sigmoid() / len(b))  # ∂L_G/∂b of each form
+        weights = [p for p in gan.generator.parameters() if p.requires_grad]
+        gradients = [torch.autograd.grad(b, weights, slope, retain_graph=True) for slope in on_logits]
+    return torch.stack([torch.cat([part.flatten() for part in parts]) for parts in gradients])
 
 
-def lengths_and_cosine(noise: Tensor, generator: Any, discriminator: Any) -> Tensor:
-    return lengths(gradients(noise, generator, discriminator))
+def draw(gan: GAN) -> tuple[Tensor, Tensor | None]:
+    """This rank's noise and labels. What layers draw has a key of its own; the next iteration begins its own stream."""
+    batches, t = gan.batches, gan.global_step
+    batches.seed_draws(t, "saturation")
+    stream, like = rng.generator(batches.seed, "saturation", t), next(gan.generator.parameters())
+    noise = batches.draw_noise(batches.batch_size, stream)[batches.rows].to(like)
+    if gan.data.classes is None:
+        return noise, None
+    return noise, gan.data.draw_labels(batches.batch_size, stream)[batches.rows].to(like.device)
 
 
-def lengths(both: Tensor) -> Tensor:
-    """The norms of each duel's two gradients, (duel, 2, weights), and the cosine between them; NaN where one is 0."""
-    norms = both.norm(dim=2)
-    first, second = (both / norms.unsqueeze(2)).unbind(1)
-    return torch.cat([norms, (first * second).sum(1, True)], 1)
+def without_updating_buffers(net: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
+    """The network's output as in training, its running statistics and the like left as they are."""
+    buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    return functional_call(net, buffers, (x,) if y is None else (x, y))
 
 
-def named(numbers: Tensor) -> list[dict[str, float]]:
-    """The row's values of each duel."""
-    return [
-        {
-            "saturation/grad_norm_saturating": saturating,
-            "saturation/grad_norm_nonsaturating": nonsaturating,
-            "saturation/cosine": cosine,
-        }
-        for saturating, nonsaturating, cosine in numbers.tolist()
-    ]
+def lengths_and_cosine(both: Tensor) -> dict[str, float]:
+    """The norms of the two gradients, (2, weights), and the cosine between them; NaN where one is 0."""
+    norms = both.norm(dim=1)
+    first, second = both / norms.unsqueeze(1)
+    saturating, nonsaturating, cosine = torch.cat([norms, (first * second).sum()[None]]).tolist()
+    return {
+        "saturation/grad_norm_saturating": saturating,
+        "saturation/grad_norm_nonsaturating": nonsaturating,
+        "saturation/cosine": cosine,
+    }

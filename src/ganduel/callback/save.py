@@ -10,27 +10,26 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from ganduel.callback.base import Outputs, gan_of, next_due, others, read
+from ganduel.block import Scheduled
+from ganduel.callback.base import gan_of, next_due
 from ganduel.checkpoint import FORMAT, INITIAL, LAST
-from ganduel.gan import GAN
-from ganduel.loop import Seldom
 
 
-class Save(Checkpoint, Seldom):
+class Save(Checkpoint, Scheduled):
     """Saves the run; Lightning calls a `Checkpoint` after all other callbacks, so that what it saves is on record.
 
     Args:
         folder: where the checkpoints go.
         every: iterations between two of them.
         config: the run's resolved config, which every checkpoint carries.
-        apart: seconds between two of them at the least; those that would come earlier are left out.
+        min_seconds: the least time between two of them; those that would come earlier are left out.
     """
 
-    def __init__(self, folder: Path, every: int, config: dict[str, Any], apart: float = 0.0):
+    def __init__(self, folder: Path, every: int, config: dict[str, Any], min_seconds: float = 0.0):
         self.folder = folder
         self.every = every
         self.config = config
-        self.apart = apart
+        self.min_seconds = min_seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved = time.monotonic()  # a run that goes on has a checkpoint too
@@ -48,18 +47,13 @@ class Save(Checkpoint, Seldom):
         return next_due(n, self.every)
 
     def is_time(self, trainer: Trainer) -> bool:
-        """Whether the last one is long enough ago; all ranks, and all members of a population, get the same answer."""
-        wanted = trainer.strategy.broadcast(read(long_ago, {}, trainer))
-        if wanted:
+        """Whether the last one is long enough ago; all ranks get the same answer."""
+        is_time = trainer.strategy.broadcast(time.monotonic() - self.saved >= self.min_seconds)
+        if is_time:
             self.saved = time.monotonic()
-        return wanted
+        return is_time
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        shape = list(gan_of(trainer).data.shape)
-        checkpoint["ganduel"] = {"format": FORMAT, "config": self.config, "shape": shape}
-
-
-def long_ago(outputs: Outputs, gans: list[GAN]) -> list[bool]:
-    """Whether one of the duels was saved last as long ago as is wanted."""
-    saves = [save for gan in gans for save in others(gan.trainer, Save)]
-    return [any(time.monotonic() - save.saved >= save.apart for save in saves)] * len(gans)
+        data = gan_of(trainer).data
+        entry = {"format": FORMAT, "config": self.config, "shape": list(data.shape), "classes": data.classes}
+        checkpoint["ganduel"] = entry

@@ -12,14 +12,17 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
+from ganduel.block import NEVER, Scheduled
+from ganduel.callback.base import next_due
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", signal.SIGTERM))
 
 
-class StopOnSignal(Callback):
+class StopOnSignal(Callback, Scheduled):
     """Stops training after the iteration in which SIGINT, SIGTERM or SIGUSR1 came.
 
     Args:
-        every: with several ranks, iterations between two comparisons of notes.
+        every: with several ranks, iterations between two exchanges of what has come.
 
     Attributes:
         signum: the signal that stopped the run, or None.
@@ -29,10 +32,12 @@ class StopOnSignal(Callback):
         self.every = every
         self.signum: int | None = None
         self._noted = 0
+        self._ranks = 1
         self._previous: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._previous = {signum: signal.getsignal(signum) for signum in SIGNALS}
+        self._ranks = trainer.world_size
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for signum in SIGNALS:  # not in setup: Lightning sets handlers of its own in between
@@ -47,6 +52,10 @@ class StopOnSignal(Callback):
         if self._noted == signum == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: at once
         self._noted = signum
+
+    def next_due(self, n: int) -> int:
+        """Several ranks must compare notes at the same iterations; one alone looks after each block."""
+        return NEVER if self._ranks == 1 else next_due(n, self.every)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -33,11 +33,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganduel import rng
-from ganduel.callback.base import due, gan_of, geometric, log, next_due, next_geometric, trackers
+from ganduel.block import NEVER, Scheduled
+from ganduel.callback.base import gan_of, geometric, is_due, log, next_due, next_geometric, trackers
 from ganduel.errors import UserError
 from ganduel.gan import GAN
 from ganduel.image_grid import animate, evaluating, generate
-from ganduel.loop import NEVER, Seldom
 from ganduel.loss.base import CrossEntropyLoss
 from ganduel.metric.functional.divergence import grid, jensen_shannon, optimal_discriminator
 from ganduel.plot import plot_line, plot_plane
@@ -54,11 +54,11 @@ class Known(Protocol):
     def bounds(self, margin: float) -> tuple[Tensor, Tensor]: ...
 
 
-class Theory(Callback, Seldom):
+class Theory(Callback, Scheduled):
     """Logs the quantities above and draws D, for data of known density in one or two dimensions.
 
     Args:
-        every: iterations between two rows.
+        every_n_iterations: between two rows.
         first: the first iteration after 0 with a picture.
         growth: each further one comes after this many times the iterations; the last iteration always has one.
         points: of the grid, along each axis.
@@ -69,7 +69,7 @@ class Theory(Callback, Seldom):
 
     def __init__(
         self,
-        every: int,
+        every_n_iterations: int,
         first: int = 100,
         growth: float = 1.5,
         points: int | None = None,
@@ -77,8 +77,9 @@ class Theory(Callback, Seldom):
         margin: float = 6.0,
         optimal_steps: int = 0,
     ):
+        every = every_n_iterations
         if every < 1 or first < 1 or not growth > 1 or samples < 1 or optimal_steps < 0:
-            raise UserError("callback.theory needs every, first, samples ≥ 1, growth > 1 and optimal_steps ≥ 0.")
+            raise UserError("callback.theory needs every_n_iterations, first, samples ≥ 1, growth > 1 and optimal_steps ≥ 0.")
         if points is not None and points < 2:
             raise UserError(f"callback.theory.points={points} must be at least 2.")
         self.every, self.first, self.growth, self.points = every, first, growth, points
@@ -113,7 +114,7 @@ class Theory(Callback, Seldom):
             return
         n = trainer.global_step
         picture = geometric(n, self.first, self.growth) or n == trainer.max_steps
-        if picture or due(trainer, self.every):
+        if picture or is_due(trainer, self.every):
             self.look(trainer, picture)
 
     def next_due(self, n: int) -> int:
@@ -195,7 +196,7 @@ class Theory(Callback, Seldom):
 
     def publish(self, trainer: Trainer, gan: GAN, logits: Tensor, log_p: Tensor, log_g: Tensor, fake: Tensor) -> None:
         path = self.folder / f"theory_{trainer.global_step:08d}.png"
-        title = f"iteration {trainer.global_step:,}, seed {gan.seed}"
+        title = f"iteration {trainer.global_step:,}, seed {gan.batches.seed}"
         d, shown = logits.sigmoid(), fake[:SEEN].numpy()
         if len(self.resolution) == 1:
             p, p_g = log_p.exp().numpy(), log_g.exp().numpy()

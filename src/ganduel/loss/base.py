@@ -21,6 +21,7 @@ class Loss(ABC):
     """The losses of both players."""
 
     generator_uses_real: bool = False  # a relativistic form sets it; others are spared a pass of D over real samples
+    threshold: float | None = None  # the logit above which D takes a sample for real; None: it makes no such decision
 
     @abstractmethod
     def discriminator(self, real: Logits, fake: Logits) -> Scalar:
@@ -29,6 +30,24 @@ class Loss(ABC):
     @abstractmethod
     def generator(self, real: Logits | None, fake: Logits) -> Scalar:
         """L_G, which G minimises; `real` is None unless `generator_uses_real`."""
+
+    def statistics(self, real: Logits, fake: Logits) -> dict[str, Scalar]:
+        """What the logits of an update of D say, under the keys of a row; a subclass adds what its logits mean.
+
+            logit/real, logit/fake                mean logits; …_std their spread
+            d/accuracy_real, d/accuracy_fake      share of D's right answers, with a `threshold`
+        """
+        values = {}
+        for name, logits in (("real", real), ("fake", fake)):
+            values |= {f"logit/{name}": logits.mean(), f"logit/{name}_std": logits.std(correction=0)}
+        if self.threshold is not None:
+            values["d/accuracy_real"] = (real > self.threshold).float().mean()
+            values["d/accuracy_fake"] = (fake < self.threshold).float().mean()
+        return values
+
+    def probability(self, logits: Logits) -> Tensor | None:
+        """D(x) in [0, 1], where a logit stands for a probability."""
+        return None
 
 
 class LogitLoss(Loss):
@@ -74,7 +93,20 @@ class CrossEntropyLoss(LogitLoss):
         L_D = −E[log D(x)] − E[log(1 − D(G(z)))] = E[softplus(−a)] + E[softplus(b)]
 
     It is 2 log 2 where D answers 1/2 to everything, and 2 log 2 − 2 JSD(p_data, p_g) for the best D (section 4.1).
+    A logit is the log-odds of being real: D(x) = sigmoid(logit), 1/2 at 0.
     """
+
+    threshold = 0.0
+
+    def statistics(self, real: Logits, fake: Logits) -> dict[str, Scalar]:
+        """Those of any loss, and mean and spread of D(x), D(G(z)): d/real, d/real_std, d/fake, d/fake_std."""
+        values = super().statistics(real, fake)
+        for name, probability in (("real", real.sigmoid()), ("fake", fake.sigmoid())):
+            values |= {f"d/{name}": probability.mean(), f"d/{name}_std": probability.std(correction=0)}
+        return values
+
+    def probability(self, logits: Logits) -> Tensor:
+        return logits.sigmoid()
 
     def d_real(self, a: Tensor) -> Tensor:
         return softplus(-a)

@@ -1,19 +1,27 @@
-"""What the two networks are: G maps noise to samples, D maps samples to one logit each.
+"""What the two networks are: G maps noise to samples, D maps samples to one logit each; with classes, both see labels.
 
-Any `torch.nn.Module` with D's signature serves as a discriminator. A generator also says what noise it takes.
+    G(z) or G(z, y)     z (batch, noise_dim), y (batch,)   → samples (batch, *shape)
+    D(x) or D(x, y)     x (batch, *shape), y (batch,)      → logits (batch,)
+
+Any `torch.nn.Module` with these signatures will do. A network that takes labels says of how many classes, in an
+attribute `classes`. G also says what noise it takes.
 """
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganduel.errors import UserError
-from ganduel.types import Logits, Noise, Samples
+from ganduel.rng import Draws, KeyedRandom, seeded
+from ganduel.types import Labels, Logits, Noise, Samples
 
 NoiseDistribution = Literal["normal", "uniform"]
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class Generator(nn.Module, ABC):
@@ -22,7 +30,12 @@ class Generator(nn.Module, ABC):
     Args:
         noise_dim: the dimension of z.
         noise: p(z), "normal" for N(0, 1) or "uniform" for U(−√3, √3) in each coordinate: both of unit variance.
+
+    Attributes:
+        classes: of the labels that `forward` takes as its second argument; None: it takes none.
     """
+
+    classes: int | None = None
 
     def __init__(self, noise_dim: int, noise: NoiseDistribution = "normal"):
         super().__init__()
@@ -41,34 +54,87 @@ class Generator(nn.Module, ABC):
         return torch.empty(n, self.noise_dim, device=rng.device).uniform_(-bound, bound, generator=rng)
 
     @abstractmethod
-    def forward(self, z: Noise) -> Samples: ...
+    def forward(self, z: Noise, *labels: Labels) -> Samples: ...
 
 
 class Discriminator(nn.Module, ABC):
-    """D: samples (batch, *shape) → logits (batch,); sigmoid(logit) is the probability of being real."""
+    """D: samples (batch, *shape) → logits (batch,); sigmoid(logit) is the probability of being real.
+
+    Attributes:
+        classes: of the labels that `forward` takes as its second argument; None: it takes none.
+        mixes_samples: whether a sample's logit depends on the others of its batch; None: it is tried out.
+    """
+
+    classes: int | None = None
+    mixes_samples: bool | None = None
 
     @abstractmethod
-    def forward(self, x: Samples) -> Logits: ...
+    def forward(self, x: Samples, *labels: Labels) -> Logits: ...
 
 
-@runtime_checkable
-class Reseeded(Protocol):
-    """A layer that draws at random in training, from what it is told before each update: see ganduel.model.dropout."""
-
-    def reseed(self, key: tuple[int | str, ...], batch_size: int, share: slice) -> None:
-        """What the draws follow from, samples a minibatch over all ranks, and which of its rows are this rank's."""
+def conditioned(net: nn.Module, x: Tensor, y: Labels | None) -> Tensor:
+    """What a network makes of noise or samples and their labels; without labels it gets one argument."""
+    return net(x) if y is None else net(x, y)
 
 
-def reseeded(**networks: nn.Module) -> dict[str, Reseeded]:
-    """The layers of the networks that are to be told, by their names."""
-    return {
-        f"{network}.{name}": layer
-        for network, net in networks.items()
-        for name, layer in net.named_modules()
-        if isinstance(layer, Reseeded)
-    }
+def as_logits(output: Tensor) -> Logits:
+    """D's output, checked and in float32 at least."""
+    if not isinstance(output, Tensor) or output.ndim != 1:
+        kind = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise UserError(f"D must give one logit per sample, shape (batch,), not {kind}. Squeeze it.")
+    return at_least_float32(output)
 
 
-def uses_batch_statistics(net: nn.Module) -> bool:
-    """Whether a sample's output depends on the rest of its batch, through a BatchNorm."""
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in net.modules())
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in float32, unless it is in float64."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def check_labels(generator: nn.Module, discriminator: nn.Module, classes: int | None) -> None:
+    """Refuse networks that take labels of data without classes, and the reverse."""
+    for name, net in (("G", generator), ("D", discriminator)):
+        known = getattr(net, "classes", None)
+        if known == classes:
+            continue
+        if classes is None:
+            raise UserError(f"{name} ({type(net).__name__}) takes labels of {known} classes, and the data have none.")
+        if known is None:
+            raise UserError(f"the data have labels of {classes} classes, and {name} ({type(net).__name__}) takes none.")
+        raise UserError(f"{name} ({type(net).__name__}) takes labels of {known} classes, and the data have {classes}.")
+
+
+def keyed_layers(module: nn.Module) -> list[KeyedRandom]:
+    """The layers within that draw at random in training, from draws that they are given."""
+    return [layer for layer in module.modules() if isinstance(layer, KeyedRandom)]
+
+
+def uses_batch_norm(net: nn.Module) -> bool:
+    """Whether there is a BatchNorm in it, which normalises each sample by the others of its batch."""
+    return any(isinstance(module, BATCH_NORMS) for module in net.modules())
+
+
+def mixes_samples(discriminator: nn.Module, shape: Sequence[int], classes: int | None = None) -> bool:
+    """Whether a sample's logit depends on the others of its batch; tried out on a copy, unless D says so itself.
+
+    So it is with BatchNorm and minibatch standard deviation. Real and generated samples must not share a batch then.
+    """
+    stated = getattr(discriminator, "mixes_samples", None)
+    if stated is not None:
+        return stated
+    if uses_batch_norm(discriminator):
+        return True
+    n, net = 8, deepcopy(discriminator)
+    like = next(net.parameters(), torch.empty(0))
+    stream = torch.Generator().manual_seed(0)
+    first, second, third = (torch.randn(n, *shape, generator=stream).to(like) for _ in range(3))
+    y = None if classes is None else (torch.arange(2 * n) % classes).to(like.device)
+
+    def logits(others: Tensor) -> Tensor:
+        draws = Draws(like.device, n)
+        draws.seed("trial")
+        for layer in keyed_layers(net):
+            layer.draws = draws
+        with torch.no_grad(), seeded("trial"):
+            return conditioned(net, torch.cat([first, others]), y)[:n]
+
+    return not torch.allclose(logits(second), logits(third), rtol=1e-4, atol=1e-5, equal_nan=True)

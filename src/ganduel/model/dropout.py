@@ -3,7 +3,7 @@
     y = x · mask / (1 − p)      mask 0 with probability p, else 1: in training; so E[y] = x
     y = x                       in evaluation
 
-    mask = bernoulli(1 − p) drawn from (key, call): the key is the update's, of this layer; calls are counted in it
+    mask = bernoulli(1 − p) drawn from the iteration's `draws` (ganduel.rng.Draws)
 
 A mask is drawn for the whole minibatch, and each rank cuts its rows from it. Where one call brings several minibatches,
 real samples above generated ones, each has a mask of its own. Torch's global generator is left alone.
@@ -13,41 +13,31 @@ scales in training as here. Inputs and hidden units have rates of their own in G
 
 from torch import Tensor, nn
 
-from ganduel import rng
 from ganduel.errors import UserError
+from ganduel.rng import KeyedRandom
 
 
-class Dropout(nn.Module):
+class Dropout(nn.Module, KeyedRandom):
     """Sets each input to 0 with probability p, of samples (batch, *shape).
 
     Args:
-        p: the share that is dropped.
+        p: the probability of being dropped.
     """
 
     def __init__(self, p: float):
         super().__init__()
         if not 0 <= p < 1:
-            raise UserError(f"dropout={p} must be at least 0 and below 1: it is the share that is dropped.")
+            raise UserError(f"dropout={p} must be at least 0 and below 1: it is the probability of being dropped.")
         self.p = p
-        self.key: tuple[int | str, ...] | None = None
-
-    def reseed(self, key: tuple[int | str, ...], batch_size: int, share: slice) -> None:
-        """Begin an update: what its masks follow from, and this rank's rows of a minibatch."""
-        self.key, self.batch_size, self.share, self.calls = key, batch_size, share, 0
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.mask(x) if self.training else x
 
     def mask(self, x: Tensor) -> Tensor:
-        """The next mask of this update, 0 or 1/(1 − p), in the shape of x."""
-        if self.key is None:
-            raise UserError("Dropout draws its masks for an update of a run: call reseed() before it, or eval().")
-        stream = rng.generator(*self.key, self.calls, device=x.device)
-        self.calls += 1
-        rows = len(range(self.batch_size)[self.share])
-        minibatches = -(-len(x) // rows)  # rounded up: a D that packs samples has fewer rows
-        keep = x.new_empty(minibatches, self.batch_size, *x.shape[1:]).bernoulli_(1 - self.p, generator=stream)
-        return keep[:, self.share].flatten(0, 1)[: len(x)] / (1 - self.p)
+        """The next mask, 0 or 1/(1 − p), in the shape of x."""
+        if self.draws is None:
+            raise UserError("Dropout draws its masks from an iteration's draws: set `draws` before it, or call eval().")
+        return self.draws.bernoulli(x, 1 - self.p) / (1 - self.p)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

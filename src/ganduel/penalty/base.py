@@ -1,20 +1,54 @@
-"""What a penalty is: a term that D's loss gains, computed from D as a function and the update's minibatches.
+"""What a penalty is: a term that the loss of D or of G gains in those updates in which it is due.
 
-D is called, never altered: its derivative with respect to a sample is taken by `torch.func.grad`, which works under
-`torch.func.vmap` too, where `requires_grad_` does not.
+A penalty of D gets D as the function `logits(x, y)`, a penalty of G gets G as `generator(z)` or `generator(z, y)`; both
+get the update's minibatch and its generated samples. It calls the network and never alters it: derivatives are taken by
+`torch.func.grad`, which works under `torch.func.vmap` too, where `requires_grad_` does not. What it draws comes from
+`minibatch.draws`; what it keeps, such as a moving average, is a buffer, and so in the checkpoint.
+
+With `every` = n a penalty is due in each n-th iteration and weighs n times as much (lazy regularisation, Karras et al.
+2020, "Analyzing and improving the image quality of StyleGAN", section 3.1 and appendix B, arXiv:1912.04958). There it
+has an optimizer step of its own, which the learning rate and the betas of Adam are corrected for; here it is part of the
+step that is taken anyway, and nothing needs a correction.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from ganduel.types import Logits, Samples, Scalar
+from torch import nn
+
+from ganduel.batch import Minibatch
+from ganduel.errors import UserError
+from ganduel.model.base import uses_batch_norm
+from ganduel.types import Samples, Scalar
 
 
-class Penalty(ABC):
-    """A regulariser of D, added once to its loss in each of its updates."""
+class Penalty(nn.Module, ABC):
+    """A regulariser of one network.
 
-    active: bool = True
+    Args:
+        every: iterations between two in which it is due.
+    """
+
+    def __init__(self, every: int = 1):
+        super().__init__()
+        if every < 1:
+            raise UserError(f"{type(self).__name__}: every={every} must be at least 1.")
+        self.every = every
 
     @abstractmethod
-    def __call__(self, discriminator: Callable[[Samples], Logits], real: Samples, fake: Samples) -> Scalar:
-        """The term, weight included."""
+    def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
+        """The term, weight included, without the factor `every`."""
+
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse a D that the penalty makes no sense for."""
+
+
+class SlopePenalty(Penalty):
+    """A penalty on D's slope at each sample, which no D with a BatchNorm has."""
+
+    def check(self, discriminator: nn.Module) -> None:
+        if uses_batch_norm(discriminator):
+            raise UserError(
+                f"{type(self).__name__} needs D's slope at each sample, and a BatchNorm in D mixes the samples. "
+                "Use norm=layer or norm=spectral in D, or penalty=[]."
+            )

@@ -7,7 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,72 +29,106 @@ from ganduel.distributed import ReplicaStrategy, world_size
 from ganduel.errors import Diverged, UserError, nearest
 from ganduel.gan import GAN
 from ganduel.run.explain import explain
+from ganduel.run.matmul import matmul_precision
 from ganduel.tracking.base import Tracker, is_first_rank
 from ganduel.tracking.record import Record
 
 
-class Alone:
-    """What a run has for itself; a member of a population has its own in the place of it."""
+class Run:
+    """A run's folder, loggers, networks and callbacks: what it has for itself, alone or as a member of a population.
 
-    def gan(self, values: dict[str, Any]) -> GAN:
-        return build_gan(values, check_batch(values, build(values["data"])))
+    Args:
+        values: its resolved config.
+        folder: where it is on record.
+        checkpoint: where to go on from; None for a new run.
 
-    def stop(self) -> StopOnSignal:
-        return StopOnSignal()
+    Attributes:
+        gan, callbacks: made by `build`.
+        loggers: the run's own record, and what else follows it.
+    """
 
-    def bar(self, record: Record) -> ProgressBar:
-        return ProgressBar(record)
+    gan: GAN
+    callbacks: list[Callback]
 
-    def matmul_precision(self, values: dict[str, Any]) -> AbstractContextManager:
-        return matmul_precision(values)
+    def __init__(self, values: dict[str, Any], folder: Path, checkpoint: Path | None = None):
+        self.values, self.folder, self.checkpoint = values, folder, checkpoint
+        self.iteration = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
+        self.record = Record(folder, rewind_to=self.iteration)
+        self.loggers: list[Logger] = [self.record]
+
+    def build(self, data: Data | None = None) -> None:
+        """Build all parts; data that others have too may be given."""
+        values = self.values
+        self.gan = build_gan(values, check_batch(values, build(values["data"]) if data is None else data))
+        if values["tracking"] is not None:
+            self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
+        gradients = values["trainer"]["precision"] != "16-mixed"
+        self.callbacks = [
+            Finite(values["log_every"], values["checkpoint_every"], gradients),
+            *(build(node) for node in (values["callback"] or {}).values()),
+            Save(self.folder / "checkpoints", values["checkpoint_every"], values, values["checkpoint_min_seconds"]),
+        ]
+
+    def finish(self, outcome: Mapping[str, Any], device: str | None) -> dict[str, Any]:
+        """Tell all loggers how the run has ended, and return the summary that is left in its folder."""
+        metrics = self.record.last
+        timing = {"iteration": self.iteration, "seconds": metrics.get("seconds", 0.0), "peak_memory": peak_memory()}
+        summary = {**outcome, **timing, "device": device, "metrics": metrics}
+        for logger in self.loggers:
+            if isinstance(logger, Tracker):
+                logger.finish(summary)
+        return summary
 
 
-def fit(
-    values: dict[str, Any], folder: Path, checkpoint: Path | None = None, place: Alone | None = None
-) -> dict[str, Any]:
+def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) -> dict[str, Any]:
     """Train until the end, a signal or a failure, and return the summary that is left in the folder.
 
     Args:
         values: the run's resolved config.
         folder: the run's folder.
         checkpoint: where to go on from; None for a new run.
-        place: where it trains, if not alone.
 
     Raises:
         SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
     """
     quiet()
-    place = place or Alone()
-    begun = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
-    record = Record(folder, rewind_to=begun)
-    loggers: list[Logger] = [record]
-    stop, outcome, trainer = place.stop(), {"status": "failed", "reason": "ended from outside"}, None
+    run = Run(values, folder, checkpoint)
+    stop, outcome, trainer = StopOnSignal(), ENDED_FROM_OUTSIDE, None
     try:
         check_accelerator(values["trainer"]["accelerator"])
-        gan = place.gan(values)
-        loggers += build_trackers(values, folder)
-        callbacks = [stop, *build_callbacks(values, folder, place.bar(record))]
-        trainer = build_trainer(values, folder, loggers, callbacks, checkpoint)
-        trainer.precision_plugin.convert_module(gan)  # Lightning would round 64-true weights of a checkpoint before
-        with own_process_group(trainer), place.matmul_precision(values):
-            trainer.fit(gan, ckpt_path=checkpoint, weights_only=True)
-        outcome = {"status": "finished", "reason": None}
-        if stop.signum is not None:
-            outcome = {"status": "stopped", "reason": signal.Signals(stop.signum).name}
+        run.build()
+        callbacks = [stop, *run.callbacks, ProgressBar(run.record)]
+        trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)
+        trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
+        with own_process_group(trainer), matmul_precision(values, run.gan.generator, run.gan.discriminator):
+            trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
+        outcome = outcome_of(stop)
     except Exception as error:
-        status = "diverged" if isinstance(error, Diverged) else "failed"
-        outcome = {"status": status, "reason": explain(error) or f"{type(error).__name__}: {error}"}
+        outcome = failure(error)
         raise
     finally:
-        iteration = begun if trainer is None else trainer.global_step
-        done = {"iteration": iteration, "seconds": record.last.get("seconds", 0.0), "peak_memory": peak_memory()}
-        summary = {**outcome, **done, "metrics": record.last}
-        for logger in loggers:
-            if isinstance(logger, Tracker):
-                logger.finish(summary)
+        if trainer is not None:
+            run.iteration = trainer.global_step
+        summary = run.finish(outcome, None if trainer is None else trainer.strategy.root_device.type)
     if stop.signum is not None:
         sys.exit(128 + stop.signum if is_first_rank() else 0)
     return summary
+
+
+ENDED_FROM_OUTSIDE = {"status": "failed", "reason": "ended from outside"}
+
+
+def outcome_of(stop: StopOnSignal) -> dict[str, Any]:
+    """How a run that has come to its end has ended: by itself, or by a signal."""
+    if stop.signum is None:
+        return {"status": "finished", "reason": None}
+    return {"status": "stopped", "reason": signal.Signals(stop.signum).name}
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """How a run has ended that an exception ended."""
+    status = "diverged" if isinstance(error, Diverged) else "failed"
+    return {"status": status, "reason": explain(error) or f"{type(error).__name__}: {error}"}
 
 
 def objective_of(name: str, summary: Mapping[str, Any]) -> float:
@@ -120,27 +154,6 @@ def check_accelerator(name: str) -> None:
     """Refuse a device that this machine lacks, before anything of the run is seen elsewhere."""
     if name in ("gpu", "cuda", "mps") and not torch.accelerator.is_available():
         raise UserError(f"trainer.accelerator={name}: torch finds none here. Try trainer.accelerator=cpu or auto.")
-
-
-def build_trackers(values: Mapping[str, Any], folder: Path) -> list[Logger]:
-    """What follows the run besides its record."""
-    if values["tracking"] is None:
-        return []
-    return [build(values["tracking"], folder=folder, config=values)]
-
-
-def build_callbacks(values: dict[str, Any], folder: Path, bar: ProgressBar) -> list[Callback]:
-    """The callbacks of the config between those that every run has."""
-    log_every, checkpoint_every = values["log_every"], values["checkpoint_every"]
-    gradients = values["trainer"]["precision"] != "16-mixed"
-    return [
-        Finite(log_every, checkpoint_every, gradients),
-        *(build(node) for node in (values["callback"] or {}).values()),
-        bar,
-        Save(
-            folder / "checkpoints", checkpoint_every, values, values.get("checkpoint_seconds", 0.0)
-        ),  # one of old: all
-    ]
 
 
 def build_trainer(
@@ -204,17 +217,6 @@ def own_process_group(trainer: Trainer) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def matmul_precision(values: Mapping[str, Any]) -> Iterator[None]:
-    """How exact torch's products of float32 are inside, by a run's config; it is one setting for the whole process."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(values["trainer"].get("matmul_precision", before))  # a run of old has none
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def peak_memory() -> dict[str, int]:

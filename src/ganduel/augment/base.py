@@ -1,0 +1,23 @@
+"""What an augmentation is: a differentiable change of samples that D sees real and generated ones through.
+
+Gradients pass through it to G. What it draws comes from `draws` (ganduel.rng.Draws); what it learns, such as the
+probability of adaptive augmentation, is a buffer, and so in the checkpoint. The base class is the identity.
+"""
+
+from torch import Tensor, nn
+
+from ganduel.rng import KeyedRandom
+from ganduel.types import Samples
+
+
+class Augment(nn.Module, KeyedRandom):
+    """Changes samples (batch, *shape) to samples of the same shape; this one leaves them as they are."""
+
+    def forward(self, x: Samples) -> Samples:
+        return x
+
+    def adapt(self, outputs: dict[str, Tensor]) -> None:
+        """Adjust the strength after an iteration, from what it returned: the logits of real samples, …
+
+        In place and without reading a value on the host, so that no iteration waits for the device.
+        """

@@ -1,0 +1,69 @@
+"""How one network follows its gradient: its optimizer, learning-rate schedule and gradient clipping."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ganduel.types import Scalar
+
+
+class Optim:
+    """The optimizer of one network, built when training begins.
+
+    Args:
+        make_optimizer: builds the optimizer from the network's parameters.
+        make_schedule: builds the learning-rate schedule from the optimizer, stepped once per iteration; None: constant.
+        clip: the largest norm of the network's whole gradient; a longer one is scaled down to it. None: no limit.
+
+    Attributes:
+        optimizer, schedule: what was built; schedule is None for a constant rate.
+        norm: of the gradient of the last step, before clipping.
+    """
+
+    optimizer: Optimizer
+    schedule: LRScheduler | None
+    norm: Scalar
+
+    def __init__(
+        self,
+        make_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        make_schedule: Callable[[Optimizer], LRScheduler] | None = None,
+        clip: float | None = None,
+    ):
+        self.make_optimizer, self.make_schedule, self.clip = make_optimizer, make_schedule, clip
+
+    def configure(self, net: nn.Module) -> None:
+        """Build the optimizer and the schedule for a network."""
+        self.optimizer = self.make_optimizer(net.parameters())
+        self.schedule = None if self.make_schedule is None else self.make_schedule(self.optimizer)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def clip_gradients(self) -> None:
+        """Measure the norm of the whole gradient, and scale the gradient down to `clip` if it is longer."""
+        parameters = [p for p in self.parameters if p.grad is not None]
+        self.norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        if self.clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.clip, self.norm)
+
+    def step_schedule(self) -> None:
+        if self.schedule is not None:
+            self.schedule.step()
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Gradients pass through the network inside, and none is kept for its weights."""
+    trained = [p for p in net.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
