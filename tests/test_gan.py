@@ -86,7 +86,7 @@ def test_every_update_has_fresh_data_and_fresh_noise(gan_of, k: int):
     train(gan, 3)
     assert len(data) == 3 * k
     assert len(noise) == 3 * (k + 1)
-    assert len({tuple(x.flatten().tolist()) for x in data}) == len(data)
+    assert len({tuple(x.flatten().tolist()) for x, _ in data}) == len(data)
     assert len({tuple(z.flatten().tolist()) for z in noise}) == len(noise)
 
 
@@ -123,7 +123,7 @@ def test_training_is_algorithm_1_written_out(gan_of, form: str):
     for t in range(5):
         z = torch.randn(32 * 24, 4, generator=rng.generator(0, "noise", 0))[24 * t : 24 * (t + 1)].split(8)
         for j in range(2):
-            real = gan.data.minibatch(0, 2 * t + j, 8)
+            real, _ = gan.data.minibatch(0, 2 * t + j, 8)
             loss = softplus(-d(real)).mean() + softplus(d(g(z[j]).detach())).mean()
             opt_d.zero_grad()
             loss.backward()

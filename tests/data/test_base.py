@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganduel import rng
 from ganduel.data.base import Data, TensorData, denormalise, normalise
 from ganduel.errors import UserError
 
@@ -14,8 +15,8 @@ def points(n):
     return TensorData(torch.arange(n, dtype=torch.float32).unsqueeze(1))
 
 
-def rows(data, seed, position, batch_size, share=slice(None)):
-    return data.minibatch(seed, position, batch_size, share).squeeze(1).int().tolist()
+def indices(data, seed, position, batch_size, rows=slice(None)):
+    return data.minibatch(seed, position, batch_size, rows)[0].squeeze(1).int().tolist()
 
 
 sizes = st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
@@ -26,7 +27,7 @@ def test_an_epoch_takes_no_sample_twice(size_and_batch, seed, epoch):
     """All it takes are there and distinct, and none is left over but what fills no minibatch."""
     n, batch = size_and_batch
     data, minibatches = points(n), n // batch
-    taken = [row for place in range(minibatches) for row in rows(data, seed, epoch * minibatches + place, batch)]
+    taken = [i for place in range(minibatches) for i in indices(data, seed, epoch * minibatches + place, batch)]
     assert len(taken) == minibatches * batch > n - batch
     assert len(set(taken)) == len(taken)
     assert set(taken) <= set(range(n))
@@ -37,22 +38,22 @@ def test_minibatch_is_a_pure_function_of_seed_and_position(size_and_batch, seed,
     """Whatever was asked before, of this object or of another: a resumed run asks first in the middle."""
     n, batch = size_and_batch
     used = points(n)
-    in_turn = [rows(used, seed, position, batch) for position in positions]
+    in_turn = [indices(used, seed, position, batch) for position in positions]
     torch.manual_seed(positions[0])
-    assert in_turn == [rows(points(n), seed, position, batch) for position in positions]
+    assert in_turn == [indices(points(n), seed, position, batch) for position in positions]
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 30))
-def test_shares_put_together_are_the_whole_minibatch(ranks, each, position):
+def test_rows_of_all_ranks_are_the_whole_minibatch(ranks, each, position):
     """So the number of ranks changes no sample."""
     data, batch = points(35), ranks * each
-    shares = [rows(data, 1, position, batch, slice(rank * each, (rank + 1) * each)) for rank in range(ranks)]
-    assert [row for share in shares for row in share] == rows(data, 1, position, batch)
+    local = [indices(data, 1, position, batch, slice(rank * each, (rank + 1) * each)) for rank in range(ranks)]
+    assert [i for rows in local for i in rows] == indices(data, 1, position, batch)
 
 
 def test_orders_differ_between_epochs_and_seeds():
     data = points(50)
-    orders = [tuple(rows(data, seed, epoch, 50)) for seed in range(5) for epoch in range(5)]
+    orders = [tuple(indices(data, seed, epoch, 50)) for seed in range(5) for epoch in range(5)]
     assert len(set(orders)) == 25
     assert tuple(range(50)) not in orders
 
@@ -60,20 +61,20 @@ def test_orders_differ_between_epochs_and_seeds():
 def test_an_order_that_is_kept_is_not_taken_for_another_seeds():
     """One object that serves several runs of a process."""
     data = points(20)
-    assert rows(data, 0, 0, 20) != rows(data, 1, 0, 20)
-    assert rows(data, 1, 0, 20) == rows(points(20), 1, 0, 20)
+    assert indices(data, 0, 0, 20) != indices(data, 1, 0, 20)
+    assert indices(data, 1, 0, 20) == indices(points(20), 1, 0, 20)
 
 
 def test_left_over_samples_get_their_turn():
     """10 samples in minibatches of 4 leave 2 an epoch, others each time."""
     data = points(10)
-    assert {row for position in range(20) for row in rows(data, 0, position, 4)} == set(range(10))
+    assert {i for position in range(20) for i in indices(data, 0, position, 4)} == set(range(10))
 
 
 def test_places_of_an_order_are_unbiased():
     """Each sample comes first about equally often: 600 epochs of 6, a deviation of 5 sigma fails."""
     data = points(6)
-    first = torch.tensor([rows(data, 0, 6 * epoch, 1)[0] for epoch in range(600)]).bincount(minlength=6)
+    first = torch.tensor([indices(data, 0, 6 * epoch, 1)[0] for epoch in range(600)]).bincount(minlength=6)
     assert (first - 100).abs().max() < 5 * (600 * 1 / 6 * 5 / 6) ** 0.5
 
 
@@ -87,13 +88,13 @@ def test_shape_and_size():
     data = TensorData(torch.zeros(7, 1, 2, 3, dtype=torch.uint8))
     assert data.shape == (1, 2, 3)
     assert data.size == 7
-    assert data.minibatch(0, 0, 4).shape == (4, 1, 2, 3)
+    assert data.minibatch(0, 0, 4)[0].shape == (4, 1, 2, 3)
 
 
 def test_samples_are_not_changed_by_use():
     for samples in (torch.arange(8, dtype=torch.uint8).reshape(4, 2), torch.rand(4, 2)):
         data = TensorData(samples.clone())
-        data.minibatch(0, 0, 4).add_(100)
+        data.minibatch(0, 0, 4)[0].add_(100)
         assert torch.equal(data.samples, samples)
 
 
@@ -140,9 +141,66 @@ def test_minibatches_of_several_seeds_are_those_of_each():
     class Two(Data):
         shape = (1,)
 
-        def minibatch(self, seed, position, batch_size, share=slice(None)):
-            return torch.full((batch_size, 1), 100.0 * seed + position)[share]
+        def minibatch(self, seed, position, batch_size, rows=slice(None)):
+            return torch.full((batch_size, 1), 100.0 * seed + position)[rows], None
 
-    for data in (TensorData(torch.arange(24, dtype=torch.uint8).view(12, 2)), Two()):
-        together = data.minibatches((3, 1), 7, 4, slice(1, 3))
-        assert torch.equal(together, torch.stack([data.minibatch(seed, 7, 4)[1:3] for seed in (3, 1)]))
+    class Labelled(Two):
+        classes = 10
+
+        def minibatch(self, seed, position, batch_size, rows=slice(None)):
+            return super().minibatch(seed, position, batch_size, rows)[0], torch.full((batch_size,), seed)[rows]
+
+    samples, labels = torch.arange(24, dtype=torch.uint8).view(12, 2), torch.arange(12) % 5
+    for data in (TensorData(samples), Two(), TensorData(samples, labels), Labelled()):
+        x, y = data.minibatches((3, 1), 7, 4, slice(1, 3))
+        pairs = [data.minibatch(seed, 7, 4) for seed in (3, 1)]
+        assert torch.equal(x, torch.stack([x[1:3] for x, _ in pairs]))
+        if data.classes is None:
+            assert y is None
+        else:
+            assert torch.equal(y, torch.stack([y[1:3] for _, y in pairs]))
+
+
+@given(st.integers(0, 9), st.integers(0, 30))
+def test_labels_are_those_of_the_samples(seed, position):
+    """Sample i has class i % 3."""
+    samples = torch.arange(10, dtype=torch.float32).unsqueeze(1)
+    data = TensorData(samples, torch.arange(10) % 3)
+    x, y = data.minibatch(seed, position, 4, slice(1, 4))
+    assert data.classes == 3
+    assert y.dtype == torch.int64
+    assert torch.equal(x.squeeze(1).long() % 3, y)
+    assert torch.equal(x, TensorData(samples).minibatch(seed, position, 4, slice(1, 4))[0])  # labels move no draw
+
+
+def test_without_labels_there_are_no_classes():
+    data = points(4)
+    assert data.classes is None
+    assert data.minibatch(0, 0, 2)[1] is None
+    with pytest.raises(AssertionError, match="TensorData has no classes"):
+        data.draw_labels(3, rng.generator("test"))
+
+
+def test_labels_belong_to_samples():
+    for labels, message in (([0, 1], "2 labels for 3 samples"), ([0, -1, 1], "numbers from 0")):
+        with pytest.raises(AssertionError, match=message):
+            TensorData(torch.zeros(3, 2), torch.tensor(labels))
+
+
+def test_drawn_labels_are_uniform_over_the_classes():
+    """9,000 draws of 3 classes: each 3,000, and five standard deviations are 224."""
+    data = TensorData(torch.zeros(3, 2), torch.arange(3))
+    labels = data.draw_labels(9_000, rng.generator("test"))
+    assert labels.dtype == torch.int64
+    assert ((labels.bincount(minlength=3) - 3_000).abs() < 5 * (9_000 * 1 / 3 * 2 / 3) ** 0.5).all()
+    assert torch.equal(labels, data.draw_labels(9_000, rng.generator("test")))
+
+
+def test_order_and_labels_are_drawn_on_the_cpu(cpu_generators):
+    """Whatever the training device, here one without memory."""
+    data = TensorData(torch.zeros(4, 2), torch.arange(4))
+    data.to(torch.device("meta"))
+    x, y = data.minibatch(0, 0, 2)
+    assert (x.device.type, y.device.type) == ("meta", "meta")
+    assert data.draw_labels(3, rng.generator("test")).device.type == "cpu"
+    assert cpu_generators

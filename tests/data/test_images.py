@@ -301,7 +301,7 @@ def test_shape_and_range(folder):
     assert data.shape == (3, 32, 32)
     assert data.samples.dtype == torch.uint8
     assert data.features is None
-    x = data.minibatch(0, 0, 4)
+    x, _ = data.minibatch(0, 0, 4)
     assert x.shape == (4, 3, 32, 32)
     assert x.max() <= 9 / 127.5 - 1 + 1e-6
 

@@ -52,16 +52,17 @@ def test_draws_have_the_moments_of_the_density(world):
 
 
 def test_minibatch_is_a_function_of_seed_and_position(world):
-    x = world.minibatch(3, 7, 10)
-    assert torch.equal(x, Mixture(CENTRES, 0.5).minibatch(3, 7, 10))
-    assert not torch.equal(x, world.minibatch(3, 8, 10))
-    assert not torch.equal(x, world.minibatch(4, 7, 10))
+    x, labels = world.minibatch(3, 7, 10)
+    assert labels is None
+    assert torch.equal(x, Mixture(CENTRES, 0.5).minibatch(3, 7, 10)[0])
+    assert not torch.equal(x, world.minibatch(3, 8, 10)[0])
+    assert not torch.equal(x, world.minibatch(4, 7, 10)[0])
 
 
-def test_share_is_cut_out_of_the_same_minibatch(world):
+def test_local_rows_are_cut_out_of_the_same_minibatch(world):
     """So that the number of ranks changes no sample."""
-    x = world.minibatch(0, 0, 10)
-    assert torch.equal(world.minibatch(0, 0, 10, slice(5, 10)), x[5:])
+    x, _ = world.minibatch(0, 0, 10)
+    assert torch.equal(world.minibatch(0, 0, 10, slice(5, 10))[0], x[5:])
 
 
 def test_references_are_independent_sets(world):
@@ -83,7 +84,7 @@ def test_never_ends_and_leaves_the_global_generator_alone(world):
 def test_float64_on_request(world):
     torch.set_default_dtype(torch.float64)
     try:
-        assert world.minibatch(0, 0, 3).dtype == torch.float64
+        assert world.minibatch(0, 0, 3)[0].dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -110,16 +111,19 @@ def test_what_is_no_mixture_is_refused(centres, sigma, message):
 
 
 def test_minibatches_of_several_seeds_are_those_of_each(world):
-    """Also over the end of a block, and for another batch size and a share of the rows."""
+    """Also over the end of a block, for another batch size and for some of the rows."""
     for position in (0, 31, 32, 5):
-        together = world.minibatches((3, 1), position, 6, slice(2, 5))
-        for points, seed in zip(together, (3, 1), strict=True):
-            assert torch.equal(points, Mixture(CENTRES, 0.5).minibatch(seed, position, 6)[2:5])
-    assert not torch.equal(world.minibatch(3, 31, 6), world.minibatch(3, 32, 6))
-    assert world.minibatch(3, 5, 4).shape == (4, 2)
+        stacked, labels = world.minibatches((3, 1), position, 6, slice(2, 5))
+        assert labels is None
+        for points, seed in zip(stacked, (3, 1), strict=True):
+            assert torch.equal(points, Mixture(CENTRES, 0.5).minibatch(seed, position, 6)[0][2:5])
+    assert not torch.equal(world.minibatch(3, 31, 6)[0], world.minibatch(3, 32, 6)[0])
+    assert world.minibatch(3, 5, 4)[0].shape == (4, 2)
 
 
-def test_what_was_drawn_on_another_device_is_drawn_again(world):
+def test_minibatches_are_drawn_on_the_cpu_for_every_device(world, cpu_generators):
+    """Also where others of the same block have been on another device; here one without memory."""
     world.minibatch(0, 0, 4)
     world.to(torch.device("meta"))
-    assert world.drawn == {}
+    assert world.minibatch(0, 0, 4)[0].device.type == "meta"
+    assert len(cpu_generators) == 2

@@ -42,7 +42,8 @@ def test_shape_and_size(digits):
 
 
 def test_minibatch_fills_the_range(digits):
-    x = digits.minibatch(0, 0, 64)
+    x, labels = digits.minibatch(0, 0, 64)
+    assert labels is None
     assert x.shape == (64, 1, 28, 28)
     assert x.min() == -1
     assert x.max() == 1

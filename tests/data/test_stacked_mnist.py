@@ -34,7 +34,7 @@ def test_shape_and_end(stacks):
 
 
 def test_each_channel_is_a_digit(stacks, digits):
-    x = stacks.minibatch(0, 0, 16)
+    x = stacks.minibatch(0, 0, 16)[0]
     assert x.shape == (16, 3, 28, 28)
     assert x.dtype == torch.float32
     assert x.min() == -1
@@ -44,31 +44,41 @@ def test_each_channel_is_a_digit(stacks, digits):
 
 def test_channels_are_drawn_independently(stacks):
     """No stack of 200 shows one digit twice, and no digit is in two of its places."""
-    x = stacks.minibatch(0, 0, 200)
+    x = stacks.minibatch(0, 0, 200)[0]
     assert len(set(known(x.flatten(0, 1)))) > 590
 
 
 @given(st.integers(0, 2**40), st.integers(0, 2**40), st.integers(1, 8))
 def test_minibatch_is_a_pure_function_of_seed_and_position(stacks, seed, position, batch_size):
-    once = stacks.minibatch(seed, position, batch_size)
+    once = stacks.minibatch(seed, position, batch_size)[0]
     torch.manual_seed(position)
-    assert torch.equal(stacks.minibatch(seed, position, batch_size), once)
+    assert torch.equal(stacks.minibatch(seed, position, batch_size)[0], once)
 
 
 def test_another_object_gives_the_same_bits(stacks):
-    assert torch.equal(StackedMNIST().minibatch(3, 5, 8), stacks.minibatch(3, 5, 8))
+    assert torch.equal(StackedMNIST().minibatch(3, 5, 8)[0], stacks.minibatch(3, 5, 8)[0])
+
+
+def test_minibatches_are_drawn_on_the_cpu_for_every_device(cpu_generators):
+    """Here one without memory."""
+    stacks = StackedMNIST()
+    stacks.to(torch.device("meta"))
+    x, labels = stacks.minibatch(3, 5, 8)
+    assert labels is None
+    assert x.device.type == "meta"
+    assert cpu_generators
 
 
 def test_seeds_and_positions_differ(stacks):
-    minibatches = [stacks.minibatch(seed, position, 4) for seed in range(4) for position in range(4)]
+    minibatches = [stacks.minibatch(seed, position, 4)[0] for seed in range(4) for position in range(4)]
     assert len(set(known(minibatches))) == 16
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 30))
-def test_shares_put_together_are_the_whole_minibatch(stacks, ranks, each, position):
+def test_rows_of_all_ranks_are_the_whole_minibatch(stacks, ranks, each, position):
     batch = ranks * each
-    shares = [stacks.minibatch(1, position, batch, slice(rank * each, (rank + 1) * each)) for rank in range(ranks)]
-    assert torch.equal(torch.cat(shares), stacks.minibatch(1, position, batch))
+    local = [stacks.minibatch(1, position, batch, slice(rank * each, (rank + 1) * each)) for rank in range(ranks)]
+    assert torch.equal(torch.cat([x for x, _ in local]), stacks.minibatch(1, position, batch)[0])
 
 
 def test_global_generator_is_not_used(stacks):
@@ -79,7 +89,7 @@ def test_global_generator_is_not_used(stacks):
 
 
 def test_training_may_keep_the_validation_digits_out(digits):
-    x = StackedMNIST(train_on="train").minibatch(0, 0, 100)
+    x = StackedMNIST(train_on="train").minibatch(0, 0, 100)[0]
     assert set(known(denormalise(x).flatten(0, 1))) <= set(known(digits.images("train")))
 
 

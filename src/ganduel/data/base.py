@@ -1,9 +1,12 @@
-"""Where real samples come from: minibatches as a pure function of (seed, position).
+"""Real samples: minibatches as a pure function of (seed, position).
 
-Position p counts the minibatches that D has been given, k an iteration: iteration t takes p = t·k … t·k + k − 1.
+Position p counts the minibatches that D has been given, k per iteration: iteration t takes p = t·k … t·k + k − 1.
 An epoch is one pass over the data in an order of its own, drawn from (seed, "order", epoch); images that do not fill a
-last minibatch wait for the next epoch's order. Nothing is to be saved for a resume, and a rank cuts its share out of
+last minibatch wait for the next epoch's order. No state has to be saved for a resume, and each rank takes its rows of
 the same global minibatch, so that the number of ranks changes no sample.
+
+Every random draw of training data is made by a CPU generator and then moved to the training device: the same seed gives
+the same samples on a CPU and on a GPU.
 """
 
 from abc import ABC, abstractmethod
@@ -11,11 +14,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from ganduel import rng
 from ganduel.errors import UserError
-from ganduel.types import Samples
+from ganduel.types import Labels, Samples
 
 Split = Literal["train", "validation", "test"]
 
@@ -25,35 +29,55 @@ class Data(ABC):
 
     Attributes:
         shape: the shape of one sample: (channels, height, width) for images, with values in [−1, 1]; (d,) for points.
-        size: how many samples there are, or None if they are drawn from a density and never end.
+        size: the number of samples, or None if they are drawn from a density and never end.
+        classes: the number of classes, numbered from 0; None if samples have no labels.
         features: the name of what metrics see of a sample (ganduel.metric.features): None, if nothing is known to fit.
         splits: the parts that `reference` knows; metrics compare with "test" where there is one.
     """
 
     shape: tuple[int, ...]
     size: int | None = None
+    classes: int | None = None
     features: str | None = None
     splits: tuple[Split, ...] = ("train",)
 
     def to(self, device: torch.device) -> None:
-        """Move what is held in memory to the training device; nothing, for data that are drawn there."""
+        """Set the training device, on which minibatches are wanted; data held in memory are moved there."""
         return
 
     @abstractmethod
-    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
-        """The samples of minibatch number `position`, or the given share of its rows, on the training device."""
+    def minibatch(
+        self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Samples, Labels | None]:
+        """Samples and their class labels (None without classes) of minibatch `position`, on the training device.
 
-    def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
-        """`minibatch` for each of several seeds, (seed, batch, *shape)."""
-        return torch.stack([self.minibatch(seed, position, batch_size, share) for seed in seeds])
+        Args:
+            seed: of the run.
+            position: the number of minibatches before this one.
+            batch_size: samples per minibatch, over all ranks together.
+            rows: the local rows of a rank.
+        """
+
+    def minibatches(
+        self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor | None]:
+        """`minibatch` for each of several seeds: samples (seed, batch, *shape) and labels (seed, batch) or None."""
+        pairs = [self.minibatch(seed, position, batch_size, rows) for seed in seeds]
+        labels = [y for _, y in pairs if y is not None]
+        return torch.stack([x for x, _ in pairs]), torch.stack(labels) if labels else None
+
+    def draw_labels(self, n: int, generator: torch.Generator) -> Labels:
+        """Labels for n generated samples, uniform over the classes, on the CPU."""
+        assert self.classes is not None, f"{type(self).__name__} has no classes"
+        return torch.randint(self.classes, (n,), generator=generator)
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
-        """N different real samples of a split, on the CPU, as they are stored: bytes or points.
+        """N distinct real samples of a split, on the CPU, as they are stored: bytes or points.
 
         Args:
             split: one of `splits`.
-            n: how many.
-            draw: another number makes another choice, where there are more than n.
+            n: the number of samples.
+            draw: the index of the draw: each is another subset, where there are more than n.
         """
         raise UserError(f"{type(self).__name__} has no samples to compare with: it does not define reference().")
 
@@ -64,42 +88,60 @@ class Data(ABC):
 
 
 class TensorData(Data):
-    """Samples held in memory as one tensor: uint8 images, or points as they are."""
+    """Samples held in memory as one tensor.
 
-    def __init__(self, samples: Tensor):
-        self.samples = samples
+    Args:
+        samples: uint8 images (n, channels, height, width), or points (n, d).
+        labels: the class of each sample, 0, 1, …; None: no classes.
+    """
+
+    def __init__(self, samples: Tensor, labels: Int64[Tensor, " n"] | None = None):
+        if labels is not None:
+            assert len(labels) == len(samples) > 0, f"{len(labels)} labels for {len(samples)} samples"
+            assert labels.min() >= 0, "labels are numbers from 0"
+            self.classes = int(labels.max()) + 1
+        self.samples, self.sample_labels = samples, labels
         self.shape = tuple(samples.shape[1:])
         self.size = len(samples)
-        self._orders: dict[int, tuple[int, Tensor]] = {}  # of each seed the epoch last asked for, and its order
+        self._orders: dict[int, tuple[int, Tensor]] = {}  # per seed: the epoch last asked for, and its order
 
     def to(self, device: torch.device) -> None:
         self.samples = self.samples.to(device)
+        if self.sample_labels is not None:
+            self.sample_labels = self.sample_labels.to(device)
 
-    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Samples:
-        return normalise(self.samples.index_select(0, self.rows(seed, position, batch_size)[share]))
+    def minibatch(
+        self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Samples, Labels | None]:
+        indices = self.indices(seed, position, batch_size)[rows]
+        labels = None if self.sample_labels is None else self.sample_labels[indices]
+        return normalise(self.samples.index_select(0, indices)), labels
 
-    def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
-        rows = torch.stack([self.rows(seed, position, batch_size)[share] for seed in seeds])
-        return normalise(self.samples.index_select(0, rows.flatten()).unflatten(0, rows.shape))
+    def minibatches(
+        self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor | None]:
+        indices = torch.stack([self.indices(seed, position, batch_size)[rows] for seed in seeds])
+        labels = None if self.sample_labels is None else self.sample_labels[indices]
+        return normalise(self.samples.index_select(0, indices.flatten()).unflatten(0, indices.shape)), labels
 
-    def rows(self, seed: int, position: int, batch_size: int) -> Tensor:
-        """Which of the samples a minibatch has."""
+    def indices(self, seed: int, position: int, batch_size: int) -> Tensor:
+        """The indices of a minibatch's samples."""
         size = len(self.samples)
         if batch_size > size:
             raise UserError(f"batch_size={batch_size} is more than the {size} samples of the data. Try {size} or less.")
-        epoch, place = divmod(position, size // batch_size)
-        return self.order(seed, epoch)[place * batch_size : (place + 1) * batch_size]
+        epoch, batch_index = divmod(position, size // batch_size)
+        return self.order(seed, epoch)[batch_index * batch_size : (batch_index + 1) * batch_size]
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)
         return choose(self.samples_of(split), split, n, draw).cpu()
 
     def samples_of(self, split: Split) -> Tensor:
-        """All samples of a split; of data that are not divided, those that are trained on."""
+        """All samples of a split; without splits, the training samples."""
         return self.samples
 
     def order(self, seed: int, epoch: int) -> Tensor:
-        """The order in which an epoch takes the samples; the last one asked for is kept."""
+        """The order in which an epoch takes the samples; the last one per seed is cached."""
         if seed not in self._orders or self._orders[seed][0] != epoch:
             order = torch.randperm(len(self.samples), generator=rng.generator(seed, "order", epoch))
             self._orders[seed] = epoch, order.to(self.samples.device)
@@ -107,7 +149,7 @@ class TensorData(Data):
 
 
 def choose(samples: Tensor, split: Split, n: int, draw: int) -> Tensor:
-    """N different ones of the samples, a pure function of (split, draw)."""
+    """N distinct samples, a pure function of (split, draw)."""
     if n > len(samples):
         raise UserError(f"{n} samples of the split {split} are asked for, and it has {len(samples)}.")
     return samples[torch.randperm(len(samples), generator=rng.generator("reference", split, draw))[:n]]

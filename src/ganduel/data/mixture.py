@@ -4,7 +4,8 @@
 
 c_i are the m centres in R^d, σ > 0 the standard deviation of each component. Samples are drawn, not stored: minibatch
 number `position` is its part of a block of 32, a function of (seed, "data", position // 32), so that there is no epoch
-and no end. Each `draw` of `reference` is a further independent set from the same density.
+and no end. Blocks are drawn on the CPU and moved to the training device. Each `draw` of `reference` is a further
+independent set from the same density.
 """
 
 import math
@@ -19,14 +20,14 @@ from ganduel import rng
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
 from ganduel.rng import Blocks
-from ganduel.types import LogDensity, Points
+from ganduel.types import Labels, LogDensity, Points
 
 
 class Mixture(Data):
     """Points around centres.
 
     Args:
-        centres: one row of coordinates a component.
+        centres: one row of coordinates per component.
         sigma: σ, in the unit of the coordinates.
     """
 
@@ -42,26 +43,31 @@ class Mixture(Data):
         self.sigma = sigma
         self.shape = (self.centres.shape[1],)
         self.device = torch.device("cpu")
-        self.drawn: dict[tuple[tuple[int, ...], int], Blocks] = {}  # for seeds and a batch size
-        self.placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}  # the centres, where and as they were needed
+        self.block_caches: dict[tuple[tuple[int, ...], int], Blocks] = {}  # by (seeds, batch_size)
 
     def to(self, device: torch.device) -> None:
         self.device = torch.device(device)
-        self.drawn = {}
+        self.block_caches = {}
 
-    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Points:
-        return self.minibatches((seed,), position, batch_size, share)[0]
+    def minibatch(
+        self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Points, Labels | None]:
+        samples, labels = self.minibatches((seed,), position, batch_size, rows)
+        return samples[0], labels
 
-    def minibatches(self, seeds: Sequence[int], position: int, batch_size: int, share: slice = slice(None)) -> Tensor:
+    def minibatches(
+        self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor | None]:
         key = tuple(seeds), batch_size
-        if key not in self.drawn:
-            self.drawn[key] = Blocks(partial(self.block, *key))
-        return self.drawn[key](position)[:, share]
+        if key not in self.block_caches:
+            self.block_caches[key] = Blocks(partial(self.block, *key))
+        return self.block_caches[key](position)[:, rows], None
 
-    def block(self, seeds: Sequence[int], batch_size: int, number: int) -> Tensor:
-        """All minibatches of a block, (position, seed, batch_size, d)."""
-        streams = [rng.generator(seed, "data", number, device=self.device) for seed in seeds]
-        points = self.draws(Blocks.size * batch_size, streams)
+    def block(self, seeds: Sequence[int], batch_size: int, block_index: int) -> Tensor:
+        """All minibatches of a block, (position, seed, batch_size, d), on the training device."""
+        points = torch.stack(
+            [self.draw(Blocks.size * batch_size, rng.generator(seed, "data", block_index)) for seed in seeds]
+        ).to(self.device)
         return points.unflatten(1, (Blocks.size, batch_size)).transpose(0, 1)
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Points:
@@ -69,26 +75,14 @@ class Mixture(Data):
         return self.draw(n, rng.generator("reference", split, draw))
 
     def draw(self, n: int, generator: torch.Generator) -> Points:
-        """N points of p, in torch's default type, on the device of the generator."""
-        return self.draws(n, [generator])[0]
-
-    def draws(self, n: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """N points from each of the generators, (generator, n, d)."""
-        dtype, device, m = torch.get_default_dtype(), generators[0].device, len(self.centres)
-        parts = [
-            (
-                torch.randint(m, (n,), generator=stream, device=device),
-                torch.randn(n, *self.shape, generator=stream, dtype=dtype, device=device),
-            )
-            for stream in generators
-        ]
-        component, noise = map(torch.stack, zip(*parts, strict=True))
-        if (device, dtype) not in self.placed:
-            self.placed[device, dtype] = self.centres.to(device, dtype)
-        return self.placed[device, dtype][component] + self.sigma * noise
+        """N points of p, on the CPU, in torch's default dtype."""
+        dtype = torch.get_default_dtype()
+        components = torch.randint(len(self.centres), (n,), generator=generator)
+        noise = torch.randn(n, *self.shape, generator=generator, dtype=dtype)
+        return self.centres.to(dtype)[components] + self.sigma * noise
 
     def log_prob(self, x: Float[Tensor, "*n d"]) -> LogDensity:
-        """Log p(x) in nats a point, in the type of x."""
+        """Log p(x) in nats per point, in the dtype of x."""
         centres = self.centres.to(x)
         square = (x.unsqueeze(-2) - centres).square().sum(-1)  # a difference, not a norm's expansion: σ may be tiny
         volume = self.shape[0] * math.log(self.sigma * math.sqrt(2 * math.pi)) + math.log(len(centres))

@@ -3,8 +3,8 @@
     x = (a, b, c)     a, b, c drawn from the digits, independently and with replacement
     class of x        100 · class(a) + 10 · class(b) + class(c), in 0 … 999; all about equally likely
 
-Stacks are made when they are asked for, on the training device, and not stored: minibatch number `position` is a
-function of (seed, "stack", position), so that there is no epoch and no end.
+Stacks are made on the training device when they are asked for, not stored: minibatch number `position` is a function
+of (seed, "stack", position), drawn on the CPU, so that there is no epoch and no end.
 Source: Metz et al. 2016 (Unrolled GAN, arXiv:1611.02163), section 3.3.1; Srivastava et al. 2017 (VEEGAN,
 arXiv:1705.07761), table 2.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 from ganduel import rng
 from ganduel.data.base import Data, Split, normalise
 from ganduel.data.mnist import MNIST, TrainOn
-from ganduel.types import Bytes, Images
+from ganduel.types import Bytes, Images, Labels
 
 
 class StackedMNIST(Data):
@@ -38,32 +38,34 @@ class StackedMNIST(Data):
     def to(self, device: torch.device) -> None:
         self.digits.to(device)
 
-    def minibatch(self, seed: int, position: int, batch_size: int, share: slice = slice(None)) -> Images:
+    def minibatch(
+        self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Images, Labels | None]:
         digits = self.digits.samples
-        stream = rng.generator(seed, "stack", position, device=digits.device)
-        return normalise(stack(digits, draw_rows(len(digits), batch_size, stream)[share]))
+        indices = draw_indices(len(digits), batch_size, rng.generator(seed, "stack", position))
+        return normalise(stack(digits, indices[rows].to(digits.device))), None
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Bytes:
-        """N stacks of a split's digits, on the CPU; with so many possible, none is likely to come twice."""
+        """N stacks of a split's digits, on the CPU; of so many possible ones, none is likely to come twice."""
         self.check_split(split)
         digits = self.digits.images(split)
-        return stack(digits, draw_rows(len(digits), n, rng.generator("reference", split, draw)))
+        return stack(digits, draw_indices(len(digits), n, rng.generator("reference", split, draw)))
 
     def labels(self, split: Split, n: int, draw: int = 0) -> Int64[Tensor, " n"]:
         """The classes 0 … 999 of what `reference` gives for the same arguments."""
         self.check_split(split)
         digits = self.digits.labels(split)
-        rows = draw_rows(len(digits), n, rng.generator("reference", split, draw))
-        return digits[rows] @ torch.tensor([100, 10, 1])
+        indices = draw_indices(len(digits), n, rng.generator("reference", split, draw))
+        return digits[indices] @ torch.tensor([100, 10, 1])
 
 
-def draw_rows(size: int, n: int, generator: torch.Generator) -> Int64[Tensor, "n 3"]:
-    """Which of `size` digits stand in the channels of n stacks."""
-    return torch.randint(size, (n, 3), generator=generator, device=generator.device)
+def draw_indices(size: int, n: int, generator: torch.Generator) -> Int64[Tensor, "n 3"]:
+    """The indices, out of `size` digits, of the channels of n stacks."""
+    return torch.randint(size, (n, 3), generator=generator)
 
 
 def stack(
-    digits: UInt8[Tensor, "size 1 height width"], rows: Int64[Tensor, "n 3"]
+    digits: UInt8[Tensor, "size 1 height width"], indices: Int64[Tensor, "n 3"]
 ) -> UInt8[Tensor, "n 3 height width"]:
-    """The digits of each row as the channels of an image."""
-    return digits[rows].squeeze(2)
+    """The digits of each row of indices as the channels of an image."""
+    return digits[indices].squeeze(2)

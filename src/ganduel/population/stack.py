@@ -112,7 +112,7 @@ class Stack(Algorithm1):
     def minibatch(self, position: int) -> Tensor:
         if self.data is None:
             return torch.stack([gan.minibatch(position) for gan in self.gans])
-        return self.data.minibatches(self.seeds, position, self.gans[0].batch_size)
+        return self.data.minibatches(self.seeds, position, self.gans[0].batch_size)[0]
 
     def reseed(self, t: int, update: int) -> None:
         for gan in self.gans:
