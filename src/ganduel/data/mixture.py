@@ -4,7 +4,7 @@
 
 c_i are the m centres in R^d, σ > 0 the standard deviation of each component. Samples are drawn, not stored: minibatch
 number `position` is its part of a block of 32, a function of (seed, "data", position // 32), so that there is no epoch
-and no end. Blocks are drawn on the CPU and moved to the training device. Each `draw` of `reference` is a further
+and no end. BlockCache are drawn on the CPU and moved to the training device. Each `draw` of `reference` is a further
 independent set from the same density.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from ganduel import rng
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
-from ganduel.rng import Blocks
+from ganduel.rng import BlockCache
 from ganduel.types import Labels, LogDensity, Points
 
 
@@ -43,7 +43,7 @@ class Mixture(Data):
         self.sigma = sigma
         self.shape = (self.centres.shape[1],)
         self.device = torch.device("cpu")
-        self.block_caches: dict[tuple[tuple[int, ...], int], Blocks] = {}  # by (seeds, batch_size)
+        self.block_caches: dict[tuple[tuple[int, ...], int], BlockCache] = {}  # by (seeds, batch_size)
 
     def to(self, device: torch.device) -> None:
         self.device = torch.device(device)
@@ -60,15 +60,15 @@ class Mixture(Data):
     ) -> tuple[Tensor, Tensor | None]:
         key = tuple(seeds), batch_size
         if key not in self.block_caches:
-            self.block_caches[key] = Blocks(partial(self.block, *key))
+            self.block_caches[key] = BlockCache(partial(self.block, *key))
         return self.block_caches[key](position)[:, rows], None
 
     def block(self, seeds: Sequence[int], batch_size: int, block_index: int) -> Tensor:
         """All minibatches of a block, (position, seed, batch_size, d), on the training device."""
         points = torch.stack(
-            [self.draw(Blocks.size * batch_size, rng.generator(seed, "data", block_index)) for seed in seeds]
+            [self.draw(BlockCache.size * batch_size, rng.generator(seed, "data", block_index)) for seed in seeds]
         ).to(self.device)
-        return points.unflatten(1, (Blocks.size, batch_size)).transpose(0, 1)
+        return points.unflatten(1, (BlockCache.size, batch_size)).transpose(0, 1)
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Points:
         self.check_split(split)
