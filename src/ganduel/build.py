@@ -36,10 +36,10 @@ def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) 
         raise
 
 
-def build_gan(config: Mapping[str, Any], data: Data) -> GAN:
-    """The GAN that a resolved config describes."""
+def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> GAN:
+    """The GAN that a resolved config describes, of a kind."""
     generator, discriminator = build_networks(config, data.shape, data.classes)
-    return GAN(
+    return kind(
         generator,
         discriminator,
         loss=build(config["loss"]),

@@ -1,69 +1,133 @@
-"""A member of a population: a run like any other, which waits before each iteration until all have done it together.
+"""A member of a population: a GAN with the folder, loggers, callbacks and checkpoints of a run that trains alone.
 
-Its Trainer, callbacks, record and checkpoints are those of a run that trains alone. Each member's `Trainer.fit` runs in
-a greenlet, a function that can be left in the middle and returned to: it is left at the beginning of an iteration, and
-returned to with what came of it. Iterations after which none of its callbacks has anything to do may pass meanwhile.
+One Lightning Trainer trains all members. A callback is written for one GAN: it gets a member as `pl_module`, and as its
+`trainer` the shared one as far as all have it in common, and the member's own view of the rest.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from greenlet import getcurrent
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.optim import Optimizer
 
-from ganduel.callback.base import others
-from ganduel.callback.finite import Finite
-from ganduel.callback.progress import ProgressBar
-from ganduel.callback.stop import StopOnSignal
-from ganduel.gan import GAN
+from ganduel import checkpoint as checkpoints
+from ganduel.gan import GAN, Outputs
+from ganduel.run.run import Run
 
 
 class Member(GAN):
-    """A duel that others do the iterations of."""
+    """A GAN that a StackedGAN does the iterations of; its networks' tensors are views of the stack."""
 
-    def await_turn(self) -> None:
-        """Leave this greenlet until the iteration is done."""
-        population = getcurrent().parent
-        assert population is not None
-        self.outputs = population.switch()
-
-    def next_due(self, n: int) -> int:
-        """The first iteration after n that it must be returned to after; the bar and signals are the population's."""
-        frequent = [c for c in self.frequent if not isinstance(c, Finite | ProgressBar | StopOnSignal)]
-        looks = [callback.next_due(n) for callback in others(self.trainer, Finite)]
-        return n + 1 if frequent or not self.all_ours else min(super().next_due(n), self.trainer.max_steps, *looks)
-
-    def skip(self, values: Tensor, finite: bool) -> None:
-        """Count iterations that have passed, by Finite's numbers of them, (iterations, quantities).
-
-        It gets them if one is not finite, or if it has not looked at others before.
-        """
-        iterations, loop = len(values), self.trainer.fit_loop.epoch_loop
-        loop._batches_that_stepped += iterations
-        for progress in (loop.batch_progress, self.steps):
-            for counts in (progress.total, progress.current):
-                for name, done in vars(counts).items():
-                    setattr(counts, name, done + iterations)
-        for callback in others(self.trainer, Finite):
-            if not finite or callback.kept or callback.before:
-                callback.keep(values)
-
-    def advance(self) -> dict[str, Tensor]:
-        return self.outputs
-
-    def on_train_start(self) -> None:
-        """No graph of its own."""
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Cut this member's tensors out of the stack: a file would have all of it for each view.
-
-        From a GPU each is copied on its own, on its way to the file.
-        """
-        for key in ("state_dict", "optimizer_states") if self.device.type != "cuda" else ():
-            checkpoint[key] = tree_map(own, checkpoint[key])
+    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        """Log a value of a user callback in a row of this member's; Lightning would log it for all."""
+        row = {"iteration": self.trainer.global_step, "images_seen": self.images_seen, name: float(value)}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self.trainer.global_step)
 
 
-def own(value: Any) -> Any:
-    """The value; of a view, a copy."""
-    is_view = isinstance(value, Tensor) and value.untyped_storage().nbytes() > value.nbytes
-    return value.clone() if is_view else value
+class MemberTrainer:
+    """What a member's callbacks get as their trainer.
+
+    Args:
+        trainer: the shared one, which has all that is not here.
+        name: the member's, which its folder has too.
+        run: the member's folder, loggers, GAN and callbacks.
+        shared_callbacks: those that members have in common: the progress bar, the one that looks for signals.
+    """
+
+    def __init__(self, trainer: Trainer, name: str, run: Run, shared_callbacks: Sequence[Callback]):
+        self.shared, self.name, self.run = trainer, name, run
+        self.callbacks = [*shared_callbacks, *run.callbacks]
+        self.lightning_module: Any = run.gan
+        self.loggers, self.logger = run.loggers, run.loggers[0]
+        self.default_root_dir = str(run.folder)
+        self.ended_at: int | None = None  # its last iteration, while others go on
+        self.wants_to_stop = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.shared, name)
+
+    @property
+    def global_step(self) -> int:
+        """Its own: one that has ended stays behind, one that was ahead when the population resumed waits for the others."""
+        return max(self.shared.global_step, self.run.iteration) if self.ended_at is None else self.ended_at
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        return [self.run.gan.optim_d.optimizer, self.run.gan.optim_g.optimizer]
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether this member is to end: by a callback of its own, or with all others."""
+        return self.wants_to_stop or self.shared.should_stop
+
+    @should_stop.setter
+    def should_stop(self, value: bool) -> None:
+        self.wants_to_stop = value
+
+    def save_checkpoint(self, path: str | Path, weights_only: bool = False, storage_options: Any = None) -> None:
+        """Write what the member's own Trainer would; the module in training fills it in."""
+        module: Any = self.shared.lightning_module
+        module.saving = self
+        try:
+            self.shared.save_checkpoint(path, weights_only, storage_options)
+        finally:
+            module.saving = None
+
+    def fill(self, checkpoint: dict[str, Any]) -> None:
+        """Put the member's state into a checkpoint of the shared Trainer's, in the format of a run alone."""
+        gan = self.run.gan
+        optims = (gan.optim_d, gan.optim_g)
+        checkpoint["state_dict"] = owned(gan.state_dict())
+        checkpoint["optimizer_states"] = [owned(optim.optimizer.state_dict()) for optim in optims]
+        checkpoint["lr_schedulers"] = [o.schedule.state_dict() for o in optims if o.schedule is not None]
+        states = {callback.state_key: callback.state_dict() for callback in self.callbacks}
+        checkpoint["callbacks"] = {key: state for key, state in states.items() if state}
+        self.call("on_save_checkpoint", checkpoint)
+        gan.on_save_checkpoint(checkpoint)
+
+    def restore(self, path: Path) -> None:
+        """Take the member's state from its checkpoint."""
+        checkpoint, gan = checkpoints.read(path), self.run.gan
+        for callback in self.callbacks:
+            if state := checkpoint["callbacks"].get(callback.state_key):
+                callback.load_state_dict(state)
+        self.call("on_load_checkpoint", checkpoint)
+        gan.on_load_checkpoint(checkpoint)
+        gan.load_state_dict(checkpoint["state_dict"])
+        optims = (gan.optim_d, gan.optim_g)
+        for optim, state in zip(optims, checkpoint["optimizer_states"], strict=True):
+            optim.optimizer.load_state_dict(state)
+        schedules = [optim.schedule for optim in optims if optim.schedule is not None]
+        for schedule, state in zip(schedules, checkpoint["lr_schedulers"], strict=True):
+            schedule.load_state_dict(state)
+
+    def call(self, hook: str, *args: Any) -> None:
+        """Call a hook of the member's own callbacks, as Lightning would with this trainer and this GAN."""
+        for callback in self.run.callbacks:
+            getattr(callback, hook)(self, self.run.gan, *args)
+
+
+def outputs_of(outputs: Outputs, i: int) -> Outputs:
+    """Member number i's part of what an iteration of the stack returned."""
+    return {key: value[i] for key, value in outputs.items()}
+
+
+def release(gan: GAN) -> None:
+    """Keep a member that has ended out of the stack's memory, and off the device."""
+    for tensor in (*gan.parameters(), *gan.buffers()):
+        tensor.data = owned(tensor.data).cpu()
+    for optim in (gan.optim_d, gan.optim_g):
+        optim.optimizer.state.clear()
+
+
+def owned(tree: Any) -> Any:
+    """Nested containers in which each tensor is whole: a file would have all of the stack for each view of it."""
+    if isinstance(tree, dict):
+        return {key: owned(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(map(owned, tree))
+    is_view = isinstance(tree, Tensor) and tree.untyped_storage().nbytes() > tree.nbytes
+    return tree.clone() if is_view else tree

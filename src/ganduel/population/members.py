@@ -1,6 +1,6 @@
-"""Which runs a population is of: the command line's own, once for each seed and each choice of values in `over`.
+"""Which runs a population is of: the command line's own, once for each seed and each choice of values in `grid`.
 
-    population.seeds=3 population.over='{loss: [saturating, nonsaturating]}'      six members
+    population.seeds=3 population.grid='{loss: [saturating, nonsaturating]}'      six members
 
     loss=saturating,seed=0  loss=saturating,seed=1  …  loss=nonsaturating,seed=2     their names, in this order
 
@@ -31,7 +31,7 @@ SHARED = ("model", "k", "batch_size", "trainer", "objective", "resume")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """A run that is to be a member.
 
     Attributes:
@@ -51,23 +51,23 @@ class Wanted:
 
 def number_of_members(config: DictConfig) -> int:
     """How many the command line asks for."""
-    return len(seeds(config)) * prod(len(values) for values in over(config).values())
+    return len(seeds(config)) * prod(len(values) for values in grid(config).values())
 
 
-def first_member(config: DictConfig) -> Wanted:
+def first_member(config: DictConfig) -> Requested:
     """One of them, before all are looked at."""
-    choices = over(config)
-    return family([values[0] for values in choices.values()], choices, seeds(config)[:1])[0]
+    choices = grid(config)
+    return members_of([values[0] for values in choices.values()], choices, seeds(config)[:1])[0]
 
 
-def members(config: DictConfig) -> list[Wanted]:
+def members(config: DictConfig) -> list[Requested]:
     """All of them.
 
     Raises:
         UserError: one is asked for twice, or they cannot be stacked.
     """
-    numbers, choices = seeds(config), over(config)
-    found = [one for combination in product(*choices.values()) for one in family(combination, choices, numbers)]
+    numbers, choices = seeds(config), grid(config)
+    found = [one for combination in product(*choices.values()) for one in members_of(combination, choices, numbers)]
     names = Counter(one.name for one in found)
     if len(names) < len(found):
         raise UserError(f"the population has {names.most_common(1)[0][0]} twice. Give each value once.")
@@ -75,31 +75,31 @@ def members(config: DictConfig) -> list[Wanted]:
         shared = [key for key in different(found[0].values, one.values) if key.partition(".")[0] in SHARED]
         if shared:
             raise UserError(
-                f"population.over cannot have {shared[0]}: members make their iterations together. "
+                f"population.grid cannot have {shared[0]}: members make their iterations together. "
                 f"Sweep over it: -m {shared[0]}=… with population.seeds=…."
             )
     return found
 
 
-def family(combination: Sequence[Any], choices: Mapping[str, Any], numbers: Sequence[int]) -> list[Wanted]:
+def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: Sequence[int]) -> list[Requested]:
     """The members of one combination of values, one for each seed."""
     varied = {key: f"{key}={written(value)}" for key, value in zip(choices, combination, strict=True)}
     job = HydraConfig.get()
     words = [word for word in job.overrides.task if not replaced(word, {*varied, "seed"})]
     common, groups = composed(job.job.config_name, [*words, *varied.values()])
     common.trainer.devices = common.trainer.num_nodes = 1
-    common.population.update(seeds=None, over=None, processes="auto")  # an experiment may have set them
+    common.population.update(seeds=None, grid=None, processes="auto")  # an experiment may have set them
     checked(common, groups)
     found = []
     for seed in numbers:
         config = deepcopy(common)
         config.seed = seed
         own = [*varied.values(), f"seed={seed}"]
-        found.append(Wanted(one_folder(",".join(own)), config, plain(config), groups, [*words, *own]))
+        found.append(Requested(one_folder(",".join(own)), config, plain(config), groups, [*words, *own]))
     return found
 
 
-def kind_of(values: Mapping[str, Any]) -> str:
+def config_without_seed(values: Mapping[str, Any]) -> str:
     """Equal for two runs that differ in the seed alone."""
     return json.dumps({key: value for key, value in values.items() if key not in ("seed", "run")}, sort_keys=True)
 
@@ -123,20 +123,20 @@ def seeds(config: DictConfig) -> list[int]:
     raise UserError(f"population.seeds={wanted} is neither a number of seeds, such as 32, nor a list, such as [0,1,5].")
 
 
-def over(config: DictConfig) -> dict[str, list[Any]]:
+def grid(config: DictConfig) -> dict[str, list[Any]]:
     """The values of each option or group that members differ in."""
-    wanted = config.population.over
+    wanted = config.population.grid
     choices = OmegaConf.to_container(wanted) if OmegaConf.is_dict(wanted) else {} if wanted is None else None
     if not isinstance(choices, dict) or not all(isinstance(values, list) and values for values in choices.values()):
         raise UserError(
-            f"population.over={wanted} must give each option its values: "
-            "population.over='{loss: [saturating, nonsaturating], optimizer.generator.lr: [1e-4, 1e-3]}'."
+            f"population.grid={wanted} must give each option its values: "
+            "population.grid='{loss: [saturating, nonsaturating], optimizer.generator.lr: [1e-4, 1e-3]}'."
         )
     for key in map(str, choices):
         if key == "seed":
-            raise UserError("population.over has no seed: population.seeds=[0,1,5] takes any.")
+            raise UserError("population.grid has no seed: population.seeds=[0,1,5] takes any.")
         if key.partition(".")[0] in ("hydra", "population"):
-            raise UserError(f"population.over={{{key}: …}}: that is not of a member, but of all. Give it to the whole.")
+            raise UserError(f"population.grid={{{key}: …}}: that is not of a member, but of all. Give it to the whole.")
     return {str(key): values for key, values in choices.items()}
 
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from ganduel.model.base import reseeded
+from ganduel.model.base import keyed_layers
 
-WHOLE = slice(None)
+ALL = slice(None)
 Function = Callable[..., Tensor]
 
 
@@ -38,7 +38,7 @@ class StackedNetwork(nn.Module):
         self.nets = tuple(nets)
         self.batched = batched
         self.tied = is_tied(nets[0])
-        self.template = (template(nets[0]),)  # in a tuple, so that its weights are not counted as ours
+        self.template = (functional_template(nets[0]),)  # in a tuple, so that its weights are not counted as ours
         stacked = stack([dict(net.named_parameters()) for net in nets])
         self.weights = {
             name: nn.Parameter(weight, nets[0].get_parameter(name).requires_grad) for name, weight in stacked.items()
@@ -58,39 +58,35 @@ class StackedNetwork(nn.Module):
         return iter(self.states.values())
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.each(lambda net, *x: net(*x), *inputs)
+        return self.vmap_over_members(lambda i, net, *x: net(*x), *inputs)
 
-    def untouched(self, *inputs: Tensor) -> Tensor:
-        """As `forward`, running statistics and the like left as they are."""
-        return self.each(lambda net, *x: net(*x), *inputs, touched=False)
-
-    def each(self, function: Function, *inputs: Tensor, of: slice = WHOLE, touched: bool = True) -> Tensor:
-        """What a function of (network, inputs) gives for each member, stacked.
+    def vmap_over_members(
+        self, function: Function, *inputs: Tensor | None, of: slice = ALL, batched: bool = True
+    ) -> Tensor:
+        """What a function of (member, network, inputs) gives for each member, stacked.
 
         Args:
-            function: called with a member's network, as a function, and its own part of each input.
-            inputs: tensors that count members in front.
+            function: called with a member's number, or None if one kernel serves all, its network as a function, and
+                its own part of each input.
+            inputs: tensors that count members in front, or None.
             of: the members that are meant; the inputs are theirs alone.
-            touched: whether the networks may change their buffers.
+            batched: whether one kernel may serve all, if the network allows it.
         """
-        weights, states = part(self.weights, of), part(self.states, of)
-        if not touched:
-            states = {name: state.clone() for name, state in states.items()}
-        if self.batched:
+        weights, states = slice_members(self.weights, of), slice_members(self.states, of)
+        if self.batched and batched:
             (net,) = self.template
-            return vmap(lambda w, s, *x: function(self.bound(net, w, s), *x))(weights, states, *inputs)
-        nets = self.nets[of]
-        each_ones = zip(*(weight.unbind() for weight in weights.values()), strict=True)
-        each_states = ({} if touched else {name: s[i] for name, s in states.items()} for i in range(len(nets)))
-        return torch.stack(
-            [
-                function(self.bound(net, dict(zip(weights, own, strict=True)), buffers), *rows)
-                for net, own, buffers, *rows in zip(nets, each_ones, each_states, *inputs, strict=True)
-            ]
-        )
+            in_dims = (0, 0, *(None if x is None else 0 for x in inputs))
+            return vmap(lambda w, s, *x: function(None, self.functionalize(net, w, s), *x), in_dims)(
+                weights, states, *inputs
+            )
+        outputs, unbound = [], {name: weight.unbind() for name, weight in weights.items()}
+        for j, i in enumerate(range(len(self.nets))[of]):
+            net = self.functionalize(self.nets[i], {name: parts[j] for name, parts in unbound.items()}, {})
+            outputs.append(function(i, net, *(None if x is None else x[j] for x in inputs)))
+        return torch.stack(outputs)
 
-    def bound(self, net: nn.Module, weights: dict[str, Tensor], states: dict[str, Tensor]) -> Callable[..., Tensor]:
-        """The network as a function, with these tensors in the place of its own."""
+    def functionalize(self, net: nn.Module, weights: dict[str, Tensor], states: dict[str, Tensor]) -> Function:
+        """The network as a function, with these tensors instead of its own."""
         return lambda *inputs: functional_call(net, (weights, states), inputs, tie_weights=self.tied)
 
 
@@ -105,8 +101,8 @@ class Linear(nn.Linear):
         return y if self.bias is None else y.add_(self.bias)
 
 
-def template(net: nn.Module) -> nn.Module:
-    """The network without its weights, for stacked ones in their place."""
+def functional_template(net: nn.Module) -> nn.Module:
+    """The network without its weights, for stacked ones instead."""
     copy = deepcopy(net).to("meta")
     for module in copy.modules():
         if type(module) is nn.Linear:
@@ -124,28 +120,29 @@ def stack(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return stacked
 
 
-def part(tensors: Mapping[str, Tensor], of: slice) -> dict[str, Tensor]:
+def slice_members(tensors: Mapping[str, Tensor], of: slice) -> dict[str, Tensor]:
     """Some members' tensors."""
-    return dict(tensors) if of == WHOLE else {name: tensor[of] for name, tensor in tensors.items()}
+    return dict(tensors) if of == ALL else {name: tensor[of] for name, tensor in tensors.items()}
 
 
 def is_tied(net: nn.Module) -> bool:
     """Whether a weight or buffer of the network is used in more than one place."""
     counts = (
-        sum(1 for _ in named(remove_duplicate=alone))
+        sum(1 for _ in named(remove_duplicate=once))
         for named in (net.named_parameters, net.named_buffers)
-        for alone in (True, False)
+        for once in (True, False)
     )
-    unique, all_of_them, unique_buffers, all_buffers = counts
-    return unique < all_of_them or unique_buffers < all_buffers
+    unique, with_duplicates, unique_buffers, buffers_with_duplicates = counts
+    return unique < with_duplicates or unique_buffers < buffers_with_duplicates
 
 
-def can_be_batched(net: nn.Module, function: Function, *inputs: Tensor) -> bool:
-    """Whether `each` of the function works by one kernel for all members; tried on copies, with one member's inputs."""
-    if reseeded(net=net):
+def can_be_batched(net: nn.Module, function: Function, *inputs: Tensor | None) -> bool:
+    """Whether one kernel serves all members for this function; tried on copies, with one member's inputs."""
+    if keyed_layers(net):
         return False
     copies = StackedNetwork([deepcopy(net), deepcopy(net)])
-    return succeeds(lambda: copies.each(function, *(x.expand(2, *x.shape) for x in inputs)).sum().backward())
+    expanded = [None if x is None else x.expand(2, *x.shape) for x in inputs]
+    return succeeds(lambda: copies.vmap_over_members(function, *expanded).sum().backward())
 
 
 def succeeds(attempt: Callable[[], Any]) -> bool:
@@ -154,6 +151,6 @@ def succeeds(attempt: Callable[[], Any]) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             attempt()
-    except (RuntimeError, ValueError, UserWarning):
+    except (RuntimeError, ValueError, TypeError, AttributeError, UserWarning):
         return False
     return True

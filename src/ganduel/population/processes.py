@@ -16,13 +16,13 @@ from torch import nn
 
 from ganduel.distributed import on_cpu, world_size
 from ganduel.errors import UserError
-from ganduel.population.worker import PARENT
+from ganduel.population.worker import PARENT_PID
 
 if TYPE_CHECKING:
-    from ganduel.population.together import Seat
+    from ganduel.population.trainer import MemberSpec
 
-BUSY = 1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
-FEW = 4  # members that a further process, which takes seconds to start, has at the least
+MAX_PARAMS_FOR_MULTIPROCESS = 1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
+MIN_MEMBERS_PER_PROCESS = 4  # members that a further process, which takes seconds to start, has at the least
 
 
 def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, weights: int) -> int:
@@ -48,7 +48,7 @@ def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, w
             )
         return min(devices, members)
     if wanted == "auto":
-        wanted = 1 if weights > BUSY else min(torch.get_num_threads(), members // FEW)
+        wanted = 1 if weights > MAX_PARAMS_FOR_MULTIPROCESS else min(torch.get_num_threads(), members // MIN_MEMBERS_PER_PROCESS)
     return max(1, min(wanted, members))
 
 
@@ -61,18 +61,18 @@ def on_gpu(trainer: Mapping[str, Any]) -> bool:
     return trainer["accelerator"] != "cpu" and torch.cuda.is_available()
 
 
-def start(part: "Sequence[Seat]", number: int, processes: int, trainer: Mapping[str, Any]) -> Popen:
+def start(part: "Sequence[MemberSpec]", number: int, processes: int, trainer: Mapping[str, Any]) -> Popen:
     """A further process, which trains its part of the members on its own device and half, third, … of the cores.
 
     It is in a session of its own: the terminal's Ctrl-C comes to it through the first process.
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(processes))}
-    environment[PARENT] = str(os.getpid())
+    environment[PARENT_PID] = str(os.getpid())
     if on_gpu(trainer):
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
         environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]
-    folders = [str(seat.folder) for seat in part]
+    folders = [str(spec.folder) for spec in part]
     return Popen([sys.executable, "-m", "ganduel.population.worker", *folders], env=environment, start_new_session=True)
 
 
@@ -81,6 +81,6 @@ def threads(processes: int) -> int:
     return max(1, torch.get_num_threads() // processes)
 
 
-def dealt(members: "Sequence[Seat]", processes: int) -> "list[Sequence[Seat]]":
+def split_evenly(members: "Sequence[MemberSpec]", processes: int) -> "list[Sequence[MemberSpec]]":
     """The processes' parts of the members."""
     return [members[i * len(members) // processes : (i + 1) * len(members) // processes] for i in range(processes)]

@@ -3,7 +3,7 @@
     FOLDER/population.json            the members' names, and the status when all have ended
     FOLDER/loss=saturating,seed=0/    a run like any other, and so on
 
-With several devices the members are dealt out to as many processes, which have nothing to tell each other. The same
+With several devices the members are split_evenly out to as many processes, which have nothing to tell each other. The same
 command with the same folder again, or `resume=FOLDER`, goes on with the members that have not ended.
 """
 
@@ -26,9 +26,9 @@ from ganduel.build import build, build_gan
 from ganduel.environment import rank
 from ganduel.errors import UserError
 from ganduel.population.members import first_member, members, number_of_members
-from ganduel.population.memory import check, footprint
-from ganduel.population.processes import BUSY, dealt, number_of_processes, on_gpu, start, threads, weights_of
-from ganduel.population.together import Seat, Together
+from ganduel.population.memory import check, memory_per_member
+from ganduel.population.processes import MAX_PARAMS_FOR_MULTIPROCESS, split_evenly, number_of_processes, on_gpu, start, threads, weights_of
+from ganduel.population.together import MemberSpec, Together
 from ganduel.run import app
 from ganduel.run.explain import explain
 from ganduel.run.lock import claimed
@@ -53,12 +53,12 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
     allow_files()
     with ExitStack() as claims:
         begin_or_go_on = wanted if config.resume is None else resumed
-        names, seats, weights = begin_or_go_on(config, folder, claims)
+        names, specs, weights = begin_or_go_on(config, folder, claims)
         note(folder, names, {"status": "running", "reason": None})
-        if seats:
+        if specs:
             try:
-                count = number_of_processes(config.population.processes, config.trainer, len(seats), weights)
-                code = trained(seats, count, config)
+                count = number_of_processes(config.population.processes, config.trainer, len(specs), weights)
+                code = trained(specs, count, config)
             except BaseException as error:
                 note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
                 raise
@@ -93,30 +93,30 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat], int]:
-    """All members' names that the command line asks for, the seats of those that have not ended, the weights of one."""
+def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
+    """All members' names that the command line asks for, the specs of those that have not ended, the weights of one."""
     weights = check_members(config, first_member(config).values, number_of_members(config))
-    found, seats = members(config), []
-    names = known(folder) | dict.fromkeys(one.name for one in found)
+    found, specs = members(config), []
+    names = existing(folder) | dict.fromkeys(one.name for one in found)
     note(folder, list(names), {"status": "running", "reason": None})
     for one in found:
         place = folder / one.name
         claims.enter_context(claimed(place))
         values, checkpoint, summary = again(one.config, place, one.values, one.choices, one.overrides)
         if summary is None:
-            seats.append(Seat(one.name, values, place, checkpoint))
-    return list(names), seats, weights
+            specs.append(MemberSpec(one.name, values, place, checkpoint))
+    return list(names), specs, weights
 
 
-def known(folder: Path) -> dict[str, None]:
+def existing(folder: Path) -> dict[str, None]:
     """The names of members that the folder has already, in their order."""
     path = folder / POPULATION
     return dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["members"]) if path.is_file() else {}
 
 
-def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[Seat], int]:
+def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
     """The same of a population that has begun before."""
-    names, seats = list(known(folder)), []
+    names, specs = list(existing(folder)), []
     lost = [name for name in names if not (folder / name / CONFIG).is_file()]
     if lost:
         raise UserError(
@@ -131,13 +131,13 @@ def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[s
         left, _ = left_to_do(place, values)
         if left is Left.ALL:
             fresh = begin(values, place, recorded["choices"], recorded["overrides"])
-            seats.append(Seat(name, fresh, place))
+            specs.append(MemberSpec(name, fresh, place))
         elif left is Left.REST:
             values, checkpoint = go_on(config, place, overrides, may_be_done=True)
-            seats.append(Seat(name, values, place, checkpoint))
-    if not seats:
+            specs.append(MemberSpec(name, values, place, checkpoint))
+    if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
-    return names, seats, check_members(config, seats[0].values, len(seats))
+    return names, specs, check_members(config, specs[0].values, len(specs))
 
 
 def note(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
@@ -151,21 +151,21 @@ def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int
     weights = weights_of(gan.generator, gan.discriminator)
     processes = number_of_processes(config.population.processes, config.trainer, count, weights)
     gpu = on_gpu(values["trainer"])
-    check(count, footprint(gan), torch.device("cuda" if gpu else "cpu"), processes)
-    if not gpu and weights > BUSY:
+    check(count, memory_per_member(gan), torch.device("cuda" if gpu else "cpu"), processes)
+    if not gpu and weights > MAX_PARAMS_FOR_MULTIPROCESS:
         log.info("members of %s weights keep the cores busy: apart they take 1 to 1.4 times as long", f"{weights:,}")
     return weights
 
 
-def trained(seats: Sequence[Seat], count: int, config: DictConfig) -> int | None:
+def trained(specs: Sequence[MemberSpec], count: int, config: DictConfig) -> int | None:
     """Train the members, in as many processes; the exit code that a signal asks for, if one came."""
-    parts = dealt(seats, count)
+    parts = split_evenly(specs, count)
     if count > 1:
         log.info("%d processes share them, and the bar is the first's; population.processes=1: one trains all", count)
     processes = [start(part, i, count, config.trainer) for i, part in enumerate(parts) if i > 0]
     cores = torch.get_num_threads()
     torch.set_num_threads(threads(count))
-    together = Together(parts[0], processes, elsewhere=len(seats) - len(parts[0]))
+    together = Together(parts[0], processes, elsewhere=len(specs) - len(parts[0]))
     try:
         together.train()
     except BaseException as error:

@@ -13,26 +13,25 @@ from threading import Thread
 
 from ganduel.run import app
 
-PARENT = "GANDUEL_PARENT"  # the environment's word for the number of the first process
+PARENT_PID = "GANDUEL_PARENT"  # environment variable: the first process's
 
 
 def main() -> None:
-    parent = int(os.environ.get(PARENT, os.getppid()))  # it may be gone by now
-    Thread(target=end_with, args=(parent,), daemon=True).start()
+    parent = int(os.environ.get(PARENT_PID, os.getppid()))  # it may be gone by now
+    Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
     from ganduel import checkpoint as checkpoints
-    from ganduel.population.together import Seat, Together
+    from ganduel.population.trainer import MemberSpec, train_members
     from ganduel.tracking.files import read_config
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folders = [Path(word) for word in sys.argv[1:]]
     at = [checkpoints.newest(folder) if checkpoints.begun(folder) else None for folder in folders]
-    seats = [Seat(folder.name, read_config(folder), folder, path) for folder, path in zip(folders, at, strict=True)]
-    together = Together(seats, shown=False)
-    together.train()
-    sys.exit(together.code)
+    pairs = zip(folders, at, strict=True)
+    specs = [MemberSpec(folder.name, read_config(folder), folder, path) for folder, path in pairs]
+    sys.exit(train_members(specs, bar=False))
 
 
-def end_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """Stop, as by a signal, when the first process is gone: it holds the claim on the members' folders."""
     while os.getppid() == parent:
         time.sleep(0.2)

@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -47,7 +49,7 @@ class Run:
         loggers: the run's own record, and what else follows it.
     """
 
-    gan: GAN
+    gan: Any
     callbacks: list[Callback]
 
     def __init__(self, values: dict[str, Any], folder: Path, checkpoint: Path | None = None):
@@ -56,15 +58,15 @@ class Run:
         self.record = Record(folder, rewind_to=self.iteration)
         self.loggers: list[Logger] = [self.record]
 
-    def build(self, data: Data | None = None) -> None:
-        """Build all parts; data that others have too may be given."""
+    def build(self, data: Data | None = None, kind: type[GAN] = GAN) -> None:
+        """Build all parts: the GAN of a kind, on data that others may have too."""
         values = self.values
-        self.gan = build_gan(values, check_batch(values, build(values["data"]) if data is None else data))
+        self.gan = build_gan(values, check_batch(values, build(values["data"]) if data is None else data), kind)
         if values["tracking"] is not None:
             self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
         gradients = values["trainer"]["precision"] != "16-mixed"
         self.callbacks = [
-            Finite(values["log_every"], values["checkpoint_every"], gradients),
+            Finite(gradients),
             *(build(node) for node in (values["callback"] or {}).values()),
             Save(self.folder / "checkpoints", values["checkpoint_every"], values, values["checkpoint_min_seconds"]),
         ]
@@ -102,7 +104,7 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
         with own_process_group(trainer), matmul_precision(values, run.gan.generator, run.gan.discriminator):
             trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
-        outcome = outcome_of(stop)
+        outcome = outcome_of(stop.signum)
     except Exception as error:
         outcome = failure(error)
         raise
@@ -118,11 +120,11 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
 ENDED_FROM_OUTSIDE = {"status": "failed", "reason": "ended from outside"}
 
 
-def outcome_of(stop: StopOnSignal) -> dict[str, Any]:
+def outcome_of(signum: int | None) -> dict[str, Any]:
     """How a run that has come to its end has ended: by itself, or by a signal."""
-    if stop.signum is None:
+    if signum is None:
         return {"status": "finished", "reason": None}
-    return {"status": "stopped", "reason": signal.Signals(stop.signum).name}
+    return {"status": "stopped", "reason": signal.Signals(signum).name}
 
 
 def failure(error: Exception) -> dict[str, Any]:
@@ -161,7 +163,8 @@ def build_trainer(
     folder: Path,
     loggers: list[Logger],
     callbacks: list[Callback],
-    checkpoint: Path | None,
+    checkpoint: Path | None = None,
+    checkpoint_io: TorchCheckpointIO | None = None,
 ) -> Trainer:
     """Lightning's Trainer, with what it does by default and Algorithm 1 does not want switched off."""
     config = values["trainer"]
@@ -182,11 +185,12 @@ def build_trainer(
             max_steps=config["max_steps"],
             max_epochs=-1,
             strategy=ReplicaStrategy(command) if world_size(config) > 1 else "auto",
-            plugins=[checkpoints.AtomicCheckpointIO()],
+            plugins=[checkpoint_io or checkpoints.AtomicCheckpointIO()],
             logger=loggers,
             callbacks=callbacks,
             default_root_dir=folder,
             profiler=NoProfiler(),
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,

@@ -1,0 +1,288 @@
+"""Algorithm 1 for many GANs at once: one forward pass, one backward pass and one optimizer step for all members.
+
+Members differ in seed, and may differ in loss, penalties, augmentation, optimizer, schedule, clipping and average.
+Consecutive ones that differ in the seed alone are a group: what is not the same for all is done group by group.
+
+Each member has the data, the noise and the draws of its seed, as if it were alone. Nothing passes between members: the
+gradient of the sum of their losses has in each one's slice the gradient of its own loss.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from operator import call
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.func import vmap
+
+from ganduel.batch import Batch, Minibatch
+from ganduel.ema import EMA, ema_update
+from ganduel.gan import GAN, Due, Outputs
+from ganduel.loss.base import Loss
+from ganduel.model.base import as_logits, conditioned, keyed_layers
+from ganduel.penalty.base import Penalty
+from ganduel.population.member import Member, MemberTrainer, outputs_of
+from ganduel.population.network import ALL, StackedNetwork, can_be_batched, succeeds
+from ganduel.population.optim import StackedOptim
+from ganduel.rng import BlockCache
+from ganduel.types import Labels, Samples
+
+log = logging.getLogger("ganduel")
+
+
+class StackedGAN(GAN):
+    """The GANs of a population in training, as one.
+
+    The networks of those that `stack` is called with become views of stacked ones, and their optimizers and schedules
+    follow what is done here: each can be sampled from and saved at any time, as if it had done its iterations itself.
+
+    Args:
+        gans: all members.
+        kinds: one per member; equal for those that differ in the seed alone.
+    """
+
+    saving: MemberTrainer | None = None  # the member whose checkpoint is being written
+
+    def __init__(self, gans: Sequence[Member], kinds: Sequence[str]):
+        LightningModule.__init__(self)
+        self.automatic_optimization = False
+        self.strict_loading = False  # members take their own weights from their own checkpoints
+        self.all_members, self.kinds = nn.ModuleList(gans), list(kinds)
+        self.engine = gans[0].engine
+
+    def stack(self, active: Sequence[int]) -> None:
+        """Stack the members of these numbers, which are all at the same iteration."""
+        self.active = list(active)
+        self.members = [cast(Member, self.all_members[i]) for i in active]
+        first, kinds = self.members[0], [self.kinds[i] for i in active]
+        groups = [[i for i, _ in group] for _, group in groupby(enumerate(kinds), key=lambda pair: pair[1])]
+        self.groups = [slice(group[0], group[-1] + 1) for group in groups] if len(groups) > 1 else [ALL]
+        self.loss = StackedLoss([(of, self.members[of][0].loss) for of in self.groups])
+        self.batches, self.mixes_samples = StackedBatches(self.members), first.mixes_samples
+        critics, batch = [Critic(member) for member in self.members], first.batches(0)
+        with self.trainer.precision_plugin.train_step_context():
+            z, x = batch.generator, batch.discriminator[0]
+            batched_g = can_be_batched(first.generator, as_network, z.noise, z.fake_labels)
+            batched_d = can_be_batched(critics[0], as_network, x.real, x.labels)
+        self.generator = StackedNetwork([member.generator for member in self.members], batched_g)
+        self.discriminator = StackedNetwork(critics, batched_d)
+        self.penalties_d, self.penalties_g = ({}, {})  # type: ignore[assignment]
+        self.of, self.batched = dict[nn.Module, slice](), dict[nn.Module, bool]()
+        for of in self.groups:
+            self.add_penalties(of, critics[of][0], batch)
+        self.batches.draws_needed = not (batched_g and batched_d and all(self.batched.values()))
+        for name, batched in (("G", batched_g), ("D", batched_d)):
+            if not batched:
+                log.info("%s has layers that cannot be batched: the members' are run one after another", name)
+        self.optim_d = cast(Any, StackedOptim(self.discriminator, [m.optim_d for m in self.members], self.groups))
+        self.optim_g = cast(Any, StackedOptim(self.generator, [m.optim_g for m in self.members], self.groups))
+        self.ema = cast(Any, StackedEMA(self.generator, self.members, self.groups))
+        self.augment = cast(Any, StackedAugment(self.members))
+
+    def add_penalties(self, of: slice, critic: nn.Module, batch: Batch) -> None:
+        """Those of a group; each is one kernel for all of the group if it keeps nothing and can be batched."""
+        gan, b = self.members[of][0], batch.discriminator[0]
+        fake = b.real
+        for name, penalties, net in (("penalties_d", gan.penalties_d, critic), ("penalties_g", gan.penalties_g, gan.generator)):
+            for key, penalty in penalties.items():
+                getattr(self, name)[f"{of.start}.{key}"] = penalty
+                self.of[penalty] = of
+                keeps_state = any(True for _ in (*penalty.buffers(), *penalty.parameters()))
+                apply = self.applied(cast(Penalty, penalty), name, key)
+                self.batched[penalty] = not keeps_state and can_be_batched(net, apply, *tensors(b), fake)
+
+    def applied(self, penalty: Penalty, kind: str, key: str) -> Any:
+        """The penalty as a function of a member's network and its part of a minibatch."""
+
+        def apply(i: int | None, net: Any, *parts: Any) -> Tensor:
+            *fields, fake = parts
+            module = penalty if i is None else getattr(self.members[i], kind)[key]
+            draws: Any = None if i is None else self.members[i].batches.draws
+            return module(net, Minibatch(*fields, draws), fake)
+
+        return apply
+
+    def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Samples) -> Tensor:
+        kind = "penalties_g" if net is self.generator else "penalties_d"
+        stacked = self.generator if net is self.generator else self.discriminator
+        total = [b.noise.new_zeros(len(b.noise[of])) for of in self.groups]
+        with torch.autocast(self.device.type, enabled=False):
+            for name, penalty in getattr(self, kind).items():
+                if penalty in due:
+                    of = self.of[penalty]
+                    apply = self.applied(penalty, kind, name.partition(".")[2])
+                    parts = [None if x is None else x[of] for x in (*tensors(b), fake)]
+                    term = stacked.vmap_over_members(apply, *parts, of=of, batched=self.batched[penalty])
+                    total[self.groups.index(of)] = total[self.groups.index(of)] + penalty.every * term
+        return torch.cat(total)
+
+    def logits(self, x: Samples, y: Labels | None = None) -> Tensor:
+        return conditioned(self.discriminator, x, y)
+
+    def discriminate(self, b: Minibatch, fake: Samples) -> tuple[Tensor, Tensor]:
+        if self.mixes_samples:
+            return self.logits(b.real, b.labels), self.logits(fake, b.fake_labels)
+        x = torch.cat([b.real.to(fake.dtype), fake], 1)
+        y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels], 1)
+        real_logits, fake_logits = self.logits(x, y).chunk(2, 1)
+        return real_logits, fake_logits
+
+    def descend(self, optim: Any, loss: Tensor) -> Tensor:
+        optim.net.zero_grad()
+        self.manual_backward(loss.sum())
+        norms = norm_of_each([p.grad for p in optim.net.parameters() if p.grad is not None])
+        optim.step(norms)
+        torch.clear_autocast_cache()
+        return norms
+
+    def optimizers_in_use(self) -> list[torch.optim.Optimizer]:
+        return [*cast(Any, self.optim_d).optimizers, *cast(Any, self.optim_g).optimizers]
+
+    def configure_optimizers(self) -> Any:
+        """The members have their own; Lightning has none to step."""
+        for member in self.all_members:
+            cast(Member, member).configure_optimizers()
+        return []
+
+    def on_fit_start(self) -> None:
+        """Move the members' data and give their layers their draws; they are stacked when they are restored."""
+        for member in self.all_members:
+            cast(Member, member).on_fit_start()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        assert self.saving is not None
+        self.saving.fill(checkpoint)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Nothing of the stack's own: a checkpoint is a member's."""
+        return {}
+
+    @property
+    def images_seen(self) -> int:
+        """By all members, those that have ended included."""
+        return sum(cast(Member, member).images_seen for member in self.all_members)
+
+
+class Critic(nn.Module):
+    """D with what it sees samples through: what is stacked of it, and what penalties are taken of."""
+
+    def __init__(self, gan: GAN):
+        super().__init__()
+        self.discriminator, self.augment = gan.discriminator, gan.augment
+
+    def forward(self, x: Samples, y: Labels | None = None) -> Tensor:
+        return as_logits(conditioned(self.discriminator, self.augment(x), y))
+
+
+class StackedBatches:
+    """The batches of all members, whose tensors count members in front."""
+
+    draws_needed: bool = True  # whether anything draws inside an update
+
+    def __init__(self, members: Sequence[Member]):
+        self.of = [member.batches for member in members]
+        first = self.of[0]
+        self.k, self.batch_size, self.seeds = first.k, first.batch_size, [batches.seed for batches in self.of]
+        self.data = first.data
+        self.shared = all(batches.data is first.data for batches in self.of)
+        self.noise = BlockCache(lambda block: torch.stack([b.noise_block(block) for b in self.of], 2))
+        self.fake_labels = BlockCache(lambda block: torch.stack([b.label_block(block) for b in self.of], 2))
+
+    def __call__(self, t: int) -> Batch:
+        real = [self.minibatch(t * self.k + j) for j in range(self.k)]
+        real.append(real[-1])
+        noise = self.noise(t)
+        fake_labels = [None] * (self.k + 1) if self.data.classes is None else self.fake_labels(t)
+        if self.draws_needed:
+            for batches in self.of:
+                batches.seed_draws(t)
+        draws: Any = [batches.draws for batches in self.of]
+        minibatches = [Minibatch(x, y, noise[j], fake_labels[j], draws) for j, (x, y) in enumerate(real)]
+        return Batch(tuple(minibatches[:-1]), minibatches[-1])
+
+    def minibatch(self, position: int) -> tuple[Tensor, Tensor | None]:
+        if self.shared:
+            return self.data.minibatches(self.seeds, position, self.batch_size)
+        pairs = [batches.data.minibatch(batches.seed, position, self.batch_size) for batches in self.of]
+        samples, labels = zip(*pairs, strict=True)
+        return torch.stack(samples), None if labels[0] is None else torch.stack(labels)
+
+
+class StackedEMA:
+    """The averages of the members' generators, group by group."""
+
+    def __init__(self, generator: StackedNetwork, members: Sequence[Member], groups: Sequence[slice]):
+        self.averages: list[tuple[EMA, list[Tensor], list[Tensor], list[Tensor], list[Tensor]]] = []
+        for of in groups:
+            emas = [member.ema for member in members[of] if member.ema is not None]
+            if emas:
+                net = StackedNetwork([ema.net for ema in emas])
+                online = [p.detach()[of] for p in generator.parameters()], [b[of] for b in generator.buffers()]
+                self.averages.append((emas[0], list(net.parameters()), list(net.buffers()), *online))
+
+    def update(self, generator: nn.Module, n: int, batch_size: int) -> None:
+        """Follow the generators after iteration number n, if an update is due."""
+        for ema, *tensors_ in self.averages:
+            if ema.due(n):
+                ema_update(*tensors_, ema.decay(n, batch_size))
+
+
+class StackedAugment:
+    """The members' augmentations, where an iteration changes them."""
+
+    def __init__(self, members: Sequence[Member]):
+        self.of = [(i, member.augment) for i, member in enumerate(members) if any(True for _ in member.augment.buffers())]
+
+    def adapt(self, outputs: Outputs) -> None:
+        for i, augment in self.of:
+            augment.adapt(outputs_of(outputs, i))
+
+
+class StackedLoss:
+    """The losses of the groups; one value per member."""
+
+    def __init__(self, forms: Sequence[tuple[slice, Loss]]):
+        self.forms = forms
+        self.generator_uses_real = any(loss.generator_uses_real for _, loss in forms)
+        logits = torch.zeros(2, 2, requires_grad=True)
+        self.batched = True
+        self.batched = succeeds(lambda: (self.discriminator(logits, logits) + self.generator(logits, logits)).sum().backward())
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return torch.cat([self.each(loss.discriminator)(real[of], fake[of]) for of, loss in self.forms])
+
+    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        return torch.cat(
+            [
+                self.each(loss.generator)(real[of], fake[of])
+                if loss.generator_uses_real and real is not None
+                else self.each(lambda b, loss=loss: loss.generator(None, b))(fake[of])
+                for of, loss in self.forms
+            ]
+        )
+
+    def each(self, function: Any) -> Any:
+        return vmap(function) if self.batched else one_by_one(function)
+
+
+def one_by_one(function: Any) -> Any:
+    """As vmap, by a loop."""
+    return lambda *inputs: torch.stack([function(*rows) for rows in zip(*inputs, strict=True)])
+
+
+def as_network(i: int | None, net: Any, *inputs: Any) -> Tensor:
+    """A network's output, as a function for `vmap_over_members`."""
+    return net(*(x for x in inputs if x is not None))
+
+
+def tensors(b: Minibatch) -> tuple[Tensor | None, ...]:
+    """The fields of a minibatch but its draws, in their order."""
+    return b.real, b.labels, b.noise, b.fake_labels
+
+
+def norm_of_each(tensors: Sequence[Tensor]) -> Tensor:
+    """The norm of each member's values, (members,), of tensors that count members in front."""
+    return torch.stack([torch.linalg.vector_norm(t.flatten(1), dim=1) if t.ndim > 1 else t.abs() for t in tensors]).norm(dim=0)
