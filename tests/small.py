@@ -4,7 +4,7 @@ import pytest
 
 NETWORKS = ("model.generator.noise_dim=4", "model.generator.hidden=[16]", "model.discriminator.hidden=[16]")
 EVALUATION = ("metric=[frechet]", "metric.frechet.samples=200")
-SMALL = (*NETWORKS, "batch_size=8", "trainer.accelerator=cpu", "checkpoint_seconds=0")
+SMALL = (*NETWORKS, "batch_size=8", "trainer.accelerator=cpu", "checkpoint_min_seconds=0")
 
 
 def mostly_slow(cases: dict, quick: str) -> list:

@@ -1,10 +1,14 @@
 """What a run's config becomes before the run begins."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
+from ganduel.errors import UserError
 from ganduel.run import prepare
+from ganduel.tracking.files import read_config
 
 
 @pytest.mark.parametrize(("words", "iterations"), [
@@ -16,3 +20,58 @@ from ganduel.run import prepare
 def test_an_epoch_is_one_pass_over_the_data(compose: Callable[..., dict], words: tuple[str, ...], iterations: int):
     values = compose("trainer.max_steps=null", *words)
     assert prepare.iterations(values) == iterations
+
+
+R1 = {"_target_": "ganduel.penalty.r1.R1", "gamma": 10.0, "every": 1}
+
+
+@pytest.mark.parametrize(("words", "names"), [
+    ((), []),
+    (("penalty=[]",), []),
+    (("penalty=r1",), ["r1"]),
+    (("penalty=[r1]",), ["r1"]),
+    (("experiment=mnist_r1",), ["r1"]),
+    (("experiment=mnist_r1", "penalty=[]", "~penalty.r1"), []),
+])  # fmt: skip
+def test_penalties_are_a_list_of_choices(compose: Callable[..., dict], words: tuple[str, ...], names: list[str]):
+    config = compose(*words)
+    assert list(config["penalty"]) == names
+    assert config["penalty_g"] == {}
+
+
+@pytest.fixture
+def user_conf(tmp_path: Path) -> Path:
+    """A config folder of a user's, with a penalty of D and one of G."""
+    for group, name in (("penalty", "mine"), ("penalty_g", "x")):
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        (tmp_path / "conf" / group / f"{name}.yaml").write_text(yaml.safe_dump({name: {**R1, "gamma": 1.0}}))
+    return tmp_path / "conf"
+
+
+@pytest.mark.parametrize(("words", "penalty", "penalty_g"), [
+    (("penalty=[r1,mine]", "penalty.r1.gamma=0.1"), {"r1": 0.1, "mine": 1.0}, {}),
+    (("penalty=mine", "penalty_g=x"), {"mine": 1.0}, {"x": 1.0}),
+    (("penalty_g=[x]", "penalty_g.x.gamma=3.0"), {}, {"x": 3.0}),
+])  # fmt: skip
+def test_penalties_of_a_user_stand_beside_those_that_ship(command, user_conf, words, penalty, penalty_g):
+    printed = command("--config-dir", str(user_conf), *words, "--cfg", "job", "--package", "_global_")
+    assert printed.code == 0, printed.err
+    config = yaml.safe_load(printed.out)
+    assert {name: node["gamma"] for name, node in config["penalty"].items()} == penalty
+    assert {name: node["gamma"] for name, node in config["penalty_g"].items()} == penalty_g
+
+
+@pytest.mark.parametrize("word", ["penalty=[r1,r1]", "callback=[statistics,theory,statistics]"])
+def test_a_choice_named_twice_is_refused(word: str):
+    with pytest.raises(UserError, match=r"names (r1|statistics) twice"):
+        prepare.refuse_repetitions(["seed=1", "~ema", word])
+    prepare.refuse_repetitions(["penalty=[r1,r2]", "model.generator.hidden=[8,8]", "metric=null"])
+
+
+def test_the_record_has_penalties_as_one_choice(compose: Callable[..., dict], tmp_path: Path):
+    """Hydra has a choice of a group only where it is one; comparisons and W&B's groups go by it."""
+    for words, choice in (((), "none"), (("penalty=r1",), "r1"), (("penalty=[r1]",), "r1")):
+        folder = tmp_path / choice / str(len(words))
+        prepare.begin(compose(*words), folder / str(words), {"loss": "nonsaturating"}, words)
+        recorded = read_config(folder / str(words))["run"]["choices"]
+        assert recorded == {"loss": "nonsaturating", "penalty": choice, "penalty_g": "none"}

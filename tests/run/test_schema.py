@@ -12,6 +12,8 @@ from torch import Tensor
 from ganduel.errors import UserError
 from ganduel.run import schema
 
+R1 = {"_target_": "ganduel.penalty.r1.R1"}
+
 
 @pytest.fixture
 def changed(compose):
@@ -56,9 +58,12 @@ def test_the_default_config_is_sound(compose):
         ("clip.discriminator", -1.0, "clip.discriminator=-1.0 must be positive"),
         ("clip.discriminator", float("nan"), "clip.discriminator=nan must be positive"),
         # types, as the targets' annotations have them
-        ("penalty", {"_target_": "ganduel.penalty.r1.R1", "gamma": "ten"}, "penalty.gamma='ten' is not a number"),
-        ("penalty", {"_target_": "ganduel.penalty.r1.R1", "gamma": True}, "penalty.gamma=True is not a number"),
-        ("penalty", {"_target_": "ganduel.penalty.r1.R1", "gamma": None}, "penalty.gamma=None is not a number"),
+        ("penalty.r1", {**R1, "gamma": "ten"}, "penalty.r1.gamma='ten' is not a number"),
+        ("penalty.r1", {**R1, "gamma": True}, "penalty.r1.gamma=True is not a number"),
+        ("penalty.r1", {**R1, "gamma": None}, "penalty.r1.gamma=None is not a number"),
+        ("penalty.r1", {**R1, "every": 1.5}, "penalty.r1.every=1.5 is not a whole number"),
+        ("penalty.r1", {**R1, "every": 0}, "penalty.r1.every=0 must be at least 1"),
+        ("penalty_g.mine", {**R1, "every": -2}, "penalty_g.mine.every=-2 must be at least 1"),
         ("model.generator.noise_dim", 1.5, "model.generator.noise_dim=1.5 is not a whole number"),
         ("model.generator.noise_dim", "many", "model.generator.noise_dim='many' is not a whole number"),
         ("model.generator.noise", "cauchy", "model.generator.noise='cauchy' is not one of normal, uniform"),
@@ -71,7 +76,14 @@ def test_the_default_config_is_sound(compose):
         ("optimizer.discriminator.betas", [0.5], r"optimizer.discriminator.betas=\[0.5\] is not a list of number"),
         ("optimizer.generator.fused", "yes", "optimizer.generator.fused='yes' is not true or false or null"),
         ("callback.sample_grid.n", "64", "callback.sample_grid.n='64' is not a whole number"),
-        ("callback.statistics.every", 1.5, "callback.statistics.every=1.5 is not a whole number"),
+        ("callback.statistics.every_n_iterations", 1.5, "statistics.every_n_iterations=1.5 is not a whole number"),
+        ("engine", "graph", "engine=graph is not known. Did you mean cuda_graph"),
+        ("engine", "turbo", "engine=turbo is not known. There are: auto, compile, cuda_graph, eager"),
+        (
+            "trainer.matmul_precision",
+            "highest_",
+            "trainer.matmul_precision=highest_ is not known. Did you mean highest",
+        ),
         # names, with the nearest
         ("foo", 3, "foo is not an option"),
         ("batchsize", 3, "batchsize is not an option. Did you mean batch_size"),
@@ -91,7 +103,18 @@ def test_the_default_config_is_sound(compose):
         # parts that are no parts
         ("loss", None, "loss must have a _target_, the class to build; found None"),
         ("loss", "saturating", "loss must have a _target_, the class to build; found 'saturating'"),
-        ("penalty", {"gamma": 1.0}, "penalty must have a _target_"),
+        ("penalty", R1, "penalty=ganduel.penalty.r1.R1 must give each penalty a name, as penalty.r1 does"),
+        ("penalty", ["r1"], "must give each penalty a name, as penalty.r1 does"),
+        ("penalty.r1", 5, "penalty.r1 must have a _target_"),
+        ("penalty.r1", {}, "penalty.r1 must have a _target_"),
+        ("penalty.r1", {"gamma": 1.0}, r"penalty.r1 has options, but penalty does not have r1. .* penalty=\[r1\]"),
+        ("augment", None, "augment must have a _target_"),
+        ("augment.p", 0.5, "augment.p is not known. It takes no options"),
+        # of earlier versions
+        ("trainer.replay", "auto", "trainer.replay is no longer an option"),
+        ("ema.every", 4, "ema.every is no longer an option"),
+        ("penalty.gamma", 0.1, "penalty.gamma is no longer an option"),
+        ("callback.statistics.every", 5, "callback.statistics.every is no longer an option"),
         ("loss._target_", "ganduel.loss.wgan.WGAN", "loss._target_=ganduel.loss.wgan.WGAN cannot be imported"),
         ("loss._target_", "ganduel.loss.saturating.Saturate", "loss._target_=.*Saturate cannot be imported"),
         ("loss._target_", "", "loss._target_= cannot be imported"),
@@ -126,7 +149,10 @@ def test_wrong_configs(changed, path, value, message):
         ("optimizer.generator.lr", 1),
         ("optimizer.generator.betas", [0, 0.9]),
         ("optimizer.generator", {"_target_": "torch.optim.RMSprop", "lr": 1e-4}),
-        ("penalty", {"_target_": "ganduel.penalty.r1.R1", "gamma": 0}),
+        ("penalty", {"r1": {**R1, "gamma": 0}}),
+        ("penalty", {"r1": R1, "mine": {**R1, "every": 16}}),
+        ("penalty_g", {"mine": {"_target_": "tests_of_a_user.Loss"}}),
+        ("engine", "compile"),
         ("schedule.generator", None),
         ("callback", None),
         ("callback", {}),

@@ -10,7 +10,7 @@ from ganduel.run import train
     [
         ((), False),
         (("population.seeds=1",), True),
-        (("population.over={loss: [saturating]}",), True),
+        (("population.grid={loss: [saturating]}",), True),
     ],
 )
 def test_a_job_is_a_population_where_one_is_asked_for(command, monkeypatch, words: tuple[str, ...], many: bool):

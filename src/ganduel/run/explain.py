@@ -20,12 +20,15 @@ from omegaconf.errors import (
 from yaml import YAMLError
 
 from ganduel.errors import UserError, nearest
+from ganduel.run.retired import retired_choice, retired_option
 
 # What these say of a file is said of the folder that the user chose for the run.
 FOLDER = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
 GROUPS = (
     "loss",
     "penalty",
+    "penalty_g",
+    "augment",
     "model",
     "data",
     "optimizer",
@@ -86,6 +89,8 @@ def missing_choice(error: MissingConfigException) -> str:
         return first_line(error)
     if group in ("hydra/launcher", "hydra/sweeper") and choice in EXTRAS:
         return f"{group}={choice} is not installed: pip install 'ganduel[{EXTRAS[choice]}]'"
+    if line := retired_choice(group, choice):
+        return line
     options = error.options or choices(group, str(error))
     return f"{group}={choice} is not a choice. " + (nearest(choice, options) if options else f"{group} has none.")
 
@@ -116,6 +121,9 @@ def bad_yaml(error: YAMLError) -> str:
 
 def bad_value(error: BaseException) -> str:
     """A key or a value that the config cannot take."""
+    match = re.fullmatch(r"Error merging override (\w+)=(.*)", first_line(error))
+    if match and match[1] in GROUPS:  # without a folder of its own, as penalty_g
+        return f"{match[1]}={match[2]} is not a choice: there is none in the config folders. Add yours: --config-dir."
     for cause in causes(error):
         key = getattr(cause, "full_key", None)
         if isinstance(cause, InterpolationKeyError):
@@ -146,6 +154,8 @@ def bad_value(error: BaseException) -> str:
 def unknown_key(error: OmegaConfBaseException) -> str:
     """A config has no such key: name the nearest on the same level, or where one of that name is."""
     full_key, key = str(error.full_key), str(error.key)
+    if line := retired_option(full_key):
+        return line
     known = (
         [str(k) for k in error.parent_node if not str(k).startswith("_")]
         if isinstance(error.parent_node, DictConfig)

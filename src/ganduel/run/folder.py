@@ -49,7 +49,7 @@ def one_or_many(seed: int, population: DictConfig) -> str:
 
 def is_population(population: DictConfig) -> bool:
     """Whether that part of a config asks for one."""
-    return population.seeds is not None or population.over is not None
+    return population.seeds is not None or population.grid is not None
 
 
 def one_folder(overrides: str) -> str:

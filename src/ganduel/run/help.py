@@ -17,9 +17,16 @@ def option(key: str, example: Any = None, *, _root_: DictConfig) -> str:
 
 def shown(value: Any) -> str:
     """A value as the command line takes it."""
+    if OmegaConf.is_dict(value) and not value:  # of a group of which several can be chosen, none
+        return "[]"
     if OmegaConf.is_list(value):
         return f"[{','.join(map(shown, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def several(parts: Any, group: str) -> str:
+    """The choices of a group of which several can be made, by the names of the parts."""
+    return "null" if group == "metric" and not parts else shown(OmegaConf.create(list(parts or [])))
 
 
 def choices(*, _root_: DictConfig) -> str:
@@ -31,7 +38,7 @@ def choices(*, _root_: DictConfig) -> str:
         names = loader.get_group_options(group)
         if group == "hydra" or not names:
             continue
-        choice = chosen.get(group) or shown(OmegaConf.create(list(_root_.get(group) or [])) or None)  # several: by key
+        choice = chosen.get(group) or several(_root_.get(group), group)
         head, indent = f"  {group}={choice}", " " * (WIDTH + 2)
         if len(head) >= len(indent):
             lines.append(head)

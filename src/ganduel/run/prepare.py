@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -27,6 +28,7 @@ log = logging.getLogger("ganduel")
 
 def composed(name: str | None, words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     """The config of that name with the words of a command line, and the choice of each group."""
+    refuse_repetitions(words)
     config = hydra.compose(name, list(words), return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
     with open_dict(config):
@@ -41,6 +43,7 @@ def prepared(config: DictConfig, folder: Path) -> Prepared:
     """A run's config, the checkpoint to go on from, and its summary if nothing is left to do."""
     job = HydraConfig.get()
     overrides, choices = list(job.overrides.task), dict(job.runtime.choices)
+    refuse_repetitions(overrides)
     if config.resume is not None:
         return *go_on(config, folder, overrides), None
     values = checked(config, choices)
@@ -68,7 +71,7 @@ def again(
 
 def checked(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved and checked config of a new run."""
-    for group in ("loss", "penalty", "model", "data", "optimizer", "schedule", "trainer"):
+    for group in ("loss", "augment", "model", "data", "optimizer", "schedule", "trainer"):
         if choices.get(group) is None:
             raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
     values = plain(config)
@@ -80,9 +83,20 @@ def checked(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def refuse_repetitions(overrides: Sequence[str]) -> None:
+    """Refuse a list of choices that names one of them twice: Hydra would take it once."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        names = override.value() if override.key_or_group in schema.LISTS else None
+        for name in names if isinstance(names, list) else ():
+            if names.count(name) > 1:
+                raise UserError(f"{override.input_line} names {name} twice.")
+
+
 def begin(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """The config of a new run with what else is known of it, now on record in its folder."""
     groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    for group in schema.PENALTIES:  # Hydra has no choice of a list
+        groups[group] = "+".join(values[group]) or "none"
     values["run"] = {"id": uuid.uuid4().hex[:8], "overrides": list(overrides), "choices": groups, **provenance()}
     if is_first_rank():
         create_config(folder, values)

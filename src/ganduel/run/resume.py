@@ -58,7 +58,7 @@ def shown(saved: DictConfig, key: str) -> Any:
     """A value of the run's for an error's sake: of a group, the choice; of a part, its class."""
     value = plain(saved, key)
     if isinstance(value, dict):
-        return saved.run.choices.get(key) or value.get("_target_", ", ".join(value)).rpartition(".")[2]
+        return saved.run.choices.get(key) or value.get("_target_", ", ".join(value)).rpartition(".")[2] or "none"
     return value
 
 

@@ -16,13 +16,14 @@ from hydra.utils import get_object
 from omegaconf import MISSING
 
 from ganduel.errors import UserError, nearest
+from ganduel.run.retired import retired_option
 
 
 @dataclass
 class EMAConfig:
     half_life_kimg: float = MISSING
     ramp: float | None = MISSING
-    every: int = MISSING
+    every_n_iterations: int = MISSING
 
 
 @dataclass
@@ -40,17 +41,13 @@ class TrainerConfig:
     max_steps: int | None = MISSING
     max_epochs: int | None = MISSING
     sync_batchnorm: bool = MISSING
-    cuda_graph: bool = MISSING
-    replay: Any = MISSING  # true, false or "auto"
-    onednn: Any = MISSING  # likewise
-    compile: bool = MISSING
     matmul_precision: str = MISSING
 
 
 @dataclass
 class PopulationConfig:
     seeds: Any = MISSING  # how many, or a list of them
-    over: Any = MISSING  # a list of values for each option or group that members differ in
+    grid: Any = MISSING  # a list of values for each option or group that members differ in
     processes: Any = MISSING  # how many, or "auto"
 
 
@@ -59,9 +56,10 @@ class TrainConfig:
     seed: int = MISSING
     k: int = MISSING
     batch_size: int = MISSING
+    engine: str = MISSING
     log_every: int = MISSING
     checkpoint_every: int = MISSING
-    checkpoint_seconds: float = MISSING
+    checkpoint_min_seconds: float = MISSING
     resume: str | None = MISSING
     objective: str | None = MISSING
     ema: EMAConfig | None = MISSING
@@ -69,7 +67,9 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     population: PopulationConfig = field(default_factory=PopulationConfig)
     loss: Any = MISSING
-    penalty: Any = MISSING
+    penalty: dict[str, Any] = field(default_factory=dict)
+    penalty_g: dict[str, Any] = field(default_factory=dict)
+    augment: Any = MISSING
     model: Any = MISSING
     data: Any = MISSING
     optimizer: Any = MISSING
@@ -86,12 +86,17 @@ def register() -> None:
 
 NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig, "population": PopulationConfig}
 
-# What the record of a run says beside its config.
+# Keys of a run's config.yaml that are not options.
 RECORDED = {"run"}
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
-MATMUL_PRECISIONS = ("highest", "high", "medium")
+ENGINES = ("auto", "eager", "cuda_graph", "compile")
+MATMUL_PRECISIONS = ("auto", "highest", "high", "medium")
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
+
+# Groups of which several can be chosen, with one of each for an example.
+LISTS = {"penalty": "r1", "penalty_g": "mine", "callback": "statistics", "metric": "frechet"}
+PENALTIES = ("penalty", "penalty_g")
 
 # Parameters that the program fills in, and a config therefore does not have.
 SUPPLIED = {"self", "shape", "params", "optimizer", "folder", "config"}
@@ -101,17 +106,14 @@ def check(config: Mapping[str, Any]) -> None:
     """Refuse what can't be run, in one line that names the key. The config is resolved, in plain containers."""
     check_names(config)
     check_numbers(config)
-    for key in ("loss", "penalty", "data"):
+    check_engine(config)
+    for key in ("loss", "augment", "data"):
         check_target(config[key], key)
     for group in ("model", "optimizer"):
         check_networks(config[group], group, required=True)
     check_networks(config["schedule"], "schedule", required=False)
-    for group, example in (("callback", "statistics"), ("metric", "frechet")):
-        named = config[group] or {}
-        if not isinstance(named, Mapping):
-            raise UserError(f"{group}={named} must give each {group} a name, as {group}.{example} does.")
-        for name, node in named.items():
-            check_target(node, f"{group}.{name}")
+    for group, example in LISTS.items():
+        check_list(config[group] or {}, group, example)
     if config["tracking"] is not None:
         check_target(config["tracking"], "tracking")
 
@@ -123,7 +125,7 @@ def check_names(config: Mapping[str, Any]) -> None:
         known = {knob.name for knob in fields(node)}
         for name in values or ():
             if name not in known and path + name not in RECORDED:
-                raise UserError(f"{path}{name} is not an option. {nearest(name, known)}")
+                raise UserError(retired_option(path + name) or f"{path}{name} is not an option. {nearest(name, known)}")
 
 
 def check_numbers(config: Mapping[str, Any]) -> None:
@@ -131,8 +133,8 @@ def check_numbers(config: Mapping[str, Any]) -> None:
     for key, least in (("k", 1), ("batch_size", 1), ("log_every", 1), ("checkpoint_every", 1)):
         if config[key] < least:
             raise UserError(f"{key}={config[key]} must be at least {least}.")
-    if not config["checkpoint_seconds"] >= 0:
-        raise UserError(f"checkpoint_seconds={config['checkpoint_seconds']} must be at least 0.")
+    if not config["checkpoint_min_seconds"] >= 0:
+        raise UserError(f"checkpoint_min_seconds={config['checkpoint_min_seconds']} must be at least 0.")
     trainer = config["trainer"]
     if trainer["max_steps"] is None and trainer["max_epochs"] is None:
         raise UserError("the run would never end: give trainer.max_steps or trainer.max_epochs.")
@@ -154,11 +156,34 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
         raise UserError(f"trainer.devices={devices} starts no process. Give a number, auto, or a list such as [0,1].")
     choices = {"accelerator": ACCELERATORS, "precision": PRECISIONS, "matmul_precision": MATMUL_PRECISIONS}
     for key, known in choices.items():
-        if key in trainer and trainer[key] not in known:  # a run of old may lack one
+        if trainer[key] not in known:
             raise UserError(f"trainer.{key}={trainer[key]} is not known. {nearest(trainer[key], known)}")
-    for key in ("replay", "onednn"):
-        if trainer.get(key, "auto") not in (True, False, "auto"):
-            raise UserError(f"trainer.{key}={trainer[key]} is not auto, true or false.")
+
+
+def check_engine(config: Mapping[str, Any]) -> None:
+    """Refuse an engine that does not exist."""
+    engine = config["engine"]
+    if engine not in ENGINES:
+        raise UserError(f"engine={engine} is not known. {nearest(engine, ENGINES)}")
+
+
+def check_list(parts: Any, group: str, example: str) -> None:
+    """A group of which several can be chosen: each part under a name of its own."""
+    if not isinstance(parts, Mapping) or "_target_" in parts:
+        found = parts["_target_"] if isinstance(parts, Mapping) else parts
+        raise UserError(f"{group}={found} must give each {group} a name, as {group}.{example} does.")
+    for name, node in parts.items():
+        if line := retired_option(f"{group}.{name}"):
+            raise UserError(line)
+        if isinstance(node, Mapping) and node and "_target_" not in node:
+            raise UserError(
+                f"{group}.{name} has options, but {group} does not have {name}. Add it, as {group}=[{name}] does, "
+                f"or remove them: ~{group}.{name}."
+            )
+        check_target(node, f"{group}.{name}")
+        every = node.get("every", 1)
+        if group in PENALTIES and isinstance(every, int) and every < 1:
+            raise UserError(f"{group}.{name}.every={every} must be at least 1.")
 
 
 def check_networks(node: Any, path: str, required: bool) -> None:
@@ -196,7 +221,8 @@ def check_target(node: Any, path: str) -> None:
         if name.startswith("_"):
             continue
         if name not in knobs:
-            raise UserError(f"{path}.{name} is not known. {nearest(name, knobs) if knobs else 'It takes no options.'}")
+            advice = nearest(name, knobs) if knobs else "It takes no options."
+            raise UserError(retired_option(f"{path}.{name}") or f"{path}.{name} is not known. {advice}")
         if name in hints and not fits(value, hints[name]):
             raise UserError(f"{path}.{name}={value!r} is not {describe(hints[name])}.")
 
