@@ -37,7 +37,7 @@ def features(net: Classifier, images: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def measure(net: Classifier, real: torch.Tensor, run: Path) -> dict:
     """Distances and classes of a run's samples."""
-    saved = checkpoint.read(checkpoint.newest(run))
+    saved = checkpoint.read(checkpoint.latest(run))
     values, shape = saved["ganduel"]["config"], saved["ganduel"]["shape"]
     result = {}
     for name, prefix in (("ema", "ema.net."), ("live", "generator.")):

@@ -37,7 +37,7 @@ from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.run import run
-from ganduel.tracking.record import Record
+from ganduel.tracking.run_logger import RunLogger
 
 SETTINGS = (
     "model=mlp",
@@ -146,7 +146,7 @@ def ours(work: Work, words: Sequence[str] = (), watch: Sequence[lightning.Callba
     with temporary_folder() as folder:
         values = work.config(folder, words)
         gan = build_gan(values, run.check_batch(values, work.data))
-        clock, stop, record = Clock(work), StopOnSignal(), Record(folder)
+        clock, stop, record = Clock(work), StopOnSignal(), RunLogger(folder)
         gan.iterate = clock.before(gan.iterate)
         callbacks = [*watch, stop, *run.build_callbacks(values, folder, ProgressBar(record))]
         with run.matmul_precision(values):

@@ -2,14 +2,14 @@
 
 import pytest
 
-from ganduel.atomic import output, replacing
+from ganduel.atomic import atomic_write, output_file
 from ganduel.errors import UserError
 
 
 def test_the_new_file_takes_the_place_at_the_end(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("old")
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         assert part.suffix == ".png"
         part.write_text("new")
         assert path.read_text() == "old"
@@ -23,7 +23,7 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path, error):
     path.write_text("old")
 
     def half() -> None:
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             part.write_text("n")
             raise error
 
@@ -33,15 +33,15 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path, error):
 
 
 def test_nothing_written_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.png"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.png"):
         pass
 
 
 def test_an_output_that_cannot_be_written_is_said_in_one_line(tmp_path):
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "b.png"
-    with pytest.raises(UserError, match=r"--out .*b.png cannot be written: "), output(path):
+    with pytest.raises(UserError, match=r"--out .*b.png cannot be written: "), output_file(path):
         pass
-    with output(tmp_path / "new" / "b.png") as part:
+    with output_file(tmp_path / "new" / "b.png") as part:
         part.write_text("x")
     assert (tmp_path / "new" / "b.png").read_text() == "x"

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganduel import checkpoint
-from ganduel.checkpoint import FORMAT, INITIAL, LAST, AtomicCheckpointIO, newest, read
+from ganduel.checkpoint import FORMAT, INITIAL, LAST, AtomicCheckpointIO, latest, read
 from ganduel.errors import UserError
 
-OURS = {"ganduel": {"format": FORMAT, "config": {"seed": 0}, "shape": [1]}, "state_dict": {"w": torch.arange(20.0)}}
+ENTRY = {"format": FORMAT, "config": {"seed": 0}, "shape": [1], "classes": None}
+OURS = {"ganduel": ENTRY, "state_dict": {"w": torch.arange(20.0)}}
 
 
 @pytest.fixture
@@ -36,6 +37,13 @@ def test_round_trip(sound):
     assert found["ganduel"] == OURS["ganduel"]
     assert torch.equal(found["state_dict"]["w"], OURS["state_dict"]["w"])
     assert [file.name for file in sound.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_an_older_format_is_read(path):
+    """Format 1 says nothing of classes."""
+    entry = {"format": 1, "config": {"seed": 0}, "shape": [1]}
+    AtomicCheckpointIO().save_checkpoint({"ganduel": entry}, path)
+    assert read(path)["ganduel"] == entry
 
 
 class Unsaveable:
@@ -194,16 +202,16 @@ def test_a_folder_in_the_place_of_a_file(tmp_path):
 def test_newest_is_last_or_else_of_the_highest_iteration(tmp_path):
     folder = tmp_path / "checkpoints"
     with pytest.raises(UserError, match=r"has no checkpoint .*last\.ckpt.*a run that has begun"):
-        newest(tmp_path)
+        latest(tmp_path)
     folder.mkdir()
     (folder / ".last.part.ckpt").touch()
     with pytest.raises(UserError, match="has no checkpoint"):
-        newest(tmp_path)
+        latest(tmp_path)
     for name in (INITIAL, "iteration_00000900.ckpt", "iteration_00001000.ckpt"):
         (folder / name).touch()
-        assert newest(tmp_path) == folder / name
+        assert latest(tmp_path) == folder / name
     (folder / LAST).touch()
-    assert newest(tmp_path) == folder / LAST
+    assert latest(tmp_path) == folder / LAST
 
 
 def test_a_run_has_begun_with_its_first_whole_checkpoint(tmp_path):
@@ -211,9 +219,9 @@ def test_a_run_has_begun_with_its_first_whole_checkpoint(tmp_path):
     folder.mkdir()
     (folder / ".last.ckpt.part").touch()
     (folder / ".last.ckpt").touch()
-    assert not checkpoint.begun(tmp_path)
+    assert not checkpoint.has_checkpoint(tmp_path)
     (folder / checkpoint.INITIAL).touch()
-    assert checkpoint.begun(tmp_path)
+    assert checkpoint.has_checkpoint(tmp_path)
 
 
 def test_a_folder_of_runs_is_told_from_one_that_has_not_begun(tmp_path):
@@ -221,4 +229,4 @@ def test_a_folder_of_runs_is_told_from_one_that_has_not_begun(tmp_path):
         (tmp_path / "all" / name).mkdir(parents=True)
         (tmp_path / "all" / name / "config.yaml").touch()
     with pytest.raises(UserError, match=rf"all has no checkpoint .* such as {tmp_path / 'all' / 'a'}\."):
-        newest(tmp_path / "all")
+        latest(tmp_path / "all")

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import nn
 
 from ganduel import distributed as replica
-from ganduel.distributed import ReplicaStrategy, average_gradients, world_size
+from ganduel.distributed import ReplicatedStrategy, average_gradients, world_size
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def one_rank(rank, meeting, said):
     torch.manual_seed(rank)
     net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1))
     net[1].running_mean.fill_(rank + 5.0)
-    ReplicaStrategy.configure_ddp(SimpleNamespace(model=net))  # all that it looks at
+    ReplicatedStrategy.configure_ddp(SimpleNamespace(model=net))  # all that it looks at
     net.eval()
     x = torch.linspace(-2, 3, 24).reshape(8, 3)  # the minibatch of both, of which each has four rows
     whole = torch.autograd.grad(net(x).square().mean(), list(net.parameters()))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganduel.environment import RANKS, rank
+from ganduel.environment import RANKS, rank_from_environment
 from ganduel.tracking.base import is_first_rank
 
 
@@ -10,8 +10,8 @@ from ganduel.tracking.base import is_first_rank
 def test_a_further_process_knows_that_it_is_not_the_first(monkeypatch, name: str):
     for other in RANKS:
         monkeypatch.delenv(other, raising=False)
-    assert rank() == 0
+    assert rank_from_environment() == 0
     assert is_first_rank()
     monkeypatch.setenv(name, "1")
-    assert rank() == 1
+    assert rank_from_environment() == 1
     assert not is_first_rank()

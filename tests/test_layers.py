@@ -178,7 +178,7 @@ BELOW = {
         "distributed",
         "run",
         "tracking.files",
-        "tracking.record",
+        "tracking.run_logger",
     ],
     "compare": ["errors", "atomic", "tracking.files", "tracking.run_name", "tracking.wandb_session"],
     "command": [

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: a kill, a full disk or an error leaves the old file, or none."""
+"""Atomic writes: a kill, a full disk or an error leaves the old file, or none."""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from ganduel.errors import UserError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path`, with its suffix, that takes its place when all went well, and else leaves nothing."""
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A temporary file with the suffix of `path`, moved to `path` on success and removed on an error."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield part
@@ -21,11 +21,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def output(path: Path) -> Iterator[Path]:
-    """As `replacing`, in a folder that is made if need be, for a file that the user has asked for by --out."""
+def output_file(path: Path) -> Iterator[Path]:
+    """As `atomic_write`, for a file given by --out; its folder is created if missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             yield part
     except OSError as error:
         raise UserError(f"--out {path} cannot be written: {error.strerror or error}.") from error

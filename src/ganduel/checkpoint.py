@@ -1,11 +1,12 @@
-"""Checkpoints: written whole or not at all, read with `weights_only=True`, and saying what they are.
+"""Checkpoints: written atomically, read with `weights_only=True`, and self-describing.
 
 Lightning's checkpoint plus one entry, all of it plain containers and tensors:
 
-    ganduel: {format: 1, config: the resolved config of the run, shape: that of one sample}
+    ganduel: {format: 2, config: the resolved config of the run, shape: that of one sample,
+              classes: the number of classes of the data, or None; absent in format 1}
 
-A GPU would wait for the disk, and an iteration of a small network is a hundredth of what a file takes. So what is on a
-GPU is copied to the host by its own stream, and written by a thread while training goes on.
+A GPU would wait for the disk, and an iteration of a small network takes a hundredth of the time of a write. So tensors
+on a GPU are copied to the host by its own stream, and written by a thread while training goes on.
 """
 
 import os
@@ -19,10 +20,10 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from ganduel.atomic import replacing
+from ganduel.atomic import atomic_write
 from ganduel.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 INITIAL = "iteration_00000000.ckpt"
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -30,9 +31,9 @@ WRITER = ThreadPoolExecutor(1, "ganduel-checkpoint")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, syncs, then renames: a kill at any moment leaves the old file or the new one.
+    """Writes to a temporary file, syncs, then renames: a kill at any moment leaves the old file or the new one.
 
-    What goes wrong while a thread writes is raised by the next save, or at the end of training.
+    An error in the writing thread is raised by the next save, or at the end of training.
     """
 
     pending: Future | None = None
@@ -42,12 +43,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if on_gpu(checkpoint):
-            self.pending = WRITER.submit(write_when, *snapshot(checkpoint), path)
+            self.pending = WRITER.submit(write_after_copy, *snapshot(checkpoint), path)
         else:
             write(checkpoint, path)
 
     def wait(self) -> None:
-        """Until the file that was asked for last is there."""
+        """Wait until the last file is written."""
         pending, self.pending = self.pending, None
         if pending is not None:
             pending.result()
@@ -57,14 +58,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def write(checkpoint: dict[str, Any], path: Path) -> None:
-    with replacing(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         torch.save(checkpoint, file)
         file.flush()
         os.fsync(file.fileno())
 
 
-def write_when(checkpoint: dict[str, Any], ready: Callable[[], None], path: Path) -> None:
-    """Write a checkpoint that is being copied."""
+def write_after_copy(checkpoint: dict[str, Any], ready: Callable[[], None], path: Path) -> None:
+    """Write a checkpoint whose tensors are being copied, once they are there."""
     ready()
     write(checkpoint, path)
 
@@ -74,10 +75,10 @@ def on_gpu(checkpoint: dict[str, Any]) -> bool:
 
 
 def snapshot(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], None]]:
-    """The checkpoint as it is now, on the host, and what waits until its tensors have come from the GPU."""
-    config = {"ganduel": checkpoint["ganduel"]} if "ganduel" in checkpoint else {}  # without tensors, and long
+    """A copy of the checkpoint on the host, and a function that waits until its tensors have come from the GPU."""
+    config = {"ganduel": checkpoint["ganduel"]} if "ganduel" in checkpoint else {}  # without tensors, and large
     others = {key: value for key, value in checkpoint.items() if key not in config}
-    copies = config | tree_map(lambda leaf: host_copy(leaf) if isinstance(leaf, Tensor) else leaf, others)
+    copies = config | tree_map(lambda leaf: to_pinned_host(leaf) if isinstance(leaf, Tensor) else leaf, others)
     if not torch.cuda.is_initialized():
         return copies, lambda: None
     event = torch.cuda.Event(blocking=True)
@@ -85,19 +86,20 @@ def snapshot(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], N
     return copies, event.synchronize
 
 
-def host_copy(tensor: Tensor) -> Tensor:
-    """A copy in the host's memory; one from a GPU is there when all that its stream has to do before is done."""
-    shape, kind = tensor.shape, tensor.dtype
-    return torch.empty(shape, dtype=kind, pin_memory=tensor.is_cuda).copy_(tensor.detach(), non_blocking=True)
+def to_pinned_host(tensor: Tensor) -> Tensor:
+    """A copy on the host; from a GPU an asynchronous one to pinned memory, in the order of the current stream."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda).copy_(
+        tensor.detach(), non_blocking=True
+    )
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The checkpoint in a file, on the CPU, checked to be one of ours that this version understands."""
+    """The checkpoint in a file, on the CPU; refused if it is not ganduel's, or of a later format."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}.") from error
-    except Exception as error:  # of any type: what is wrong with a damaged file shows anywhere in the unpickler
+    except Exception as error:  # of any type: a damaged file may fail anywhere in the unpickler
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint ({reason}). Is it cut off? Try another.") from error
     entry = checkpoint.get("ganduel") if isinstance(checkpoint, Mapping) else None
@@ -110,18 +112,18 @@ def read(path: Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
-def begun(run: Path) -> bool:
-    """Whether the run has a checkpoint to go on from."""
+def has_checkpoint(run: Path) -> bool:
+    """Whether the run has a checkpoint to resume from."""
     return any((run / "checkpoints").glob("[!.]*.ckpt"))
 
 
-def newest(run: Path) -> Path:
-    """The checkpoint of a run to go on from: last.ckpt, or else that of the highest iteration."""
+def latest(run: Path) -> Path:
+    """The checkpoint of a run to resume from: last.ckpt, or else that of the highest iteration."""
     folder = run / "checkpoints"
     candidates = [folder / LAST, *sorted(folder.glob("iteration_*.ckpt"), reverse=True)]
     for path in candidates:
         if path.is_file():
             return path
-    within = sorted(path.parent for path in run.glob("*/config.yaml"))
-    hint = f"It holds runs: give one, such as {within[0]}." if within else "Give the folder of a run that has begun."
+    runs = sorted(path.parent for path in run.glob("*/config.yaml"))
+    hint = f"It holds runs: give one, such as {runs[0]}." if runs else "Give the folder of a run that has begun."
     raise UserError(f"{run} has no checkpoint (looked for {folder / LAST}). {hint}")

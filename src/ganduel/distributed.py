@@ -1,9 +1,9 @@
 """Many ranks as equal replicas: broadcast once, then average each network's gradient in each of its updates.
 
-PyTorch's DDP wrapper sees one module and one backward pass an iteration; Algorithm 1 has two networks and k + 1 passes,
-each through a part of them, and the wrapper stops on "unused" parameters or searches for them. So nothing is wrapped:
-rank 0's weights go to all at the start, and `average_gradients` is called where the algorithm says that a gradient is
-complete. It holds for penalties that differentiate twice as well.
+PyTorch's DDP wrapper sees one module and one backward pass per iteration; Algorithm 1 has two networks and k + 1
+passes, each through some of the parameters, and the wrapper stops on "unused" ones or searches for them. So nothing is
+wrapped: rank 0's weights are broadcast at the start, and the algorithm calls `average_gradients` where a gradient is
+complete. This also holds for penalties that differentiate twice.
 """
 
 import os
@@ -20,7 +20,7 @@ from torch import nn
 
 
 def world_size(trainer: Mapping[str, Any]) -> int:
-    """How many ranks the trainer's config asks for."""
+    """The number of ranks that the trainer's config asks for."""
     devices = trainer["devices"]
     if isinstance(devices, str) and devices.lstrip("-").isdigit():
         devices = int(devices)
@@ -34,7 +34,7 @@ def world_size(trainer: Mapping[str, Any]) -> int:
 
 
 def on_cpu(trainer: Mapping[str, Any]) -> bool:
-    """Whether its ranks compute on the processor."""
+    """Whether its ranks compute on the CPU."""
     return trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
 
 
@@ -50,12 +50,12 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-class ReplicaStrategy(DDPStrategy):
+class ReplicatedStrategy(DDPStrategy):
     """Lightning's DDP (launchers, clusters, process groups) without its wrapper.
 
     Args:
-        command: what Lightning runs to start each further rank of this node, where no launcher such as torchrun or
-            SLURM has started them. By default it repeats this process's command line; a sweep must not.
+        command: the command that starts each further rank of this node, where no launcher such as torchrun or SLURM
+            has started them. By default it is this process's command line; a sweep must not repeat that.
     """
 
     def __init__(self, command: list[str] | None = None, **kwargs):
@@ -67,10 +67,10 @@ class ReplicaStrategy(DDPStrategy):
         for tensor in [*self.model.parameters(), *self.model.buffers()]:
             dist.broadcast(tensor.data, 0)
 
-    def end_other_ranks(self) -> None:
-        """End the ranks that this process has started: it has failed, and they would wait for it for ever."""
+    def kill_workers(self) -> None:
+        """Kill the ranks that this process has started: it has failed, and they would wait for it forever."""
         if isinstance(self.launcher, CommandLauncher):
-            self.launcher.end()
+            self.launcher.kill_workers()
 
     def _configure_launcher(self) -> None:
         super()._configure_launcher()
@@ -94,16 +94,16 @@ class CommandLauncher(_SubprocessScriptLauncher):
         os.environ["NODE_RANK"] = str(environment.node_rank())
         os.environ["LOCAL_RANK"] = str(environment.local_rank())
         os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
-        path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
+        path = os.pathsep.join(entry for entry in sys.path if entry)  # for user modules
         self.procs = [
             subprocess.Popen(self.command, env={**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": path})
             for rank in range(1, self.num_processes)
         ]
 
-    def end(self) -> None:
-        """End what was started; Lightning's observer, which would end this process too, is left nothing to observe."""
-        started = self.procs.copy()
+    def kill_workers(self) -> None:
+        """Kill the started ranks, first removed from the list whose observer would then kill this process too."""
+        workers = self.procs.copy()
         self.procs.clear()
-        for process in started:
+        for process in workers:
             process.kill()
             process.wait()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganduel.callback.base import due, geometric, log, next_due, next_geometric, trackers
-from ganduel.tracking.base import Tracker
+from ganduel.tracking.base import Logger
 
 pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer will do
 
@@ -28,7 +28,7 @@ def test_every_logger_gets_the_row_and_only_trackers_get_more():
     log(trainer, {"loss/d": 1.4})
     assert heard == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2
     assert trackers(trainer) == []
-    tracker = Tracker.__new__(type("Silent", (Tracker,), {"name": "", "version": "", "log_metrics": print}))
+    tracker = Logger.__new__(type("Silent", (Logger,), {"name": "", "version": "", "log_metrics": print}))
     assert trackers(SimpleNamespace(loggers=[plain, tracker])) == [tracker]
 
 

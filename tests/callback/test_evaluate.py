@@ -21,7 +21,7 @@ from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.kernel import KernelDistance
 from ganduel.metric.modes import Modes
 from ganduel.tracking.files import rows
-from ganduel.tracking.record import Record
+from ganduel.tracking.run_logger import RunLogger
 
 KEY = "fd/points_60"
 
@@ -37,7 +37,7 @@ def duel(tiny):
 
 
 def test_rows_at_every_nth_and_the_last(fit, duel, tmp_path):
-    fit(callbacks=[Evaluate(metrics(), every=4)], loggers=[Record(tmp_path)], gan=duel())
+    fit(callbacks=[Evaluate(metrics(), every=4)], loggers=[RunLogger(tmp_path)], gan=duel())
     found = rows(tmp_path / "metrics.jsonl")
     assert [row["iteration"] for row in found] == [4, 6]
     quantities = ("fd", "modes", "high_quality", "reverse_kl")
@@ -47,7 +47,7 @@ def test_rows_at_every_nth_and_the_last(fit, duel, tmp_path):
 
 
 def test_without_every_at_the_end_alone(fit, duel, tmp_path):
-    fit(callbacks=[Evaluate(metrics(), draws=2)], loggers=[Record(tmp_path)], gan=duel())
+    fit(callbacks=[Evaluate(metrics(), draws=2)], loggers=[RunLogger(tmp_path)], gan=duel())
     (row,) = rows(tmp_path / "metrics.jsonl")
     assert row["iteration"] == 6
     assert row[f"{KEY}/error"] > 0
@@ -56,7 +56,7 @@ def test_without_every_at_the_end_alone(fit, duel, tmp_path):
 def test_value_is_that_of_the_average(fit, duel, tmp_path):
     """Not of G itself, which differs."""
     gan = duel()
-    fit(callbacks=[Evaluate(metrics())], loggers=[Record(tmp_path)], gan=gan)
+    fit(callbacks=[Evaluate(metrics())], loggers=[RunLogger(tmp_path)], gan=gan)
     (row,) = rows(tmp_path / "metrics.jsonl")
     evaluation = Evaluation(Ring8(), [FrechetDistance(samples=60)])
     assert row[KEY] == evaluation(gan.ema.net)[KEY].value
@@ -73,7 +73,7 @@ def test_training_is_the_same_to_the_bit(fit, duel):
 
 
 def test_protocols_are_on_record_once(fit, duel, tmp_path):
-    fit(callbacks=[Evaluate(metrics(), every=2)], loggers=[Record(tmp_path)], gan=duel())
+    fit(callbacks=[Evaluate(metrics(), every=2)], loggers=[RunLogger(tmp_path)], gan=duel())
     found = rows(tmp_path / "protocols.jsonl")
     assert [(row["iteration"], row["metric"]) for row in found] == [
         (2, key) for key in (KEY, "modes/points_60", "high_quality/points_60", "reverse_kl/points_60")
@@ -141,7 +141,7 @@ class Few(TensorData):
 
 def test_row_comes_with_those_of_the_statistics(fit, duel, tmp_path):
     """And is read back as the last values of the run."""
-    record = Record(tmp_path)
+    record = RunLogger(tmp_path)
     fit(callbacks=[Statistics(every=3), Evaluate(metrics(), every=3)], loggers=[record], gan=duel())
     assert record.last[KEY] == rows(tmp_path / "metrics.jsonl")[-1][KEY]
     assert "loss/d" in record.last
@@ -173,7 +173,7 @@ def test_a_signal_ends_the_evaluation(fit, duel, tmp_path, caplog):
 
     callbacks = [stop, Signal(), Evaluate(metrics()), Save(tmp_path / "checkpoints", 100, {})]
     with caplog.at_level("INFO", logger="ganduel"):
-        fit(callbacks=callbacks, loggers=[Record(tmp_path)], gan=duel())
+        fit(callbacks=callbacks, loggers=[RunLogger(tmp_path)], gan=duel())
     assert stop.signum == signal.SIGTERM
     assert not (tmp_path / "metrics.jsonl").exists()
     assert checkpoint.read(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 6

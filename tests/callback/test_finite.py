@@ -7,7 +7,7 @@ from lightning.pytorch import Callback
 from ganduel.build import build_gan
 from ganduel.callback.finite import Finite
 from ganduel.callback.save import Save
-from ganduel.checkpoint import newest, read
+from ganduel.checkpoint import latest, read
 from ganduel.errors import Diverged
 
 
@@ -79,7 +79,7 @@ def test_a_bad_state_is_never_saved(fit, tiny, images, tmp_path):
     callbacks = [Finite(100, 2), Save(tmp_path / "checkpoints", 2, {})]
     with pytest.raises(Diverged):
         fit(callbacks=callbacks, gan=poisoned(build_gan(tiny(), images), "loss/d", 4))
-    assert read(newest(tmp_path))["global_step"] == 2
+    assert read(latest(tmp_path))["global_step"] == 2
 
 
 def test_a_real_divergence_is_caught(fit):
@@ -99,7 +99,7 @@ def test_a_run_that_is_being_stopped_is_looked_at_before_it_is_saved(fit, tiny, 
     save = Save(tmp_path / "checkpoints", 3, {})
     with pytest.raises(Diverged, match="in iteration 4"):
         fit(callbacks=[Stop(), Finite(100, 3), save], gan=poisoned(build_gan(tiny(), images), "loss/d", 4))
-    assert read(newest(tmp_path))["global_step"] == 3
+    assert read(latest(tmp_path))["global_step"] == 3
 
 
 def test_numbers_that_others_have_kept_stand_in_their_place():

@@ -11,10 +11,10 @@ from ganduel.callback.sample_grid import SampleGrid
 from ganduel.data.base import TensorData
 from ganduel.errors import UserError
 from ganduel.image_grid import generate, tile
-from ganduel.tracking.base import Tracker
+from ganduel.tracking.base import Logger
 
 
-class Album(Tracker):
+class Album(Logger):
     """A tracker that keeps what pictures it is shown."""
 
     name, version = "album", "0"

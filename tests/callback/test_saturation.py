@@ -18,7 +18,7 @@ from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
 from ganduel.population.network import StackedNetwork
 from ganduel.tracking.files import rows
-from ganduel.tracking.record import Record
+from ganduel.tracking.run_logger import RunLogger
 
 FORMS = (Saturating(), NonSaturating())
 
@@ -132,7 +132,7 @@ def test_watching_leaves_training_bit_identical(fit, tiny, images, words):
 
 def test_rows_at_their_rates(fit, tmp_path):
     """Slopes at 1, 2, 4 and 6; gradients at 1, 3 and 6."""
-    fit(callbacks=[Saturation(every=2, gradient_every=3)], loggers=[Record(tmp_path)])
+    fit(callbacks=[Saturation(every=2, gradient_every=3)], loggers=[RunLogger(tmp_path)])
     found = rows(tmp_path / "metrics.jsonl")
     assert [row["iteration"] for row in found if "saturation/ratio" in row] == [1, 2, 4, 6]
     assert [row["iteration"] for row in found if "saturation/cosine" in row] == [1, 3, 6]
@@ -145,7 +145,7 @@ def test_rows_are_json_also_where_a_gradient_is_gone(fit, tiny, images, tmp_path
     with torch.no_grad():
         last.weight.zero_()
     last.weight.requires_grad_(False)
-    fit("trainer.max_steps=1", gan=duel, callbacks=[Saturation(1, 1)], loggers=[Record(tmp_path)])
+    fit("trainer.max_steps=1", gan=duel, callbacks=[Saturation(1, 1)], loggers=[RunLogger(tmp_path)])
     (row,) = rows(tmp_path / "metrics.jsonl")
     assert row["saturation/grad_norm_saturating"] == 0
     assert "saturation/cosine" not in row

@@ -104,4 +104,5 @@ def test_a_checkpoint_says_what_it_is(fit, tmp_path):
     """And loads with `weights_only=True`, which `read` asks for."""
     fit(callbacks=[Save(tmp_path, 2, {"seed": 0, "hidden": [8], "ema": None})])
     entry = read(tmp_path / LAST)["ganduel"]
-    assert entry == {"format": 1, "config": {"seed": 0, "hidden": [8], "ema": None}, "shape": [1, 2, 3]}
+    config = {"seed": 0, "hidden": [8], "ema": None}
+    assert entry == {"format": 2, "config": config, "shape": [1, 2, 3], "classes": None}

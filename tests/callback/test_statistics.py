@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lightning.pytorch import Callback
 
 from ganduel.callback.statistics import BINS, Statistics, gather_columns, histograms, statistics
-from ganduel.tracking.base import Tracker
+from ganduel.tracking.base import Logger
 
 
 def test_values_by_hand():
@@ -47,7 +47,7 @@ def test_a_batch_of_one_has_spread_zero_not_nan(n):
     assert (row["d/real_std"], row["d/fake_std"]) == (0, 0)
 
 
-class Ear(Tracker):
+class Ear(Logger):
     """A tracker that keeps what it hears."""
 
     name, version = "ear", "0"

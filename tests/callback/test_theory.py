@@ -12,10 +12,10 @@ from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
 from ganduel.metric.functional import grid
-from ganduel.tracking.base import Tracker
+from ganduel.tracking.base import Logger
 
 
-class Rows(Tracker):
+class Rows(Logger):
     """Keeps what it is told."""
 
     def __init__(self):
@@ -156,7 +156,7 @@ def test_theorem_comes_true(compose, tmp_path):
     import json
 
     from ganduel.run import run
-    from ganduel.tracking.record import create_config
+    from ganduel.tracking.run_logger import create_config
 
     values = compose("experiment=theory_gaussian1d", "tracking=none", "trainer.accelerator=cpu")
     values["run"] = {"choices": {"loss": "nonsaturating"}}

@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from ganduel import rng
-from ganduel.atomic import output
+from ganduel.atomic import output_file
 from ganduel.build import build
 from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
 from ganduel.command import sample as module
@@ -259,7 +259,7 @@ def test_an_npz_of_any_size_passes_through_memory_in_batches(tmp_path: Path, mon
 
 
 def half_written(out: Path, error: BaseException) -> None:
-    with output(out) as part:
+    with output_file(out) as part:
         part.write_text("half")
         raise error
 

@@ -134,7 +134,7 @@ def saving(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from wandb_workspaces.workspaces import Workspace
 
     done: list[str] = []
-    monkeypatch.setattr(session, "enter", lambda wandb: ("online", "a test"))
+    monkeypatch.setattr(session, "resolve_mode", lambda wandb: ("online", "a test"))
     monkeypatch.setattr(session, "has_key", lambda wandb: True)
     monkeypatch.setattr(Workspace, "save", lambda self: done.append(self.name))
     monkeypatch.setattr(Workspace, "url", property(lambda self: f"https://wandb.ai/{self.entity}/{self.project}?nw=x"))

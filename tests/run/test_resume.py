@@ -47,7 +47,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
             return [*build(*arguments)[:-1], Kill(), *build(*arguments)[-1:]]
 
         context.setattr(run, "build_callbacks", once)
-        monkeypatch.setattr("ganduel.tracking.record.Record.finish", lambda *_: None)
+        monkeypatch.setattr("ganduel.tracking.run_logger.RunLogger.finish", lambda *_: None)
 
     return arrange
 
@@ -203,7 +203,7 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path):
         time.sleep(0.05 + 0.037 * i)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert checkpoint.read(checkpoint.newest(folder))["global_step"] >= 1
+        assert checkpoint.read(checkpoint.latest(folder))["global_step"] >= 1
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from ganduel.gan import GAN
 from ganduel.population.stack import Stack
 from ganduel.run import run
 from ganduel.tracking.files import rows
-from ganduel.tracking.record import create_config
+from ganduel.tracking.run_logger import create_config
 
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]")
 COLUMNS = {

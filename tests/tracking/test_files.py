@@ -86,6 +86,6 @@ def test_a_config_of_plain_values(tmp_path):
 
 
 def test_ranges_of_histograms():
-    """Of D's answers and of its logits."""
+    """Of D's probabilities and of its logits."""
     assert range_of("d/real") == range_of("d/fake") == (0.0, 1.0)
-    assert range_of("logit/fake") == (-16.0, 16.0)
+    assert range_of("logit/real") == range_of("logit/fake") == (-16.0, 16.0)

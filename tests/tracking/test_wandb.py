@@ -18,7 +18,7 @@ from small import SMALL
 from ganduel.run import run
 from ganduel.tracking import wandb as module
 from ganduel.tracking.files import rows
-from ganduel.tracking.record import create_config
+from ganduel.tracking.run_logger import create_config
 from ganduel.tracking.run_name import HIDDEN
 from ganduel.tracking.wandb import Wandb
 
@@ -92,7 +92,7 @@ def library(monkeypatch):
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")  # or else it would be left behind
     stand_in = Library()
     monkeypatch.setitem(sys.modules, "wandb", stand_in)
-    monkeypatch.setattr(module, "GRACE", 0.3)
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
     return stand_in
 
 
@@ -123,7 +123,7 @@ def fail(*arguments, **knobs):
 
 def rows_of(tracker):
     """All rows that the stand-in has got."""
-    tracker.courier.take(lambda: None).result(5)
+    tracker.worker.submit(lambda: None).result(5)
     return tracker.run.rows
 
 
@@ -312,12 +312,12 @@ def test_rows_that_hang_hold_up_neither_training_nor_the_end(tracker, library, l
 
 
 def test_what_it_cannot_keep_up_with_is_left_out(tracker, library, lines, hang, monkeypatch):
-    monkeypatch.setattr(module, "ROOM", 10)
+    monkeypatch.setattr(module, "MAX_PENDING_ROWS", 10)
     library.log = hang
     followed = tracker()
     for n in range(1, 1000):
         followed.log_metrics({"iteration": n}, step=n)
-    assert followed.courier.waiting() <= 11
+    assert followed.worker.pending() <= 11
     assert [line for line in lines() if "misses rows" in line] == lines()[1:]
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ganduel.tracking.wandb_session import brief, enter, has_key, leave, variables_set_aside
+from ganduel.tracking.wandb_session import brief, has_key, resolve_mode, teardown, without_wandb_variables
 
 
 class Library:
@@ -49,7 +49,7 @@ def library(monkeypatch):
 def test_the_mode_is_the_one_that_is_set(library, monkeypatch, value, mode, says):
     if value is not None:
         monkeypatch.setenv("WANDB_MODE", value)
-    assert enter(library) == (mode, says)
+    assert resolve_mode(library) == (mode, says)
     assert library.calls[0][0] == {"silent": True}
 
 
@@ -57,7 +57,7 @@ def test_a_malformed_variable_means_offline_and_is_left_as_it_was(library, monke
     """Folders stay in force meanwhile: a home that cannot be written to is why they are set."""
     monkeypatch.setenv("WANDB_MODE", "sometimes")
     monkeypatch.setenv("WANDB_CACHE_DIR", "/tmp")
-    assert enter(library) == ("offline", "1 error mode sometimes is unknown")
+    assert resolve_mode(library) == ("offline", "1 error mode sometimes is unknown")
     assert [names for _, names in library.calls] == [{"WANDB_MODE", "WANDB_CACHE_DIR"}, {"WANDB_CACHE_DIR"}]
     assert os.environ["WANDB_MODE"] == "sometimes"
 
@@ -66,7 +66,7 @@ def test_variables_come_back_after_a_failure(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", " x")
 
     def fail():
-        with variables_set_aside():
+        with without_wandb_variables():
             raise OSError(f"{'WANDB_API_KEY' in os.environ}")
 
     with pytest.raises(OSError, match="False"):
@@ -95,13 +95,13 @@ def test_versions_whose_login_always_asks_are_not_asked_to_log_in(library, found
 def test_leaving_is_quiet_and_bounded(library, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", library)
     library.teardown = lambda: (_ for _ in ()).throw(ConnectionResetError("Connection lost"))
-    leave()  # an exception in the thread would be a warning, and so an error here
+    teardown()  # an exception in the thread would be a warning, and so an error here
     library.teardown = lambda: time.sleep(30)
     begun = time.monotonic()
-    leave()
+    teardown()
     assert time.monotonic() - begun < 5
     monkeypatch.delitem(sys.modules, "wandb")
-    leave()
+    teardown()
 
 
 def test_an_error_is_told_in_one_line():

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from ganduel.gan import GAN
-from ganduel.tracking.base import Tracker
+from ganduel.tracking.base import Logger
 
 T = TypeVar("T")
 
@@ -56,9 +56,9 @@ def gan_of(trainer: Trainer) -> GAN:
     return cast(GAN, trainer.lightning_module)
 
 
-def trackers(trainer: Trainer) -> list[Tracker]:
+def trackers(trainer: Trainer) -> list[Logger]:
     """Those of the trainer's loggers that take more than rows."""
-    return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
+    return [logger for logger in trainer.loggers if isinstance(logger, Logger)]
 
 
 def log(trainer: Trainer, values: Mapping[str, Any]) -> None:

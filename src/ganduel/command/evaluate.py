@@ -78,7 +78,7 @@ def evaluate(
 
 def config_of(path: Path) -> Mapping[str, Any]:
     """The config that a run's newest checkpoint, or the given one, carries."""
-    return checkpoints.read(checkpoints.newest(path) if path.is_dir() else path)["ganduel"]["config"]
+    return checkpoints.read(checkpoints.latest(path) if path.is_dir() else path)["ganduel"]["config"]
 
 
 def own(configs: Sequence[Mapping[str, Any]]) -> list[SampleMetric]:

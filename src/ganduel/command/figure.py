@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import expit
 
 import ganduel.loss
-from ganduel.atomic import output
+from ganduel.atomic import output_file
 from ganduel.compare.bundle import histograms, loss_forms
 from ganduel.compare.pairing import arrange
 from ganduel.compare.reading import Run, read_all
@@ -46,7 +46,7 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
     if paths and not runs:
         raise UserError(f"there is no run to draw. {'; '.join(f'{a.folder}: {a.reason}' for a in aside[:3])}")
     forms = {**shipped(), **loss_forms(runs)}
-    with output(out) as part:
+    with output_file(out) as part:
         save(drawn(forms, levels(runs, factor)), part)
     return out
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
-from ganduel.atomic import output
+from ganduel.atomic import output_file
 from ganduel.build import build
 from ganduel.command.interpolate import walk
 from ganduel.errors import UserError
@@ -87,7 +87,7 @@ def sample(
     suffix = out.suffix.lower()
     if suffix != ".npz":
         check_picture(source.shape, n, out, interpolate)
-    with output(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+    with output_file(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
         if suffix == ".npz":
             write_npz(file, source, n, seed)
         elif suffix == ".gif":
@@ -143,7 +143,7 @@ def choose_device(name: str) -> torch.device:
 
 def load(path: Path, live: bool, device: torch.device) -> Source:
     """The generator that a run's newest checkpoint, or the given one, holds."""
-    path = checkpoints.newest(path) if path.is_dir() else path
+    path = checkpoints.latest(path) if path.is_dir() else path
     checkpoint = checkpoints.read(path)
     try:
         shape = tuple(checkpoint["ganduel"]["shape"])

@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from ganduel.atomic import output
+from ganduel.atomic import output_file
 from ganduel.compare.analysis import Report
 from ganduel.compare.bundle import bundle
 from ganduel.compare.reading import Aside
@@ -41,7 +41,7 @@ def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int 
     }
     first, *rest = asset("page.html").split("{{")
     text = first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
-    with output(path) as part:
+    with output_file(path) as part:
         part.write_text(text, encoding="utf-8", errors="replace")  # a folder's name may be no text
 
 

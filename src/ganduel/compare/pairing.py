@@ -19,7 +19,7 @@ from typing import Any
 
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
-from ganduel.tracking.run_name import UNCOMPARED, WHERE, without_secrets
+from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON, without_secrets
 
 FIRST = ("loss", "experiment", "penalty", "k")  # the factors that one would ask for, where they vary
 BESIDES = ("versions", "machine", "git")  # of a run, named where they differ
@@ -107,7 +107,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in config.items():
         key = f"{prefix}{name}"
-        if key in UNCOMPARED or key in WHERE:
+        if key in IGNORED_IN_COMPARISON or key in HARDWARE_KEYS:
             continue
         if isinstance(value, Mapping) and value:
             found |= flat(value, f"{key}.")
@@ -241,5 +241,5 @@ def origin(run: Run) -> dict[str, str]:
     """Where a run was computed and by what: dotted keys, with values as JSON."""
     known = {key: run.config["run"][key] for key in BESIDES if run.config["run"].get(key) is not None}
     trainer = run.config.get("trainer") or {}
-    where = {key: trainer.get(key.partition(".")[2]) for key in WHERE}
+    where = {key: trainer.get(key.partition(".")[2]) for key in HARDWARE_KEYS}
     return flat(known) | {key: json.dumps(value, default=str) for key, value in where.items()}

@@ -102,10 +102,10 @@ def save_workspace(report: Report, place: str) -> str:
     """
     import wandb
 
-    from ganduel.tracking.wandb_session import brief, enter, has_key
+    from ganduel.tracking.wandb_session import brief, has_key, resolve_mode
 
     built = workspace(report, place)
-    enter(wandb)
+    resolve_mode(wandb)
     try:
         if not has_key(wandb):
             raise UserError("--wandb takes an API key, and there is none. wandb login takes one.")

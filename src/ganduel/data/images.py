@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from ganduel import rng
 from ganduel.data.base import Split, TensorData
-from ganduel.environment import rank
+from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 from ganduel.types import Bytes
 
@@ -89,7 +89,7 @@ def load(dir: str, size: int, channels: int) -> Bytes:
     unreadable = [f"{printable(path.relative_to(folder))} ({why})" for path, why in pairs if isinstance(why, str)]
     if not images:
         raise UserError(f"data.dir={dir}: none of the {len(paths)} images can be read: {listed(unreadable)}.")
-    if unreadable and rank() == 0:
+    if unreadable and rank_from_environment() == 0:
         counts = f"{len(unreadable)} of the {len(paths)} images"
         log.warning("data.dir=%s: %s cannot be read and are left out: %s.", dir, counts, listed(unreadable))
     return torch.from_numpy(np.stack(images))
@@ -103,7 +103,8 @@ def read_all(paths: Sequence[Path], size: int, channels: int) -> list[np.ndarray
     with warnings.catch_warnings(), ThreadPool(min(THREADS, os.cpu_count() or 1)) as pool:
         warnings.filterwarnings("ignore", module="PIL")  # of oddities in files that can be read nevertheless
         images = pool.imap(partial(read, size=size, channels=channels), paths, chunksize=8)
-        return list(tqdm(images, "images", len(paths), leave=False, delay=2, disable=rank() > 0 or None))
+        hidden = rank_from_environment() > 0 or None  # None: where there is no terminal
+        return list(tqdm(images, "images", len(paths), leave=False, delay=2, disable=hidden))
 
 
 def find(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from ganduel.population.gan import StackedGAN
 from ganduel.population.member import MemberTrainer, outputs_of, release
 from ganduel.run.explain import explain
 from ganduel.run.run import failure, outcome_of
-from ganduel.tracking.record import Record
+from ganduel.tracking.run_logger import RunLogger
 
 log = logging.getLogger("ganduel")
 
@@ -196,7 +196,7 @@ class PopulationBar(ProgressBar):
     def last(self) -> dict[str, Any]:
         assert self.callbacks is not None
         running = self.callbacks.running or self.callbacks.members
-        return cast(Record, running[0].run.record).last
+        return cast(RunLogger, running[0].run.record).last
 
     def leave_out(self, seconds: float) -> None:
         """Of the others' clocks too: what one member does between iterations is no training of theirs."""

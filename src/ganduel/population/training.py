@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ganduel.build import build, build_gan
-from ganduel.environment import rank
+from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, memory_per_member
@@ -36,7 +36,7 @@ from ganduel.run.prepare import again, begin, go_on
 from ganduel.run.resume import Left, left_to_do, resumed_config
 from ganduel.run.run import check_accelerator, check_batch, objective_of, quiet
 from ganduel.tracking.files import CONFIG, POPULATION, read_config
-from ganduel.tracking.record import write
+from ganduel.tracking.run_logger import write
 
 try:
     import resource
@@ -75,7 +75,7 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
 
 def check_trainer(trainer: DictConfig) -> None:
     """Refuse what members cannot share."""
-    if rank() > 0 or "WORLD_SIZE" in os.environ:
+    if rank_from_environment() > 0 or "WORLD_SIZE" in os.environ:
         raise UserError("a population starts its own processes: give trainer.devices=8, and no launcher like torchrun.")
     if trainer.num_nodes != 1:
         raise UserError(

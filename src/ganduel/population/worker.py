@@ -25,7 +25,7 @@ def main() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folders = [Path(word) for word in sys.argv[1:]]
-    at = [checkpoints.newest(folder) if checkpoints.begun(folder) else None for folder in folders]
+    at = [checkpoints.latest(folder) if checkpoints.has_checkpoint(folder) else None for folder in folders]
     pairs = zip(folders, at, strict=True)
     specs = [MemberSpec(folder.name, read_config(folder), folder, path) for folder, path in pairs]
     sys.exit(train_members(specs, bar=False))

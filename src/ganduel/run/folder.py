@@ -14,14 +14,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from ganduel.environment import rank
+from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 
 
 def run_dir(resume: str | None, fresh: str) -> str:
     """The folder of a run: that of the run to resume, or a fresh one; ranks but the first keep out of the way."""
-    if rank() > 0:
-        return tempfile.mkdtemp(prefix=f"ganduel-rank{rank()}-")
+    if rank_from_environment() > 0:
+        return tempfile.mkdtemp(prefix=f"ganduel-rank{rank_from_environment()}-")
     return free(fresh) if resume is None else existing(resume)
 
 

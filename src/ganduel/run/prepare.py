@@ -21,7 +21,7 @@ from ganduel.run import schema
 from ganduel.run.resume import Left, is_free, left_to_do, resumed_config
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.provenance import provenance
-from ganduel.tracking.record import create_config, write_config
+from ganduel.tracking.run_logger import create_config, write_config
 
 log = logging.getLogger("ganduel")
 
@@ -114,7 +114,7 @@ def go_on(
     if any(override.startswith("trainer.max_epochs=") for override in overrides):
         values["trainer"]["max_steps"] = iterations(values)
     schema.check(values)
-    path = checkpoints.newest(folder)
+    path = checkpoints.latest(folder)
     checkpoint = checkpoints.read(path)
     if checkpoint["ganduel"]["config"]["model"] != values["model"]:
         raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")

@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, SUMMARY, read_config
-from ganduel.tracking.run_name import UNCOMPARED, WHERE
+from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
 
 # Where a run is computed and when it ends may change; what it computes may not.
-FREE = {*WHERE, "trainer.max_steps", "trainer.max_epochs", "population.processes", "resume"}
+FREE = {*HARDWARE_KEYS, "trainer.max_steps", "trainer.max_epochs", "population.processes", "resume"}
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
@@ -79,18 +79,18 @@ def left_to_do(run: Path, values: Mapping[str, Any]) -> tuple[Left, dict[str, An
     """
     if not (run / CONFIG).exists():
         return Left.ALL, {}
-    if not checkpoints.begun(run):
+    if not checkpoints.has_checkpoint(run):
         (run / CONFIG).unlink()  # it never began
         return Left.ALL, {}
     keys = different(read_config(run), values)
-    differing = [key for key in keys if key not in FREE and key.partition(".")[0] not in UNCOMPARED]
+    differing = [key for key in keys if key not in FREE and key.partition(".")[0] not in IGNORED_IN_COMPARISON]
     if differing:
         raise UserError(
             f"{run} holds a run with other values of {', '.join(differing[:3])}. Give this sweep a folder of its own: "
             "hydra.sweep.dir=FOLDER."
         )
     summary = json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
-    done = checkpoints.read(checkpoints.newest(run))["global_step"]
+    done = checkpoints.read(checkpoints.latest(run))["global_step"]
     finished = summary.get("status") == "finished" and done >= values["trainer"]["max_steps"]
     return Left.NOTHING if finished or summary.get("status") == "diverged" else Left.REST, summary
 

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger as LightningLogger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -27,13 +27,13 @@ from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import Data
-from ganduel.distributed import ReplicaStrategy, world_size
+from ganduel.distributed import ReplicatedStrategy, world_size
 from ganduel.errors import Diverged, UserError, nearest
 from ganduel.gan import GAN
 from ganduel.run.explain import explain
 from ganduel.run.matmul import matmul_precision
-from ganduel.tracking.base import Tracker, is_first_rank
-from ganduel.tracking.record import Record
+from ganduel.tracking.base import Logger, is_first_rank
+from ganduel.tracking.run_logger import RunLogger
 
 
 class Run:
@@ -55,8 +55,8 @@ class Run:
     def __init__(self, values: dict[str, Any], folder: Path, checkpoint: Path | None = None):
         self.values, self.folder, self.checkpoint = values, folder, checkpoint
         self.iteration = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
-        self.record = Record(folder, rewind_to=self.iteration)
-        self.loggers: list[Logger] = [self.record]
+        self.record = RunLogger(folder, rewind_to=self.iteration)
+        self.loggers: list[LightningLogger] = [self.record]
 
     def build(self, data: Data | None = None, kind: type[GAN] = GAN) -> None:
         """Build all parts: the GAN of a kind, on data that others may have too."""
@@ -77,7 +77,7 @@ class Run:
         timing = {"iteration": self.iteration, "seconds": metrics.get("seconds", 0.0), "peak_memory": peak_memory()}
         summary = {**outcome, **timing, "device": device, "metrics": metrics}
         for logger in self.loggers:
-            if isinstance(logger, Tracker):
+            if isinstance(logger, Logger):
                 logger.finish(summary)
         return summary
 
@@ -161,7 +161,7 @@ def check_accelerator(name: str) -> None:
 def build_trainer(
     values: Mapping[str, Any],
     folder: Path,
-    loggers: list[Logger],
+    loggers: list[LightningLogger],
     callbacks: list[Callback],
     checkpoint: Path | None = None,
     checkpoint_io: TorchCheckpointIO | None = None,
@@ -184,7 +184,7 @@ def build_trainer(
             sync_batchnorm=config["sync_batchnorm"],
             max_steps=config["max_steps"],
             max_epochs=-1,
-            strategy=ReplicaStrategy(command) if world_size(config) > 1 else "auto",
+            strategy=ReplicatedStrategy(command) if world_size(config) > 1 else "auto",
             plugins=[checkpoint_io or checkpoints.AtomicCheckpointIO()],
             logger=loggers,
             callbacks=callbacks,
@@ -210,8 +210,8 @@ def own_process_group(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if isinstance(trainer.strategy, ReplicaStrategy):
-            trainer.strategy.end_other_ranks()
+        if isinstance(trainer.strategy, ReplicatedStrategy):
+            trainer.strategy.kill_workers()
         raise
     finally:
         if dist.is_available() and dist.is_initialized() and not launched:

@@ -1,16 +1,17 @@
-"""The files of a run's folder, which need neither an account nor torch to be read.
+"""The files of a run's folder; reading them needs neither an account nor torch.
 
 config.yaml        the resolved config, and under `run` the command line, versions, device and revision
-metrics.jsonl      one JSON object a row, appended and flushed as it comes: {"iteration": …, "images_seen": …, …}
-histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]}
+metrics.jsonl      one JSON object per row, appended as it is logged: {"iteration": …, "images_seen": …, …}
+histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]};
+                   where logits are not log-odds there is "logit/real", and no "d/…"
 protocols.jsonl    {"iteration": …, "metric": its key, "hash": …, …}: what its values depend on from there on
-samples/           pictures
+samples/           images
 loss_form.json     G's term and its slope on a grid of logits
 checkpoints/       see ganduel.checkpoint
 summary.json       written when the run ends: status, last metrics, seconds, peak memory
 
-The folder of a population holds the folders of its members, which are runs, and population.json: their names, and the
-status when it has ended.
+The folder of a population holds the folders of its members, each that of a run, and population.json: their names, and
+the status once it has ended.
 """
 
 import json
@@ -30,9 +31,9 @@ SUMMARY = "summary.json"
 LOSS_FORM = "loss_form.json"
 POPULATION = "population.json"
 SAMPLES = "samples"
-RANGES = {"d": (0.0, 1.0), "logit": (-16.0, 16.0)}  # of histograms, by the first word of their key
+RANGES = {"d": (0.0, 1.0), "logit": (-16.0, 16.0)}  # of histograms, by the first part of their key
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, where it is
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where available: ten times as fast
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -49,21 +50,21 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """All whole rows of a file; none where it is missing. A last line that a kill cut off is passed over."""
+    """All whole rows of a file; none where it is missing. A truncated last line is skipped."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
     with suppress(ValueError, RecursionError):
-        found = json.loads(f"[{','.join(lines)}]")  # at once, as long as nothing is wrong: half the time
-        if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
-            return found
-    found = []
+        values = json.loads(f"[{','.join(lines)}]")  # all lines at once, if none is damaged: half the time
+        if len(values) == len(lines) and all(isinstance(value, dict) for value in values):
+            return values
+    values = []
     for line in lines:
         with suppress(ValueError, RecursionError):
-            found.append(json.loads(line))
-    return [row for row in found if isinstance(row, dict)]
+            values.append(json.loads(line))
+    return [value for value in values if isinstance(value, dict)]
 
 
 def range_of(key: str) -> tuple[float, float]:
-    """The range that the histogram of this key covers, such as (0, 1) of "d/fake"."""
+    """The range of the histogram of this key, such as (0, 1) for "d/fake"."""
     return RANGES[key.partition("/")[0]]

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: the command, the code, the libraries and the machine."""
+"""Provenance of a run: its time, the revision of the code, the libraries and the machine."""
 
 import platform
 import subprocess
@@ -14,7 +14,7 @@ PACKAGES = ("ganduel", "torch", "lightning", "hydra-core", "omegaconf", "wandb",
 
 
 def provenance() -> dict[str, Any]:
-    """Plain values, for the record."""
+    """Plain values, for the config."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": revision(),
@@ -46,10 +46,10 @@ def revision() -> str | None:
 
 def git(*arguments: str, folder: Path) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        ended = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return ended.stdout.strip()
 
 
 def processor() -> str:

@@ -1,18 +1,18 @@
-"""What a run is called where many runs are looked at together, and what of its config may be shown there."""
+"""The name of a run among many, the tags and groups of W&B, and the config without secrets."""
 
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-LENGTH, TAG_LENGTH = 128, 64  # that W&B takes
-NAMED = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that a label states in a word of its own
-# Keys of the config that nothing computed depends on: they say how a run is watched, and where it comes from.
-UNCOMPARED = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
+LENGTH, TAG_LENGTH = 128, 64  # W&B's limits
+NAMED_KEYS = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that have a part of the name to themselves
+# Keys of the config that no computed number depends on: how the run is logged, and where it comes from.
+IGNORED_IN_COMPARISON = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
               "checkpoint_seconds", "resume", "population"}  # fmt: skip
-UNNAMED = UNCOMPARED | {"trainer", "hydra"}
+UNNAMED_KEYS = IGNORED_IN_COMPARISON | {"trainer", "hydra"}
 # Where a run is computed, which changes its numbers by rounding at most.
-WHERE = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph", "trainer.replay",
+HARDWARE_KEYS = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph", "trainer.replay",
          "trainer.onednn", "trainer.compile")  # fmt: skip
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
 SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so
@@ -20,18 +20,19 @@ HIDDEN = "(hidden)"
 
 
 def group_name(config: Mapping[str, Any]) -> str:
-    """Everything that names the run but its seed, such as "nonsaturating-r1-dcgan-mnist-batch_size=64".
+    """The name of the run without its seed, such as "nonsaturating-r1-dcgan-mnist-batch_size=64".
 
-    What only says where and how long it is computed, and how it is watched, does not name it.
+    Keys that only say where and how long it is computed, and how it is logged, are not part of it.
     """
     overrides = (override.lstrip("+~") for override in without_secrets(config["run"]["overrides"]))
-    rest = [o for o in overrides if o.split("=")[0] not in NAMED and o.split("=")[0].split(".")[0] not in UNNAMED]
+    keyed = [(override, override.split("=")[0]) for override in overrides]
+    rest = [o for o, key in keyed if key not in NAMED_KEYS and key.split(".")[0] not in UNNAMED_KEYS]
     name = "-".join([*names(config), *sorted(rest)]).replace("/", "_")
     return name if len(name) <= LENGTH else f"{name[: LENGTH - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def names(config: Mapping[str, Any]) -> list[str]:
-    """The choices that name a run."""
+    """The config groups that name a run, and k."""
     chosen = [config["run"]["choices"].get(group) for group in ("loss", "penalty", "model", "data")]
     k = config["k"]
     return [str(choice) for choice in chosen if choice not in (None, "none")] + ([] if k == 1 else [f"k{k}"])
@@ -43,7 +44,7 @@ def all_tags(config: Mapping[str, Any], more: Sequence[str]) -> list[str]:
 
 
 def without_secrets(value: Any) -> Any:
-    """The config without what its key calls a secret, unless that is a number."""
+    """The config without values whose key sounds like a secret, except for numbers."""
     if isinstance(value, Mapping):
         return {key: hide(item) if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

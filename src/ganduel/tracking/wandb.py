@@ -4,9 +4,9 @@
     there is a key           online
     no key, no server        offline: into FOLDER/wandb, for `wandb sync` to upload
 
-One line says which it is, why, and how to upload later. W&B never gets to ask a question, and whatever becomes
-of it, training goes on: its calls are made one after another in a thread of their own, which a run waits for when it
-begins and when it ends, a bounded time. W&B's step is the iteration; its x axis is `images_seen`, which every row has.
+One line says which it is, why, and how to upload later. W&B never prompts, and whatever happens to it, training goes
+on: its calls are made in order by a thread of their own, for which a run waits a bounded time when it begins and when
+it ends. W&B's step is the iteration; its x axis is `images_seen`, which every row has.
 """
 
 import logging
@@ -21,30 +21,30 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from ganduel.tracking.base import Tracker, is_first_rank
+from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.files import range_of
 from ganduel.tracking.run_name import LENGTH, all_tags, group_name, without_secrets
-from ganduel.tracking.wandb_session import brief, enter, has_key, leave
-from ganduel.tracking.worker_thread import Courier
+from ganduel.tracking.wandb_session import brief, has_key, resolve_mode, teardown
+from ganduel.tracking.worker_thread import SerialWorker
 
 log = logging.getLogger("ganduel")
 
-ROOM = 10_000  # rows that may wait
-GRACE = 20.0  # seconds that W&B may take beyond its own limits before it is given up
+MAX_PENDING_ROWS = 10_000
+GRACE_SECONDS = 20.0  # beyond W&B's own timeouts, before it is given up
 
 
-class Wandb(Tracker):
-    """One run of W&B's, of the same id as ours; a resumed run goes on with it.
+class Wandb(Logger):
+    """Logs to a W&B run with the id of our run; a resumed run continues it.
 
     Args:
         folder: the run's folder.
         config: the run's resolved config.
         project: W&B's project.
-        entity: the user or team it belongs to; None: the key's own.
+        entity: the user or team that owns it; None: the API key's own.
         group: what W&B averages over; None: everything that names the run but its seed.
-        tags: more tags, besides the run's loss form, penalty, model, data set and seed.
-        init_timeout: seconds that the server has to answer, before the run goes on offline.
-        finish_timeout: seconds that the server has at the end to take what it has not yet.
+        tags: tags in addition to the run's loss form, penalty, model, data set and seed.
+        init_timeout: seconds to wait for the server before the run goes on offline.
+        finish_timeout: seconds to wait at the end for the upload of the rest.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Wandb(Tracker):
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.run: Any = None
         self.warned = False
-        self.courier: Courier | None = None
+        self.worker: SerialWorker | None = None
         if is_first_rank():
-            self.courier = Courier()
-            log.info("W&B: %s", self.begin(self.courier))
+            self.worker = SerialWorker()
+            log.info("W&B: %s", self.begin(self.worker))
 
     @property
     def name(self) -> str:
@@ -93,81 +93,81 @@ class Wandb(Tracker):
 
     @rank_zero_only
     def log_picture(self, key: str, path: Path, caption: str, step: int) -> None:
-        self.log(step, lambda: {key: picture(path, caption)})
+        self.log(step, lambda: {key: image(path, caption)})
 
     @rank_zero_only
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Hand over the summary and end W&B's run, so that the next one in this process has its own."""
-        courier, self.courier = self.courier, None
-        if courier is None:
+        """Log the summary and finish the W&B run, so that the next run in this process has its own."""
+        worker, self.worker = self.worker, None
+        if worker is None:
             return
-        rest = {key: value for key, value in summary.items() if key != "metrics"}
-        plain = {**summary["metrics"], **rest, **self.when(summary["iteration"])}
+        others = {key: value for key, value in summary.items() if key != "metrics"}
+        flat = {**summary["metrics"], **others, **self.step_columns(summary["iteration"])}
         code = 0 if summary["status"] in ("finished", "stopped") else 1
-        courier.take(lambda: self.run.log({}, commit=True))  # or else the last row would overwrite the summary
-        courier.take(lambda: self.run.summary.update(plain)).add_done_callback(self.look)
-        done = courier.take(lambda: self.run.finish(exit_code=code))
-        courier.dismiss()
+        worker.submit(lambda: self.run.log({}, commit=True))  # or else the last row would overwrite the summary
+        worker.submit(lambda: self.run.summary.update(flat)).add_done_callback(self.warn_of_failure)
+        finished = worker.submit(lambda: self.run.finish(exit_code=code))
+        worker.shutdown()
         try:
-            done.result(self.finish_timeout + GRACE)
+            finished.result(self.finish_timeout + GRACE_SECONDS)
         except TimeoutError:
-            log.warning("W&B has not taken everything. To upload the rest: %s", upload(self.run))
+            log.warning("W&B has not taken everything. To upload the rest: %s", upload_command(self.run))
         except Exception as error:
             self.warn(f"W&B fails at the end: {brief(error)}")
-        if not done.done() or done.exception() is not None:
-            leave()
+        if not finished.done() or finished.exception() is not None:
+            teardown()
 
-    def begin(self, courier: Courier) -> str:
-        """Begin W&B's run, and say in one line how that went."""
-        started = courier.take(self.start)
+    def begin(self, worker: SerialWorker) -> str:
+        """Start the W&B run; returns one line that says how that went."""
+        started = worker.submit(self.start)
         try:
-            self.run, line = started.result(self.init_timeout + GRACE)
+            self.run, line = started.result(self.init_timeout + GRACE_SECONDS)
         except TimeoutError:
-            line = f"off (it does not answer within {self.init_timeout + GRACE:g} s)"
-            leave()
+            line = f"off (it does not answer within {self.init_timeout + GRACE_SECONDS:g} s)"
+            teardown()
         except Exception as error:
             line = f"off ({brief(error)})"
         if self.run is None:
-            courier.dismiss()
-            self.courier = None
+            worker.shutdown()
+            self.worker = None
         return line
 
     def start(self) -> tuple[Any, str]:
-        """W&B's run, or None where it is disabled; and which of these it is and why."""
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its reports on itself fail loudly without a network
-        import wandb  # here, since it takes its time
+        """The W&B run, or None where it is disabled; and a line with the mode and its reason."""
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # without a network its error reports fail loudly
+        import wandb  # here, since the import is slow
 
-        mode, why = enter(wandb)
+        mode, reason = resolve_mode(wandb)
         if mode == "disabled":
-            return None, f"off ({why})"
+            return None, f"off ({reason})"
         if mode != "offline":
             try:
                 if has_key(wandb):
                     run = self.init(wandb, "online")
                     return run, f"online (there is an API key): {run.url}"
-                why = "no API key; wandb login takes one"
+                reason = "no API key; wandb login takes one"
             except Exception as error:
-                why = brief(error)
-                wandb.teardown()  # or else the attempt holds the id
-                enter(wandb)
+                reason = brief(error)
+                wandb.teardown()  # otherwise the failed attempt holds the id
+                resolve_mode(wandb)
         run = self.init(wandb, "offline")
-        return run, f"offline ({why}). To upload it later: {upload(run)}"
+        return run, f"offline ({reason}). To upload it later: {upload_command(run)}"
 
     def init(self, wandb: Any, mode: str) -> Any:
-        """W&B's run, all of its noise off and none of its questions left."""
+        """A new W&B run, with its console output and prompts off."""
         settings = {
             "silent": True,
             "console": "off",
             "save_code": False,
             "disable_code": True,
-            "disable_git": True,  # the config has the commit
-            "x_disable_meta": without_secrets(sys.argv) != sys.argv,  # the command line is in there
+            "disable_git": True,  # the config states the commit
+            "x_disable_meta": without_secrets(sys.argv) != sys.argv,  # it contains the command line
             "init_timeout": self.init_timeout,
             "finish_timeout": self.finish_timeout,
             "finish_timeout_raises": True,
             "allow_val_change": True,  # a resumed run may have more iterations
         }
-        known = wandb.Settings.model_fields  # before 0.27 there is no finish_timeout
+        fields = wandb.Settings.model_fields  # before 0.27 there is no finish_timeout
         run = wandb.init(
             **self.arguments,
             id=self.version,
@@ -176,47 +176,48 @@ class Wandb(Tracker):
             config=without_secrets(self.config),
             mode=mode,
             resume="allow",
-            reinit="create_new",  # never a run that something else has open
-            settings=wandb.Settings(**{key: value for key, value in settings.items() if key in known}),
+            reinit="create_new",  # never a run that other code has open
+            settings=wandb.Settings(**{key: value for key, value in settings.items() if key in fields}),
         )
         run.define_metric("*", step_metric="images_seen")
         return run
 
     def log(self, iteration: int, values: Callable[[], dict[str, Any]]) -> None:
-        """Send a row on its way. All that is logged of one iteration becomes one row of W&B's."""
-        if self.courier is None:
+        """Submit a row. W&B merges all rows of one iteration into one."""
+        if self.worker is None:
             return
-        if self.courier.waiting() > ROOM:
+        if self.worker.pending() > MAX_PENDING_ROWS:
             self.warn("W&B does not keep up and misses rows")
             return
-        row = self.when(iteration)
-        self.courier.take(lambda: self.run.log({**row, **values()}, step=iteration)).add_done_callback(self.look)
+        row = self.step_columns(iteration)
+        logged = self.worker.submit(lambda: self.run.log({**row, **values()}, step=iteration))
+        logged.add_done_callback(self.warn_of_failure)
 
-    def when(self, iteration: int) -> dict[str, int]:
-        """The columns that every row has."""
+    def step_columns(self, iteration: int) -> dict[str, int]:
+        """The columns of every row."""
         return {"iteration": iteration, "images_seen": iteration * self.config["k"] * self.config["batch_size"]}
 
-    def look(self, done: Future) -> None:
-        if (error := done.exception()) is not None:
+    def warn_of_failure(self, future: Future) -> None:
+        if (error := future.exception()) is not None:
             self.warn(f"W&B fails: {brief(error)}")
 
     def warn(self, what: str) -> None:
-        """Say once that something is wrong; the run's own record has it all."""
+        """Warn once per run; the run's own files are complete."""
         if not self.warned:
             self.warned = True
-            log.warning("%s. The record in %s is complete without it.", what, shown(self.folder))
+            log.warning("%s. The record in %s is complete without it.", what, shell_path(self.folder))
 
 
-def upload(run: Any) -> str:
-    """The command that uploads what is on disk of the run; a resumed run is in more than one folder."""
+def upload_command(run: Any) -> str:
+    """The command that uploads the run from disk; a resumed run is in more than one folder."""
     folder = Path(run.dir).parent
     if not folder.name.startswith("offline"):
-        return f"wandb sync --include-online {shown(folder)}"
-    return f"wandb sync {' '.join(map(shown, sorted(folder.parent.glob('offline-run-*'))))}"
+        return f"wandb sync --include-online {shell_path(folder)}"
+    return f"wandb sync {' '.join(map(shell_path, sorted(folder.parent.glob('offline-run-*'))))}"
 
 
 def histograms(counts: Mapping[str, list[int]]) -> dict[str, Any]:
-    """W&B's histograms, such as "hist/d_real", of counts in equal bins."""
+    """W&B histograms, such as "hist/d_real", of counts in equal bins."""
     from wandb import Histogram
 
     return {
@@ -225,13 +226,13 @@ def histograms(counts: Mapping[str, list[int]]) -> dict[str, Any]:
     }
 
 
-def picture(path: Path, caption: str) -> Any:
+def image(path: Path, caption: str) -> Any:
     from wandb import Image
 
     return Image(str(path), caption=caption)
 
 
-def shown(path: Path) -> str:
-    """A folder as one would type it."""
+def shell_path(path: Path) -> str:
+    """A path, quoted for a shell, relative to the working directory where possible."""
     path = Path(os.path.abspath(path))
     return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))

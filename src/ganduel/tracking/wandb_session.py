@@ -1,4 +1,4 @@
-"""Into W&B's library and out of it again without a question, a stack trace or a wait that has no end."""
+"""Setup and teardown of W&B's library, without a prompt, a stack trace or an endless wait."""
 
 import os
 import sys
@@ -9,21 +9,21 @@ from threading import Thread
 from typing import Any
 
 
-def enter(wandb: Any) -> tuple[str, str]:
-    """The mode that W&B's variables and settings ask for, and what says so."""
+def resolve_mode(wandb: Any) -> tuple[str, str]:
+    """The mode that W&B's environment variables and settings ask for, and its source."""
     try:
         mode = wandb.setup(wandb.Settings(silent=True)).settings.mode
     except Exception as error:
-        with variables_set_aside():
+        with without_wandb_variables():
             wandb.setup(wandb.Settings(silent=True))
         return "offline", brief(error)
-    says = "WANDB_MODE" if os.environ.get("WANDB_MODE") else "W&B's settings file"
-    return ("offline" if mode == "dryrun" else mode), f"{says} says {mode}"
+    source = "WANDB_MODE" if os.environ.get("WANDB_MODE") else "W&B's settings file"
+    return ("offline" if mode == "dryrun" else mode), f"{source} says {mode}"
 
 
 @contextmanager
-def variables_set_aside() -> Iterator[None]:
-    """W&B's variables out of the way, save those for folders and processes: it stumbles over one of them."""
+def without_wandb_variables() -> Iterator[None]:
+    """Without W&B's environment variables, except for those of folders and processes: one of them is invalid."""
     names = [n for n in os.environ if n.startswith("WANDB_") and not n.endswith(("_DIR", "_SERVICE", "_REPORTING"))]
     values = {name: os.environ.pop(name) for name in names}
     try:
@@ -33,17 +33,17 @@ def variables_set_aside() -> Iterator[None]:
 
 
 def has_key(wandb: Any) -> bool:
-    """Whether W&B finds a key without asking for one; raises if it finds one that cannot be.
+    """Whether W&B finds an API key without a prompt: in the environment, its settings or ~/.netrc.
 
-    That is, in the environment, its settings or ~/.netrc.
+    Raises an error of W&B's if the key is invalid.
     """
     if "prompt" in signature(wandb.login).parameters:
         return wandb.login(prompt=False, verify=False)
     return bool(wandb.api.api_key)  # before 0.31
 
 
-def leave() -> None:
-    """Let the program end without W&B, which otherwise waits then for a process of its own."""
+def teardown() -> None:
+    """Tear W&B down, so that the program need not wait for W&B's process at its end."""
 
     def tear_down() -> None:
         with suppress(BaseException):
@@ -55,6 +55,6 @@ def leave() -> None:
 
 
 def brief(error: BaseException) -> str:
-    """What an error says, in one line of bounded length."""
+    """An error's message in one line of bounded length."""
     text = " ".join(str(error).split(" [type=")[0].split()).rstrip(".") or type(error).__name__
     return text if len(text) <= 200 else text[:200] + "…"

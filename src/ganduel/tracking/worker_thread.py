@@ -1,4 +1,4 @@
-"""Errands for a service that may be slow, hang or fail, run in order beside the program that has no time for that."""
+"""A worker thread that makes calls to a service which may be slow, hang or fail, in the order of their submission."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -7,29 +7,30 @@ from threading import Thread
 from typing import Any
 
 
-class Courier:
-    """Does what it is given, in order, in a thread that holds up neither training nor the program's end."""
+class SerialWorker:
+    """Runs tasks in order in a daemon thread, which delays neither training nor the end of the program."""
 
     def __init__(self) -> None:
-        self.errands: Queue[tuple[Callable[[], Any], Future] | None] = Queue()
+        self.tasks: Queue[tuple[Callable[[], Any], Future] | None] = Queue()
         Thread(target=self.work, name="ganduel-wandb", daemon=True).start()
 
-    def take(self, call: Callable[[], Any]) -> Future:
-        """Queue a call; the future has what becomes of it."""
+    def submit(self, call: Callable[[], Any]) -> Future:
+        """Queue a call; returns a future of its result."""
         future: Future = Future()
-        self.errands.put((call, future))
+        self.tasks.put((call, future))
         return future
 
-    def waiting(self) -> int:
-        return self.errands.qsize()
+    def pending(self) -> int:
+        """The number of tasks that have not begun."""
+        return self.tasks.qsize()
 
-    def dismiss(self) -> None:
-        """End the thread once all is done."""
-        self.errands.put(None)
+    def shutdown(self) -> None:
+        """End the thread once all tasks are done."""
+        self.tasks.put(None)
 
     def work(self) -> None:
-        while (errand := self.errands.get()) is not None:
-            call, future = errand
+        while (task := self.tasks.get()) is not None:
+            call, future = task
             try:
                 future.set_result(call())
             except BaseException as error:

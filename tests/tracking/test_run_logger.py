@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, SUMMARY, read_config, rows
-from ganduel.tracking.record import Record, append, create_config, rewind, write, write_config
+from ganduel.tracking.run_logger import RunLogger, append, create_config, rewind, write, write_config
 
 ROWS = [{"iteration": n, "loss/d": 1.5 * n, "d/real": [n, 2]} for n in (1, 50, 100)]
 
@@ -74,32 +74,47 @@ def test_rewind_drops_the_rows_after_an_iteration(metrics, iteration, left):
 
 
 def test_record_takes_rows_and_knows_the_last_values(tmp_path):
-    record = Record(tmp_path)
-    record.log_metrics({"iteration": 1, "loss/d": 1.4, "fd": 90.0}, step=1)
-    record.log_metrics({"iteration": 2, "loss/d": 1.3}, step=2)
-    assert record.last == {"iteration": 2, "loss/d": 1.3, "fd": 90.0}
+    logger = RunLogger(tmp_path)
+    logger.log_metrics({"iteration": 1, "loss/d": 1.4, "fd": 90.0}, step=1)
+    logger.log_metrics({"iteration": 2, "loss/d": 1.3}, step=2)
+    assert logger.last == {"iteration": 2, "loss/d": 1.3, "fd": 90.0}
     assert [row["iteration"] for row in rows(tmp_path / METRICS)] == [1, 2]
-    record.log_histograms({"d/real": [1, 2]}, step=2)
+    logger.log_histograms({"d/real": [1, 2]}, step=2)
     assert rows(tmp_path / HISTOGRAMS) == [{"iteration": 2, "d/real": [1, 2]}]
 
 
 def test_a_row_is_on_disk_when_the_call_returns(tmp_path):
     """Read through another handle, with the record still open: a kill comes without notice."""
-    record = Record(tmp_path)
-    record.log_metrics({"iteration": 1}, step=1)
+    logger = RunLogger(tmp_path)
+    logger.log_metrics({"iteration": 1}, step=1)
     assert json.loads((tmp_path / METRICS).read_bytes()) == {"iteration": 1}
 
 
 def test_a_resumed_record_goes_on_where_its_checkpoint_is(tmp_path):
-    first = Record(tmp_path)
+    first = RunLogger(tmp_path)
     for n in (1, 2, 3):
         first.log_metrics({"iteration": n, "loss/d": float(n)}, step=n)
         first.log_histograms({"d/real": [n]}, step=n)
     first.finish({"status": "stopped"})
-    again = Record(tmp_path, rewind_to=2)
+    again = RunLogger(tmp_path, rewind_to=2)
     assert again.last == {"iteration": 2, "loss/d": 2.0}
     assert [row["iteration"] for name in (METRICS, HISTOGRAMS) for row in rows(tmp_path / name)] == [1, 2, 1, 2]
     assert not (tmp_path / SUMMARY).exists(), "a run that goes on has no summary yet"
+
+
+def test_rewind_drops_rows_without_an_iteration(tmp_path):
+    """As of a file that was edited by hand, or of another program's."""
+    path = tmp_path / METRICS
+    path.write_text('{"iteration": 1}\n{"loss/d": 2.0}\n{"iteration": null}\n{"iteration": "3"}\n{"iteration": 4}\n')
+    rewind(path, 3)
+    assert rows(path) == [{"iteration": 1}]
+    assert RunLogger(tmp_path, rewind_to=9).last == {"iteration": 1}
+
+
+def test_histograms_of_logits_alone(tmp_path):
+    """Those of a loss whose logits are not log-odds."""
+    RunLogger(tmp_path).log_histograms({"logit/real": [1, 2], "logit/fake": [3, 0]}, step=5)
+    assert rows(tmp_path / HISTOGRAMS) == [{"iteration": 5, "logit/real": [1, 2], "logit/fake": [3, 0]}]
 
 
 def test_a_record_of_another_rank_touches_nothing(metrics, monkeypatch):
@@ -108,18 +123,18 @@ def test_a_record_of_another_rank_touches_nothing(metrics, monkeypatch):
     before = metrics.read_bytes()
     (metrics.parent / SUMMARY).write_text("{}")
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    record = Record(metrics.parent, rewind_to=0)
-    record.log_metrics({"iteration": 9}, step=9)
-    record.log_histograms({"d/real": [1]}, step=9)
-    record.finish({"status": "finished"})
+    logger = RunLogger(metrics.parent, rewind_to=0)
+    logger.log_metrics({"iteration": 9}, step=9)
+    logger.log_histograms({"d/real": [1]}, step=9)
+    logger.finish({"status": "finished"})
     assert metrics.read_bytes() == before
     assert (metrics.parent / SUMMARY).read_text() == "{}"
     assert not (metrics.parent / HISTOGRAMS).exists()
 
 
 def test_summary(tmp_path):
-    record = Record(tmp_path)
-    record.finish({"status": "finished", "metrics": {"loss/d": 1.5}})
+    logger = RunLogger(tmp_path)
+    logger.finish({"status": "finished", "metrics": {"loss/d": 1.5}})
     assert json.loads((tmp_path / SUMMARY).read_text()) == {"status": "finished", "metrics": {"loss/d": 1.5}}
 
 
@@ -155,9 +170,9 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_protocol_is_written_once_and_again_when_it_changes(tmp_path):
     """As after an upgrade between two parts of a run."""
-    record = Record(tmp_path)
+    logger = RunLogger(tmp_path)
     for step, word in ((2, "a"), (4, "a"), (6, "b"), (8, "b")):
-        record.log_protocols({"fd/points_2k": {"hash": word, "samples": 2000}}, step=step)
+        logger.log_protocols({"fd/points_2k": {"hash": word, "samples": 2000}}, step=step)
     found = rows(tmp_path / "protocols.jsonl")
     assert [(row["iteration"], row["hash"]) for row in found] == [(2, "a"), (6, "b")]
     assert found[0] == {"iteration": 2, "hash": "a", "samples": 2000, "metric": "fd/points_2k"}

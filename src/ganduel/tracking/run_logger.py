@@ -1,7 +1,7 @@
-"""The run's own record: the files that ganduel.tracking.files names, written as the run goes.
+"""The logger of a run's own files, named in ganduel.tracking.files, which are written as the run goes.
 
-A row is on disk before a checkpoint that follows it. On resume the rows after the checkpoint are dropped: the run makes
-them again.
+A row is on disk before a checkpoint that follows it. On resume the rows after the checkpoint are dropped: the run
+writes them again.
 """
 
 import json
@@ -13,18 +13,18 @@ from typing import Any
 import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from ganduel.atomic import replacing
+from ganduel.atomic import atomic_write
 from ganduel.errors import UserError
-from ganduel.tracking.base import Tracker, is_first_rank
+from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
 
 
-class Record(Tracker):
-    """Lightning's view of the record: rows go to `metrics.jsonl`.
+class RunLogger(Logger):
+    """Logs to the run's folder; rows go to `metrics.jsonl`.
 
     Args:
         folder: the run's folder.
-        rewind_to: the iteration that a resumed run goes on from: what the record says of later ones is dropped.
+        rewind_to: the iteration that a resumed run goes on from; rows of later ones are dropped.
 
     Attributes:
         last: the last value of each metric.
@@ -60,20 +60,20 @@ class Record(Tracker):
 
     @rank_zero_only
     def log_protocols(self, protocols: Mapping[str, Mapping[str, Any]], step: int) -> None:
-        """Add those that are new or have changed."""
-        known = {row["metric"]: row["hash"] for row in rows(self.folder / PROTOCOLS)}
+        """Append those that are new or have changed."""
+        hashes = {row.get("metric"): row.get("hash") for row in rows(self.folder / PROTOCOLS)}
         for key, protocol in protocols.items():
-            if known.get(key) != protocol["hash"]:
+            if hashes.get(key) != protocol["hash"]:
                 append(self.folder / PROTOCOLS, {"iteration": step, **protocol, "metric": key})
 
     @rank_zero_only
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write `summary.json`; the run has ended, one way or another."""
+        """Write `summary.json`."""
         write(self.folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
 
 
 def create_config(folder: Path, values: Mapping[str, Any]) -> None:
-    """Take a folder for a run by writing its config; two runs never share one."""
+    """Reserve a folder for a run by writing its config; two runs never share one."""
     if (folder / CONFIG).exists():
         raise UserError(f"{folder} holds a run already. Go on with it by resume={folder}, or choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,27 +86,27 @@ def write_config(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row; it survives a kill of this process from here on.
+    """Append a row; from then on it survives a kill of this process.
 
-    Without Python's buffers, which take longer to make than the row: members of a population write many.
+    Without Python's buffers, which take longer to create than the row: members of a population write many.
     """
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        left = memoryview((json.dumps(row) + "\n").encode())
-        while left:
-            left = left[os.write(file, left) :]
+        remaining = memoryview((json.dumps(row) + "\n").encode())
+        while remaining:
+            remaining = remaining[os.write(file, remaining) :]
     finally:
         os.close(file)
 
 
 def rewind(path: Path, iteration: int) -> None:
-    """Drop the rows after the iteration, and a last line that was cut off."""
+    """Drop the rows after the iteration, those that name none, and a truncated last line."""
     if path.exists():
-        kept = [row for row in rows(path) if row["iteration"] <= iteration]
+        kept = [row for row in rows(path) if isinstance(n := row.get("iteration"), int | float) and n <= iteration]
         write(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
-    with replacing(path) as part:
+    """Replace a file atomically."""
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
