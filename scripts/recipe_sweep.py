@@ -21,7 +21,7 @@ from ganduel import checkpoint, rng
 from ganduel.build import build
 from ganduel.data.base import denormalise, normalise
 from ganduel.data.mnist import MNIST
-from ganduel.image_grid import generate, tile
+from ganduel.image_grid import generate, make_grid
 from ganduel.metric.features import Classifier, load_classifier
 from ganduel.metric.functional import frechet_distance
 
@@ -55,7 +55,7 @@ def measure(net: Classifier, real: torch.Tensor, run: Path) -> dict:
         result[f"rarest_{name}"] = shares.min().item()
         result[f"sure_{name}"] = (p.max(1).values > 0.9).float().mean().item()
         if name == "ema":
-            tile(normalise(images[:100]), 10).save(run / "grid.png")
+            make_grid(normalise(images[:100]), 10).save(run / "grid.png")
     return result
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ganduel.image_grid import GAP, PAPER, animate, columns_of, generate, is_image, tile
+from ganduel.image_grid import BACKGROUND, GAP, animate, class_labels, columns_of, generate, is_image, make_grid
 
 
 def numbered(n: int, channels: int, height: int = 3, width: int = 2) -> Tensor:
@@ -20,11 +20,11 @@ def numbered(n: int, channels: int, height: int = 3, width: int = 2) -> Tensor:
 
 @pytest.mark.parametrize(("n", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (5, 3, 2), (64, 8, 8), (65, 9, 8)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_each_image_is_where_it_should_be_and_the_rest_is_paper(n: int, columns: int, rows: int, channels: int) -> None:
+def test_each_image_is_in_its_place_and_the_rest_is_background(n: int, columns: int, rows: int, channels: int) -> None:
     images = numbered(n, channels)
-    picture = tile(images)
+    picture = make_grid(images)
     assert (picture.mode, picture.size) == ("L" if channels == 1 else "RGB", (columns * 4 - GAP, rows * 5 - GAP))
-    expected = np.full((rows * 5 - GAP, columns * 4 - GAP, channels), PAPER, dtype=np.uint8)
+    expected = np.full((rows * 5 - GAP, columns * 4 - GAP, channels), BACKGROUND, dtype=np.uint8)
     for i, image in enumerate(images):
         y, x = i // columns * 5, i % columns * 4
         expected[y : y + 3, x : x + 2] = image.permute(1, 2, 0).numpy()
@@ -33,17 +33,17 @@ def test_each_image_is_where_it_should_be_and_the_rest_is_paper(n: int, columns:
 
 
 def test_columns_can_be_given() -> None:
-    assert tile(numbered(6, 1), columns=6).size == (6 * 4 - GAP, 3)
-    assert tile(numbered(6, 1), columns=1).size == (2, 6 * 5 - GAP)
+    assert make_grid(numbered(6, 1), columns=6).size == (6 * 4 - GAP, 3)
+    assert make_grid(numbered(6, 1), columns=1).size == (2, 6 * 5 - GAP)
 
 
 def test_floats_are_rounded_and_clamped() -> None:
     images = torch.tensor([-7.0, -1.0, 0.999, 7.0]).reshape(1, 1, 2, 2)
-    assert np.asarray(tile(images)).tolist() == [[0, 0], [255, 255]]
+    assert np.asarray(make_grid(images)).tolist() == [[0, 0], [255, 255]]
 
 
 def test_a_picture_one_pixel_wide_stays_one() -> None:
-    assert tile(torch.zeros(1, 1, 1, 1)).size == (1, 1)
+    assert make_grid(torch.zeros(1, 1, 1, 1)).size == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,43 @@ def test_generate_gives_each_layer_its_own_mode_back() -> None:
     net.train()
     net[1].eval()
     z = torch.randn(7, 2)
-    made = generate(net, z, batch=3)
+    samples = generate(net, z, batch=3)
     assert [module.training for module in net.modules()] == [True, True, False, True]
-    assert not made.requires_grad
-    torch.testing.assert_close(made, net.eval()(z))  # BatchNorm and Dropout were off, and no row is lost
+    assert not samples.requires_grad
+    torch.testing.assert_close(samples, net.eval()(z))  # BatchNorm and Dropout were off, and no row is lost
+
+
+class Conditional(nn.Linear):
+    """A generator that shows the labels it gets."""
+
+    classes = 3
+
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def forward(self, z, y):
+        assert y.dtype == torch.int64
+        assert y.device == z.device
+        return torch.stack([z[:, 0], y.to(z)], dim=1)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 100])
+def test_a_conditional_generator_gets_all_classes_in_turn(batch: int) -> None:
+    """Across batches too; or the labels that are asked for."""
+    z = torch.randn(8, 2)
+    samples = generate(Conditional(), z, batch=batch)
+    assert torch.equal(samples[:, 0], z[:, 0])
+    assert samples[:, 1].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    labels = torch.tensor([2, 2, 2, 1, 1, 1, 0, 0])
+    assert generate(Conditional(), z, batch, labels)[:, 1].tolist() == labels.tolist()
+    assert class_labels(Conditional(), 3, start=4).tolist() == [1, 2, 0]
+
+
+def test_a_generator_without_classes_gets_the_noise_alone() -> None:
+    net = nn.Linear(2, 2)
+    assert class_labels(net, 3) is None
+    net.classes = None  # type: ignore[assignment]
+    assert generate(net, torch.zeros(3, 2)).shape == (3, 2)
 
 
 def test_generate_gives_the_mode_back_after_an_error() -> None:

@@ -88,9 +88,8 @@ def snapshot(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], N
 
 def to_pinned_host(tensor: Tensor) -> Tensor:
     """A copy on the host; from a GPU an asynchronous one to pinned memory, in the order of the current stream."""
-    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda).copy_(
-        tensor.detach(), non_blocking=True
-    )
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+    return host.copy_(tensor.detach(), non_blocking=True)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ganduel.build import build_gan
 from ganduel.callback.sample_grid import SampleGrid
 from ganduel.data.base import TensorData
 from ganduel.errors import UserError
-from ganduel.image_grid import generate, tile
+from ganduel.image_grid import generate, make_grid
 from ganduel.tracking.base import Logger
 
 
@@ -55,7 +55,7 @@ def test_picture_is_of_the_average_on_the_runs_own_noise(fit, tiny, images, tmp_
 
     def picture(net, seed):
         noise = gan.generator.draw(4, rng.generator(seed, "grid"))
-        return tile(generate(net, noise)).tobytes()
+        return make_grid(generate(net, noise)).tobytes()
 
     with Image.open(tmp_path / "samples" / "iteration_00000006.png") as drawn:
         found = drawn.tobytes()

@@ -1,4 +1,4 @@
-"""The ways between two z."""
+"""Interpolation between two z."""
 
 import math
 
@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganduel import rng
-from ganduel.command.interpolate import slerp, walk
+from ganduel.command.interpolate import interpolate, slerp
 from ganduel.model.mlp import MLPGenerator
 
 
 def test_normal_noise_goes_along_the_arc_and_uniform_noise_straight() -> None:
     a, b = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 3.0]])
     t = torch.tensor([1 / 3])
-    arc = walk(MLPGenerator((2,), noise_dim=2), a, b, t)
-    line = walk(MLPGenerator((2,), noise_dim=2, noise="uniform"), a, b, t)
+    arc = interpolate(MLPGenerator((2,), noise_dim=2), a, b, t)
+    line = interpolate(MLPGenerator((2,), noise_dim=2, noise="uniform"), a, b, t)
     torch.testing.assert_close(arc[0, 0], torch.tensor([3 * math.cos(math.pi / 6), 3 * math.sin(math.pi / 6)]))
     torch.testing.assert_close(line[0, 0], torch.tensor([2.0, 1.0]))
 

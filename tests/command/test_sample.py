@@ -19,8 +19,8 @@ from ganduel.atomic import output_file
 from ganduel.build import build
 from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
 from ganduel.command import sample as module
-from ganduel.command.interpolate import walk
-from ganduel.command.sample import BATCH, BLOCK, FRAMES, STATIONS, STEPS, load, sample, samples, stations
+from ganduel.command.interpolate import interpolate
+from ganduel.command.sample import BATCH, BLOCK, FRAMES, STEPS, WAYPOINTS, load, sample, samples, waypoints
 from ganduel.errors import UserError
 from ganduel.image_grid import GAP
 
@@ -189,9 +189,9 @@ def test_a_grid_shows_the_samples_of_the_npz(tmp_path: Path) -> None:
 def test_a_walk_begins_and_ends_exactly_where_it_should(tmp_path: Path, noise: str, dim: int) -> None:
     source = load(save(tmp_path / "a.ckpt", noise=noise, noise_dim=dim), False, CPU)
     z = source.generator.draw(BLOCK, rng.generator(3, "sample", 0))
-    ends = stations(source.generator, 5, 2, seed=3)
+    ends = waypoints(source.generator, 5, 2, seed=3)
     assert torch.equal(ends.flatten(0, 1), z[:10])
-    points = walk(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS))
+    points = interpolate(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS))
     assert points.shape == (5, STEPS, dim)
     assert points.isfinite().all()
     assert torch.equal(points[:, 0], z[:10:2])
@@ -200,7 +200,7 @@ def test_a_walk_begins_and_ends_exactly_where_it_should(tmp_path: Path, noise: s
 
 def test_more_walks_than_a_block_has_noise_for(tmp_path: Path) -> None:
     generator = load(save(tmp_path / "a.ckpt"), False, CPU).generator
-    ends = stations(generator, 600, 2, seed=0)
+    ends = waypoints(generator, 600, 2, seed=0)
     assert torch.equal(ends[500, 0], generator.draw(BLOCK, rng.generator(0, "sample", 1))[0])
 
 
@@ -218,15 +218,15 @@ def test_a_gif_is_a_closed_walk_through_plain_samples(tmp_path: Path) -> None:
     path = save(tmp_path / "a.ckpt")
     sample(path, tmp_path / "w.gif", n=2, interpolate=True, device="cpu")
     with Image.open(tmp_path / "w.gif") as gif:
-        assert (gif.n_frames, gif.info["loop"]) == (STATIONS * FRAMES, 0)  # type: ignore[attr-defined]
+        assert (gif.n_frames, gif.info["loop"]) == (WAYPOINTS * FRAMES, 0)  # type: ignore[attr-defined]
         frames = []
-        for i in range(STATIONS * FRAMES):
+        for i in range(WAYPOINTS * FRAMES):
             gif.seek(i)
             assert gif.info["duration"] == module.MILLISECONDS
             frames.append(cut(np.asarray(gif.convert("L")), 2).astype(int))
     film = np.stack(frames)
-    plain = everything(path, 8)[:, 0].numpy().astype(int).reshape(2, STATIONS, *IMAGE[1:])
-    for i in range(STATIONS):
+    plain = everything(path, 8)[:, 0].numpy().astype(int).reshape(2, WAYPOINTS, *IMAGE[1:])
+    for i in range(WAYPOINTS):
         assert np.abs(film[i * FRAMES] - plain[:, i]).max() <= 1
     steps = np.abs(np.roll(film, -1, axis=0) - film).max(axis=(1, 2, 3))  # the last: from the end to the beginning
     assert steps[-1] <= steps[:-1].max()
@@ -235,16 +235,16 @@ def test_a_gif_is_a_closed_walk_through_plain_samples(tmp_path: Path) -> None:
 
 def test_an_npz_of_any_size_passes_through_memory_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
-    most, render = 0, module.render
+    most, generate_stored = 0, module.generate_stored
 
     def watched(*arguments: Any) -> torch.Tensor:
         nonlocal most
-        made = render(*arguments)
+        made = generate_stored(*arguments)
         alive.add(made)
         most = max(most, len(alive))
         return made
 
-    monkeypatch.setattr(module, "render", watched)
+    monkeypatch.setattr(module, "generate_stored", watched)
     path = save(tmp_path / "a.ckpt", (1, 28, 28))
     sample(path, tmp_path / "x.npz", n=10, device="cpu")  # what is imported only once
     tracemalloc.start()

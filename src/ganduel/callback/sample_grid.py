@@ -16,7 +16,7 @@ from ganduel import rng
 from ganduel.block import NEVER, Scheduled
 from ganduel.callback.base import gan_of, geometric, next_geometric, trackers
 from ganduel.errors import UserError
-from ganduel.image_grid import animate, generate, is_image, tile
+from ganduel.image_grid import animate, generate, is_image, make_grid
 
 
 class SampleGrid(Callback, Scheduled):
@@ -72,6 +72,6 @@ class SampleGrid(Callback, Scheduled):
 
     def publish(self, trainer: Trainer, key: str, name: str, images: Any, caption: str) -> None:
         path = self.folder / name
-        tile(images).save(path, compress_level=3)  # training waits: a quarter of the time for a fifth more bytes
+        make_grid(images).save(path, compress_level=3)  # training waits: a quarter of the time for a fifth more bytes
         for tracker in trackers(trainer):
             tracker.log_picture(key, path, caption, step=trainer.global_step)

@@ -1,10 +1,10 @@
-"""Ways from one z to another, at t in [0, 1].
+"""Interpolation between two z, at t in [0, 1].
 
     normal noise     (sin((1 − t)ω) a + sin(tω) b) / sin ω      ω = angle between a and b
     uniform noise    (1 − t) a + t b
 
 On a straight line between two normal z the norm would fall below any that G was trained on: in d dimensions nearly all
-z have a norm near √d, the middle of the line one near √(d/2). The arc keeps it.
+z have a norm near √d, and the middle of the line has one near √(d/2). The arc keeps the norm.
 Source: White 2016, "Sampling generative networks", section 2 (arXiv:1609.04468).
 """
 
@@ -15,10 +15,10 @@ from ganduel.model.base import Generator
 from ganduel.types import Noise
 
 
-def walk(generator: Generator, a: Noise, b: Noise, t: Tensor) -> Tensor:
-    """The points at t on the ways from each a to its b, (batch, len(t), noise_dim); at t = 0 and 1 exactly a and b."""
-    between = lerp if generator.noise == "uniform" else slerp
-    return torch.stack([between(a, b, float(s)) for s in t], dim=1)
+def interpolate(generator: Generator, a: Noise, b: Noise, t: Tensor) -> Tensor:
+    """The points at t between each a and its b, (batch, len(t), noise_dim); at t = 0 and 1 exactly a and b."""
+    kind = lerp if generator.noise == "uniform" else slerp
+    return torch.stack([kind(a, b, float(s)) for s in t], dim=1)
 
 
 def lerp(a: Noise, b: Noise, t: float) -> Noise:
@@ -26,7 +26,7 @@ def lerp(a: Noise, b: Noise, t: float) -> Noise:
 
 
 def slerp(a: Noise, b: Noise, t: float) -> Noise:
-    """Along the arc; straight where a and b lie on one line with the origin, as they always do in one dimension."""
+    """Along the arc; straight where a and b are collinear with the origin, as they always are in one dimension."""
     cosine = torch.cosine_similarity(a, b, dim=1).unsqueeze(1)
     angle = cosine.clamp(-1, 1).acos()
     sine = angle.sin()

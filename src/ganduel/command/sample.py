@@ -1,8 +1,8 @@
 """Samples from a checkpoint, without its data and without a Trainer: a PNG grid, an NPZ of any size, or a GIF.
 
 Sample i is a pure function of the weights, the seed and i: its z is row i mod 1,000 of a block drawn on the CPU from
-(seed, "sample", i div 1,000), and G runs on batches of one fixed size. So n = 10 gives the first 10 of n = 100, and
-the same file comes out twice.
+(seed, "sample", i div 1,000), its class, if G takes labels, is i mod classes, and G runs on batches of one fixed size.
+So n = 10 gives the first 10 of n = 100, and the same command writes the same file.
 """
 
 import os
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from inspect import isclass
+from itertools import repeat
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, cast
@@ -27,31 +28,31 @@ from torch import Tensor, nn
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
 from ganduel.atomic import output_file
-from ganduel.build import build
-from ganduel.command.interpolate import walk
+from ganduel.build import build_network
+from ganduel.command.interpolate import interpolate
 from ganduel.errors import UserError
-from ganduel.image_grid import GAP, animate, columns_of, is_image, render, tile
+from ganduel.image_grid import GAP, animate, class_labels, columns_of, generate_stored, is_image, make_grid
 from ganduel.model.base import Generator
 from ganduel.run import schema
-from ganduel.types import Noise
+from ganduel.types import Labels, Noise
 
-BLOCK = 1000  # z that are drawn together; another value gives other samples
-BATCH = 100  # samples that G makes together, always that many: a sum's last bits depend on it
+BLOCK = 1000  # z per draw; another value gives other samples
+BATCH = 100  # samples per forward pass, always that many: the last bits of a sum depend on it
 SUFFIXES = (".png", ".npz", ".gif")
-PIXELS = 2**26  # 8192 × 8192: more in one picture, and Pillow takes it for an attack
-STEPS = 10  # pictures in a row of a walk, both ends included
-STATIONS, FRAMES, MILLISECONDS = 4, 16, 60  # of a GIF's closed walk: its z, frames from one to the next, and their time
+PIXELS = 2**26  # 8192 × 8192: Pillow takes a larger image for an attack
+STEPS = 10  # images in a row of a walk, both ends included
+WAYPOINTS, FRAMES, MILLISECONDS = 4, 16, 60  # of a GIF's closed walk: its z, frames between two, duration of a frame
 PATIENCE = 2.0  # seconds before a progress bar appears
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where samples come from.
+    """A generator from a checkpoint.
 
     Attributes:
         generator: G or its average, on the device where it runs.
         shape: of one sample.
-        iteration: how many the run had done.
+        iteration: the number of iterations of its training.
         name: which weights these are, in words.
     """
 
@@ -70,12 +71,12 @@ def sample(
     interpolate: bool = False,
     device: str = "auto",
 ) -> str:
-    """Write samples to a file and say in one line what was written.
+    """Write samples to a file; returns one line that says what was written.
 
     Args:
         path: the folder of a run, or a checkpoint.
         out: the file; its suffix is its format.
-        n: samples, or walks with `interpolate`; None: 64, or 9 walks.
+        n: the number of samples, or of walks with `interpolate`; None: 64, or 9 walks.
         seed: of the noise.
         live: G itself instead of the average of its weights.
         interpolate: walks from one z to another instead of samples.
@@ -92,14 +93,16 @@ def sample(
             write_npz(file, source, n, seed)
         elif suffix == ".gif":
             write_gif(file, source, n, seed)
+        elif interpolate:
+            write_walks(file, source, n, seed)
         else:
-            write_png(file, source, n, seed, interpolate)
+            write_grid(file, source, n, seed)
     what = "walk" if interpolate else "image" if is_image(source.shape) else "sample"
     return f"{out}: {n:,} {what}{'s' * (n > 1)} from {source.name} at iteration {source.iteration:,}, seed {seed}"
 
 
 def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
-    """Refuse what cannot work whatever the checkpoint holds."""
+    """Refuse arguments that cannot work for any checkpoint."""
     suffix = out.suffix.lower()
     if n < 1:
         raise UserError(f"--n {n}: there must be at least 1.")
@@ -120,14 +123,14 @@ def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
 
 
 def check_picture(shape: Sequence[int], n: int, out: Path, interpolate: bool) -> None:
-    """Refuse a picture that cannot be, or that nothing could open."""
+    """Refuse samples that are no images, and an image that no viewer would open."""
     if not is_image(shape):
         raise UserError(f"--out {out}: samples of shape {tuple(shape)} are no pictures. Use {out.with_suffix('.npz')}.")
     gif = out.suffix.lower() == ".gif"
     columns = STEPS if interpolate and not gif else columns_of(n)
     rows = n if interpolate and not gif else -(-n // columns)
     height, width = rows * (shape[1] + GAP), columns * (shape[2] + GAP)
-    frames = STATIONS * FRAMES if gif else 1
+    frames = WAYPOINTS * FRAMES if gif else 1
     if frames * height * width > PIXELS:
         size = f"{width:,} × {height:,} pixels" + (f" in {frames} frames" if gif else "")
         advice = "Choose a smaller --n." if interpolate else f"Use {out.with_suffix('.npz')} for so many."
@@ -142,11 +145,11 @@ def choose_device(name: str) -> torch.device:
 
 
 def load(path: Path, live: bool, device: torch.device) -> Source:
-    """The generator that a run's newest checkpoint, or the given one, holds."""
+    """The generator of a run's latest checkpoint, or of the given one."""
     path = checkpoints.latest(path) if path.is_dir() else path
     checkpoint = checkpoints.read(path)
     try:
-        shape = tuple(checkpoint["ganduel"]["shape"])
+        shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
         node = checkpoint["ganduel"]["config"]["model"]["generator"]
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
     except (KeyError, TypeError) as error:
@@ -156,7 +159,7 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
     if not is_network(node["_target_"]):  # a stranger's checkpoint may name anything
         raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
     with rng.seeded(0):  # the initial weights are overwritten; they should not move the global generator either
-        generator = build(node, shape=shape)
+        generator = build_network(node, "model.generator", shape, classes)
     averages = any(key.startswith("ema.net.") for key in weights)
     prefix = "ema.net." if averages and not live else "generator."
     try:
@@ -171,19 +174,19 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
 
 def is_network(target: str) -> bool:
     """Whether the name is that of a class of networks."""
-    named = get_object(target)
-    return isclass(named) and issubclass(named, nn.Module)
+    target_object = get_object(target)
+    return isclass(target_object) and issubclass(target_object, nn.Module)
 
 
 def check_importable(target: str, path: Path) -> None:
-    """Refuse a generator of a module that is not there: a user's own is found from one folder only."""
+    """Refuse a generator whose module cannot be found: a user module is found from one folder only."""
     module = target.partition(".")[0]
     if find_spec(module) is None:
         raise UserError(f"{path} has a generator {target}: there is no module {module} here. Start from its folder.")
 
 
 def draw(generator: Generator, block: int, seed: int) -> Noise:
-    """Z of the samples 1,000 · block and on; always a whole block, since torch draws fewer in another way."""
+    """Z of the 1,000 samples of a block; always of all, since torch draws fewer numbers in another way."""
     return generator.draw(BLOCK, rng.generator(seed, "sample", block))
 
 
@@ -191,62 +194,66 @@ def samples(source: Source, n: int, seed: int, batch: int = BATCH) -> Iterator[T
     """The first n samples of a seed, a batch at a time, on the CPU: images as bytes, all else as float32."""
     for block in range(-(-n // BLOCK)):
         for i, z in enumerate(draw(source.generator, block, seed).split(batch)):
-            left = n - block * BLOCK - i * batch
-            if left <= 0:
+            start = block * BLOCK + i * batch
+            if start >= n:
                 return
-            yield made(source, z)[:left]
+            yield generate_from(source, z, class_labels(source.generator, len(z), start))[: n - start]
 
 
-def made(source: Source, z: Noise) -> Tensor:
-    """What the source makes of z: images as bytes, all else as float32."""
+def generate_from(source: Source, z: Noise, labels: Labels | None = None) -> Tensor:
+    """The source's samples for z: images as bytes, all else as float32."""
     name = f"{source.name} at iteration {source.iteration:,}"
-    return render(source.generator, z, source.shape, BATCH, name)
+    return generate_stored(source.generator, z, source.shape, BATCH, name, labels)
 
 
-def stations(generator: Generator, walks: int, each: int, seed: int) -> Tensor:
-    """The z that walks lead through, (walks, each, noise_dim): walk i has those of samples i · each and on."""
-    blocks = -(-walks * each // BLOCK)
+def waypoints(generator: Generator, walks: int, points: int, seed: int) -> Tensor:
+    """The z at which walks change direction, (walks, points, noise_dim): those of all samples, one after another."""
+    blocks = -(-walks * points // BLOCK)
     z = torch.cat([draw(generator, block, seed) for block in range(blocks)])
-    return z[: walks * each].unflatten(0, (walks, each))
+    return z[: walks * points].unflatten(0, (walks, points))
 
 
 def write_npz(path: Path, source: Source, n: int, seed: int) -> None:
-    """Stream the samples into what `numpy.savez(path, samples=…)` would write."""
+    """Stream the samples into a file like that of `numpy.savez(path, samples=…)`."""
     dtype = "|u1" if is_image(source.shape) else "<f4"
     header: dict[str, Any] = {"descr": dtype, "fortran_order": False, "shape": (n, *source.shape)}
-    member = zipfile.ZipInfo("samples.npy")  # dated 1980: the same samples make the same bytes
+    member = zipfile.ZipInfo("samples.npy")  # dated 1980: the same samples give the same bytes
     with zipfile.ZipFile(path, "w") as archive, archive.open(member, "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(cast(IO[bytes], file), header)
-        for part in progress(samples(source, n, seed), n):
-            file.write(part.numpy().astype(dtype, copy=False).tobytes())
+        for batch in progress(samples(source, n, seed), n):
+            file.write(batch.numpy().astype(dtype, copy=False).tobytes())
 
 
-def write_png(path: Path, source: Source, n: int, seed: int, interpolate: bool) -> None:
-    """A grid of samples, or of walks, one a row."""
-    if interpolate:
-        ends = stations(source.generator, n, 2, seed)
-        z = walk(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS))
-        parts, total, columns = map(partial(made, source), z.flatten(0, 1).split(BATCH)), n * STEPS, STEPS
-    else:
-        parts, total, columns = samples(source, n, seed), n, None
-    tile(torch.cat(list(progress(parts, total))), columns).save(path)
+def write_grid(path: Path, source: Source, n: int, seed: int) -> None:
+    """A grid of samples."""
+    make_grid(torch.cat(list(progress(samples(source, n, seed), n)))).save(path)
+
+
+def write_walks(path: Path, source: Source, n: int, seed: int) -> None:
+    """A grid of walks, one per row; each keeps its class, if G takes labels."""
+    ends = waypoints(source.generator, n, 2, seed)
+    z = interpolate(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS)).flatten(0, 1)
+    labels = class_labels(source.generator, n)
+    parts = z.split(BATCH), repeat(None) if labels is None else labels.repeat_interleave(STEPS).split(BATCH)
+    images = map(partial(generate_from, source), *parts)
+    make_grid(torch.cat(list(progress(images, n * STEPS))), STEPS).save(path)
 
 
 def write_gif(path: Path, source: Source, n: int, seed: int) -> None:
-    """A grid in which every tile walks through its stations and back to the first, slowing down at each."""
-    z = stations(source.generator, n, STATIONS, seed)
+    """A grid in which every tile walks through its waypoints and back to the first, slowing down at each."""
+    z = waypoints(source.generator, n, WAYPOINTS, seed)
     t = torch.arange(FRAMES) / FRAMES
-    t = t * t * (3 - 2 * t)  # 0 and 1 stay, and the speed is 0 there: no kink at a station
-    legs = [walk(source.generator, z[:, i], z[:, (i + 1) % STATIONS], t) for i in range(STATIONS)]
-    frames = torch.cat(legs, dim=1).transpose(0, 1)  # (STATIONS · FRAMES, n, noise_dim)
-    pictures = [made(source, z) for z in progress(frames, len(frames), size=lambda _: 1)]
-    animate([tile(picture) for picture in pictures], path, milliseconds=MILLISECONDS, pause=MILLISECONDS)
+    t = t * t * (3 - 2 * t)  # 0 and 1 stay, and the speed is 0 there: no kink at a waypoint
+    legs = [interpolate(source.generator, z[:, i], z[:, (i + 1) % WAYPOINTS], t) for i in range(WAYPOINTS)]
+    frames = torch.cat(legs, dim=1).transpose(0, 1)  # (WAYPOINTS · FRAMES, n, noise_dim)
+    batches = [generate_from(source, z) for z in progress(frames, len(frames), size=lambda _: 1)]
+    animate([make_grid(images) for images in batches], path, milliseconds=MILLISECONDS, pause=MILLISECONDS)
 
 
 def progress(
     parts: Iterable[Tensor], total: int, size: Callable[[Tensor], int] = len, patience: float = PATIENCE
 ) -> Iterator[Tensor]:
-    """The parts, with a bar on the terminal once they take more than a moment."""
+    """The parts, with a progress bar on a terminal after `patience` seconds."""
     with bar("sampling", total, patience) as advance:
         for part in parts:
             advance(size(part))
@@ -255,12 +262,12 @@ def progress(
 
 @contextmanager
 def bar(title: str, total: int, patience: float = PATIENCE) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal once it takes more than a moment; what is yielded is told of each advance."""
+    """A progress bar on a terminal after `patience` seconds; yields a function to advance it."""
     view = Progress(console=(console := Console(stderr=True)), transient=True, disable=not console.is_terminal)
-    task, begun = view.add_task(title, total=total), monotonic()
+    task, start = view.add_task(title, total=total), monotonic()
 
     def advance(n: int) -> None:
-        if not view.live.is_started and monotonic() - begun > patience:
+        if not view.live.is_started and monotonic() - start > patience:
             view.start()
         view.advance(task, n)
 

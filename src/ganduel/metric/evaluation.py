@@ -28,7 +28,7 @@ from torch import Tensor
 from ganduel import rng
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
-from ganduel.image_grid import render
+from ganduel.image_grid import generate_stored
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import checksum, extractor
 from ganduel.metric.registry import fitting
@@ -213,7 +213,7 @@ class Evaluation:
     def generated(self, generator: Generator, draw: int) -> Batches:
         """Generated samples, as they would be stored; as many as the largest metric needs."""
         noise = generator.draw(max(metric.samples for metric in self.metrics), rng.generator("evaluate", draw))
-        return (render(generator, z, self.data.shape, BATCH) for z in noise.split(BATCH))
+        return (generate_stored(generator, z, self.data.shape, BATCH) for z in noise.split(BATCH))
 
     @torch.no_grad()
     def gather(self, metrics: Sequence[SampleMetric], batches: Any, real: bool, watch: Watch) -> None:

@@ -1,0 +1,75 @@
+"""Sampling from a generator that takes labels, and from one that takes none."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganduel.build import build
+from ganduel.checkpoint import AtomicCheckpointIO
+from ganduel.command.sample import BATCH, BLOCK, STEPS, load, sample, samples
+from ganduel.image_grid import GAP
+
+SHAPE, CPU = (1, 5, 4), torch.device("cpu")
+CONDITIONAL = """
+from ganduel.model.base import Generator
+
+class Conditional(Generator):
+    def __init__(self, shape, noise_dim, classes):
+        super().__init__(noise_dim)
+        self.shape, self.classes = shape, classes
+
+    def forward(self, z, y):
+        return (y / 127.5 - 1).view(-1, 1, 1, 1).expand(-1, *self.shape)
+"""
+
+
+def save(path: Path, node: dict[str, Any], weights: dict[str, torch.Tensor], **entry: Any) -> Path:
+    entry = {"config": {"model": {"generator": node}}, "shape": list(SHAPE), **entry}
+    AtomicCheckpointIO().save_checkpoint({"state_dict": weights, "global_step": 7, "ganduel": entry}, path)
+    return path
+
+
+def everything(path: Path, n: int, batch: int = BATCH) -> torch.Tensor:
+    return torch.cat(list(samples(load(path, False, CPU), n, 0, batch)))
+
+
+@pytest.fixture
+def conditional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint of a generator with 7 classes; all pixels of its samples have the class as their value."""
+    (tmp_path / "conditional_gan.py").write_text(CONDITIONAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    node = {"_target_": "conditional_gan.Conditional", "noise_dim": 6}
+    return save(tmp_path / "c.ckpt", node, {}, format=2, classes=7)
+
+
+@pytest.mark.parametrize("batch", [10, BATCH, BLOCK])
+def test_the_class_of_sample_i_is_i_modulo_the_classes(conditional: Path, batch: int) -> None:
+    """Whatever the batch, and across blocks."""
+    assert everything(conditional, 1100, batch)[:, 0, 0, 0].tolist() == [i % 7 for i in range(1100)]
+
+
+def test_a_walk_keeps_its_class(conditional: Path, tmp_path: Path) -> None:
+    sample(conditional, tmp_path / "w.png", n=9, interpolate=True, device="cpu")
+    with Image.open(tmp_path / "w.png") as image:
+        corners = np.asarray(image)[:: SHAPE[1] + GAP, :: SHAPE[2] + GAP]
+    assert corners.tolist() == [[i % 7] * STEPS for i in range(9)]
+    sample(conditional, tmp_path / "w.gif", n=9, interpolate=True, device="cpu")
+    with Image.open(tmp_path / "w.gif") as gif:
+        corners = np.asarray(gif.convert("L"))[:: SHAPE[1] + GAP, :: SHAPE[2] + GAP].astype(int)
+        assert getattr(gif, "n_frames", 1) == 1, "equal frames, which Pillow merges"
+    assert np.abs(corners.flatten() - np.arange(9) % 7).max() <= 1
+
+
+@pytest.mark.parametrize("entry", [{"format": 1}, {"format": 2, "classes": None}, {"format": 2, "classes": 3}])
+def test_classes_go_only_to_a_generator_that_takes_them(tmp_path: Path, entry: dict[str, Any]) -> None:
+    """Format 1 says nothing of classes."""
+    node = {"_target_": "ganduel.model.mlp.MLPGenerator", "noise_dim": 6, "hidden": [8]}
+    net = build(node, shape=SHAPE)
+    weights = {f"generator.{key}": value for key, value in net.state_dict().items()}
+    source = load(save(tmp_path / "a.ckpt", node, weights, **entry), False, CPU)
+    z = torch.randn(3, 6)
+    assert torch.equal(source.generator(z), net.eval()(z))
