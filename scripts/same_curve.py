@@ -28,14 +28,20 @@ import torch
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 ITERATIONS = 60
-COMMON = ("tracking=none", "trainer.accelerator=cpu", "log_every=10", "callback=[statistics,saturation]")
+COMMON = (
+    "tracking=none",
+    "trainer.accelerator=cpu",
+    "engine=eager",
+    "log_every=10",
+    "callback=[statistics,saturation]",
+)
 POINTS = ("data=ring8", "batch_size=32", "model.generator.hidden=[32,32]", "model.discriminator.hidden=[32,32]")
 IMAGES = ("batch_size=32", "model.generator.hidden=[32]", "model.discriminator.hidden=[32]")
 CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     "nonsaturating": POINTS,
     "saturating": (*POINTS, "loss=saturating"),
     "mnist": IMAGES,
-    "r1": (*IMAGES, "penalty=r1", "penalty.gamma=0.1"),
+    "r1": (*IMAGES, "penalty=r1", "penalty.r1.gamma=0.1"),
     "k=2": (*POINTS, "k=2", "penalty=r1"),
     "batch norm": (*POINTS, "model.generator.norm=batch", "model.discriminator.norm=batch"),
     "layer norm": (*POINTS, "model.generator.norm=layer", "model.discriminator.norm=layer"),

@@ -52,7 +52,9 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
 
 def has_user_hooks(callbacks: list[Callback], hooks: tuple[str, ...]) -> bool:
     """Whether a callback that does not come with ganduel has one of these hooks."""
-    return any(is_overridden(hook, callback, Callback) for callback in callbacks if not is_builtin(callback) for hook in hooks)
+    return any(
+        is_overridden(hook, callback, Callback) for callback in callbacks if not is_builtin(callback) for hook in hooks
+    )
 
 
 def is_builtin(part: Any) -> bool:

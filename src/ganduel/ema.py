@@ -38,7 +38,9 @@ class EMA(nn.Module):
         if ramp is not None and not ramp > 0:
             raise UserError(f"ema.ramp={ramp} must be positive. Use ema.ramp=null for no ramp.")
         if every_n_iterations < 1:
-            raise UserError(f"ema.every_n_iterations={every_n_iterations} must be at least 1. Use ema=null for no average.")
+            raise UserError(
+                f"ema.every_n_iterations={every_n_iterations} must be at least 1. Use ema=null for no average."
+            )
         self.net = deepcopy(net).requires_grad_(False).eval()
         self.half_life = 1000 * half_life_kimg
         self.ramp, self.every = ramp, every_n_iterations

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from ganduel.population.stack import Stack
 from lightning.pytorch import Callback, Trainer
 from small import SMALL
 
 from ganduel.callback.progress import ProgressBar
 from ganduel.errors import Diverged
 from ganduel.gan import GAN
-from ganduel.population.stack import Stack
 from ganduel.run import run
 from ganduel.tracking.files import rows
 from ganduel.tracking.run_logger import create_config

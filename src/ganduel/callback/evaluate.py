@@ -18,12 +18,12 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from ganduel.block import NEVER, Scheduled
 from ganduel.callback.base import Clocked, gan_of, log, next_due, others, trackers
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST
 from ganduel.errors import UserError, nearest
-from ganduel.block import NEVER, Scheduled
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, Watch
 from ganduel.model.base import Generator
@@ -50,7 +50,9 @@ class Evaluate(Callback, Scheduled):
     ):
         every = every_n_iterations
         if every is not None and every < 1:
-            raise UserError(f"callback.evaluate.every_n_iterations={every} must be at least 1, or null for the end alone.")
+            raise UserError(
+                f"callback.evaluate.every_n_iterations={every} must be at least 1, or null for the end alone."
+            )
         if draws < 1:
             raise UserError(f"callback.evaluate.draws={draws} must be at least 1.")
         self.metrics, self.every, self.draws, self.best = list((metrics or {}).values()), every, draws, best

@@ -34,8 +34,8 @@ class Loss(ABC):
     def statistics(self, real: Logits, fake: Logits) -> dict[str, Scalar]:
         """What the logits of an update of D say, under the keys of a row; a subclass adds what its logits mean.
 
-            logit/real, logit/fake                mean logits; …_std their spread
-            d/accuracy_real, d/accuracy_fake      share of D's right answers, with a `threshold`
+        logit/real, logit/fake                mean logits; …_std their spread
+        d/accuracy_real, d/accuracy_fake      share of D's right answers, with a `threshold`
         """
         values = {}
         for name, logits in (("real", real), ("fake", fake)):

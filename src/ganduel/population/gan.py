@@ -10,7 +10,6 @@ gradient of the sum of their losses has in each one's slice the gradient of its 
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
-from operator import call
 from typing import Any, cast
 
 import torch
@@ -20,9 +19,9 @@ from torch.func import vmap
 
 from ganduel.batch import Batch, Minibatch
 from ganduel.ema import EMA, ema_update
-from ganduel.gan import GAN, Due, Outputs
+from ganduel.gan import GAN, Outputs
 from ganduel.loss.base import Loss
-from ganduel.model.base import as_logits, conditioned, keyed_layers
+from ganduel.model.base import as_logits, conditioned
 from ganduel.penalty.base import Penalty
 from ganduel.population.member import Member, MemberTrainer, outputs_of
 from ganduel.population.network import ALL, StackedNetwork, can_be_batched, succeeds
@@ -86,7 +85,10 @@ class StackedGAN(GAN):
         """Those of a group; each is one kernel for all of the group if it keeps nothing and can be batched."""
         gan, b = self.members[of][0], batch.discriminator[0]
         fake = b.real
-        for name, penalties, net in (("penalties_d", gan.penalties_d, critic), ("penalties_g", gan.penalties_g, gan.generator)):
+        for name, penalties, net in (
+            ("penalties_d", gan.penalties_d, critic),
+            ("penalties_g", gan.penalties_g, gan.generator),
+        ):
             for key, penalty in penalties.items():
                 getattr(self, name)[f"{of.start}.{key}"] = penalty
                 self.of[penalty] = of
@@ -234,7 +236,9 @@ class StackedAugment:
     """The members' augmentations, where an iteration changes them."""
 
     def __init__(self, members: Sequence[Member]):
-        self.of = [(i, member.augment) for i, member in enumerate(members) if any(True for _ in member.augment.buffers())]
+        self.of = [
+            (i, member.augment) for i, member in enumerate(members) if any(True for _ in member.augment.buffers())
+        ]
 
     def adapt(self, outputs: Outputs) -> None:
         for i, augment in self.of:
@@ -249,7 +253,9 @@ class StackedLoss:
         self.generator_uses_real = any(loss.generator_uses_real for _, loss in forms)
         logits = torch.zeros(2, 2, requires_grad=True)
         self.batched = True
-        self.batched = succeeds(lambda: (self.discriminator(logits, logits) + self.generator(logits, logits)).sum().backward())
+        self.batched = succeeds(
+            lambda: (self.discriminator(logits, logits) + self.generator(logits, logits)).sum().backward()
+        )
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return torch.cat([self.each(loss.discriminator)(real[of], fake[of]) for of, loss in self.forms])
@@ -285,4 +291,6 @@ def tensors(b: Minibatch) -> tuple[Tensor | None, ...]:
 
 def norm_of_each(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of each member's values, (members,), of tensors that count members in front."""
-    return torch.stack([torch.linalg.vector_norm(t.flatten(1), dim=1) if t.ndim > 1 else t.abs() for t in tensors]).norm(dim=0)
+    return torch.stack(
+        [torch.linalg.vector_norm(t.flatten(1), dim=1) if t.ndim > 1 else t.abs() for t in tensors]
+    ).norm(dim=0)

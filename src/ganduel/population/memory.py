@@ -2,94 +2,95 @@
 
     weights       of G and D, their gradients, their optimizers' moments, the average of G
     draws         the order of the data, a block of noise
-    activations   what is computed before a backward pass; the larger of D's update and G's
+    activations   what the backward pass keeps of the forward one; the larger of D's update and G's
 
-The activations are counted in one update of each network, of one member alone, on the CPU.
+It is measured in one update of each network, of one member alone, on the CPU.
 """
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.autograd.graph import saved_tensors_hooks
 
-from ganduel.algorithm import frozen
 from ganduel.errors import UserError
 from ganduel.gan import GAN
-from ganduel.population.descent import weights
+from ganduel.model.base import conditioned, keyed_layers
+from ganduel.optim import Optim, frozen
 
 log = logging.getLogger("ganduel")
 
-MEMBER = 3_000_000  # bytes of Python's: a Trainer, callbacks, a record
+PYTHON_OVERHEAD = 3_000_000  # bytes of a member's callbacks and record
 PROCESS = 320_000_000  # of a further process, for itself: torch and the rest
-SLACK = 1.3  # what the allocator does not use again; 8 to 24 members of the default recipe took 1.3 times the sum
-ROOM = 0.9  # of the memory that is free
+ALLOCATOR_OVERHEAD = 1.3  # what the allocator does not use again; 8 to 24 members of the default recipe took that
+USABLE_FRACTION = 0.9  # of the memory that is free
 LIMIT, USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))  # of a container
 
 
-def footprint(gan: GAN) -> int:
+def memory_per_member(gan: GAN) -> int:
     """Bytes that a member like this one takes."""
-    moments = 0
-    for optimizer in gan.configure_optimizers()[0]:
-        for p in weights(optimizer):
-            p.grad = torch.zeros_like(p)
-        before = [p.detach().clone() for p in weights(optimizer)]
-        optimizer.step()
-        for p, value in zip(weights(optimizer), before, strict=True):
-            p.data.copy_(value)
-        moments += sum(size(x) for state in optimizer.state.values() for x in state.values() if isinstance(x, Tensor))
-    values = sum(size(p) for p in gan.parameters()) + sum(size(p) for p in gan.parameters() if p.requires_grad)
-    gan.zero_grad()
-    draws = 8 * (gan.data.size or 0) + size(gan.draw(0))
-    return round(SLACK * (values + moments + draws + 2 * activations(gan) + MEMBER))  # activations and their gradients
+    gan.configure_optimizers()
+    for layer in keyed_layers(gan):
+        layer.draws = gan.batches.draws
+    trained = sum(size(p) for p in gan.parameters() if p.requires_grad)
+    values = sum(map(size, (*gan.parameters(), *gan.buffers()))) + trained
+    draws = 8 * (gan.data.size or 0) + size(gan.batches.noise_block(0))
+    updates = activations(gan) + sum(map(moments, (gan.optim_d, gan.optim_g)))
+    return round(ALLOCATOR_OVERHEAD * (values + draws + updates + PYTHON_OVERHEAD))
+
+
+def moments(optim: Optim) -> int:
+    """Bytes of an optimizer's state, after one step that leaves the weights as they were."""
+    before = [p.detach().clone() for p in optim.parameters]
+    for p in optim.parameters:
+        p.grad = torch.zeros_like(p)
+    optim.optimizer.step()
+    optim.optimizer.zero_grad()
+    for p, value in zip(optim.parameters, before, strict=True):
+        p.data.copy_(value)
+    return sum(size(x) for state in optim.optimizer.state.values() for x in state.values() if isinstance(x, Tensor))
 
 
 def activations(gan: GAN) -> int:
-    """Bytes that the larger of the two updates computes before its backward pass."""
-    noise, real = gan.noise(0), gan.minibatch(0)
+    """Bytes of the larger of the two updates: what is kept for its backward pass, and the gradients of that."""
+    batch = gan.batches(0)
+    b = batch.generator
     with torch.no_grad():
-        gan.reseed(0, 0)
-        fake = gan.generator(noise[0])
+        fake = conditioned(gan.generator, b.noise, b.fake_labels)
 
     def update_d() -> Tensor:
-        on_real, on_fake = gan.discriminate(real, fake)
-        return gan.loss.discriminator(on_real, on_fake) + gan.penalise(real, fake)
+        real_logits, fake_logits = gan.discriminate(b, fake)
+        penalty = gan.penalty(gan.penalties_d.values(), tuple(gan.penalties_d.values()), gan.logits, b, fake)
+        return gan.loss.discriminator(real_logits, fake_logits) + penalty
 
     def update_g() -> Tensor:
-        on_real = gan.logits(real) if gan.loss.generator_uses_real else None
         with frozen(gan.discriminator):
-            return gan.loss.generator(on_real, gan.logits(gan.generator(noise[1])))
+            fake = conditioned(gan.generator, b.noise, b.fake_labels)
+            real_logits = gan.logits(b.real, b.labels) if gan.loss.generator_uses_real else None
+            loss = gan.loss.generator(real_logits, gan.logits(fake, b.fake_labels))
+            return loss + gan.penalty(gan.penalties_g.values(), tuple(gan.penalties_g.values()), gan.generator, b, fake)
 
-    return max(made(update_d), made(update_g))
-
-
-class Storages(TorchDispatchMode):
-    """Holds each storage that an operation inside has made, so that none is counted twice or freed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.given: set[int] = set()
-        self.made: dict[int, torch.UntypedStorage] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.given |= {x.untyped_storage().data_ptr() for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
-        out = func(*args, **(kwargs or {}))
-        for x in tree_leaves(out):
-            if isinstance(x, Tensor) and x.untyped_storage().data_ptr() not in self.given:
-                self.made[x.untyped_storage().data_ptr()] = x.untyped_storage()
-        return out
+    parameters = {p.untyped_storage().data_ptr() for p in gan.parameters()}
+    return 2 * max(saved_bytes(update_d, parameters), saved_bytes(update_g, parameters))
 
 
-def made(update: Callable[[], Tensor]) -> int:
-    """Bytes of all that is computed on the way to what the update returns: no less than a backward pass needs."""
-    with Storages() as storages:
-        update()
-    return sum(storage.nbytes() for storage in storages.made.values())
+def saved_bytes(update: Callable[[], Tensor], known: set[int]) -> int:
+    """Bytes that autograd keeps of what the update computes, but for storages that are known."""
+    storages = dict[int, torch.UntypedStorage]()  # held, so that none is freed and counted twice
+
+    def pack(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in known:
+            storages[storage.data_ptr()] = storage
+        return x
+
+    with saved_tensors_hooks(pack, lambda x: x):
+        loss = update()
+    del loss
+    return sum(storage.nbytes() for storage in storages.values())
 
 
 def size(x: Tensor) -> int:
@@ -111,19 +112,20 @@ def check(members: int, each: int, device: torch.device, ranks: int = 1) -> None
 
     Args:
         members: of all ranks.
-        each: bytes a member.
+        each: bytes per member.
         device: what they train on.
         ranks: processes that share the members; on GPUs each has one of its own.
     """
     on_gpus = device.type == "cuda"
-    here = -(-members // ranks) if on_gpus else members
-    there = free(device)
-    room = ROOM * there - (0 if on_gpus else (ranks - 1) * PROCESS)
-    log.info("%d members of %s each: %s of the %s that is free", here, text(each), text(here * each), text(there))
-    if here * each > room:
+    members_here = -(-members // ranks) if on_gpus else members
+    available = free(device)
+    room = USABLE_FRACTION * available - (0 if on_gpus else (ranks - 1) * PROCESS)
+    total = text(members_here * each)
+    log.info("%d members of %s each: %s of the %s that is free", members_here, text(each), total, text(available))
+    if members_here * each > room:
         fit = max(0, int(room / each)) * (ranks if on_gpus else 1)
         raise UserError(
-            f"{members} members of {text(each)} each do not fit into the {text(there)} of memory that is free: "
+            f"{members} members of {text(each)} each do not fit into the {text(available)} of memory that is free: "
             f"{fit} do. Try fewer members, a smaller batch_size or smaller networks."
         )
 

@@ -21,7 +21,9 @@ from ganduel.population.worker import PARENT_PID
 if TYPE_CHECKING:
     from ganduel.population.trainer import MemberSpec
 
-MAX_PARAMS_FOR_MULTIPROCESS = 1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
+MAX_PARAMS_FOR_MULTIPROCESS = (
+    1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
+)
 MIN_MEMBERS_PER_PROCESS = 4  # members that a further process, which takes seconds to start, has at the least
 
 
@@ -48,7 +50,11 @@ def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, w
             )
         return min(devices, members)
     if wanted == "auto":
-        wanted = 1 if weights > MAX_PARAMS_FOR_MULTIPROCESS else min(torch.get_num_threads(), members // MIN_MEMBERS_PER_PROCESS)
+        wanted = (
+            1
+            if weights > MAX_PARAMS_FOR_MULTIPROCESS
+            else min(torch.get_num_threads(), members // MIN_MEMBERS_PER_PROCESS)
+        )
     return max(1, min(wanted, members))
 
 

@@ -115,7 +115,9 @@ def build_runs(specs: Sequence[MemberSpec]) -> list[tuple[str, Run]]:
             run.build(datasets[key], Member)
         except Exception as error:
             message = explain(error)
-            log.error("%s: error: %s", spec.name, message or f"{type(error).__name__}: {error}", exc_info=message is None)
+            log.error(
+                "%s: error: %s", spec.name, message or f"{type(error).__name__}: {error}", exc_info=message is None
+            )
             run.finish(failure(error), None)
         else:
             runs.append((spec.name, run))

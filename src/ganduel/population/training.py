@@ -27,8 +27,16 @@ from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, memory_per_member
-from ganduel.population.processes import MAX_PARAMS_FOR_MULTIPROCESS, split_evenly, number_of_processes, on_gpu, start, threads, weights_of
-from ganduel.population.together import MemberSpec, Together
+from ganduel.population.processes import (
+    MAX_PARAMS_FOR_MULTIPROCESS,
+    number_of_processes,
+    on_gpu,
+    split_evenly,
+    start,
+    threads,
+    weights_of,
+)
+from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import app
 from ganduel.run.explain import explain
 from ganduel.run.lock import claimed
@@ -58,7 +66,7 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
         if specs:
             try:
                 count = number_of_processes(config.population.processes, config.trainer, len(specs), weights)
-                code = trained(specs, count, config)
+                code = train_in_processes(specs, count, config)
             except BaseException as error:
                 note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
                 raise
@@ -157,7 +165,7 @@ def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int
     return weights
 
 
-def trained(specs: Sequence[MemberSpec], count: int, config: DictConfig) -> int | None:
+def train_in_processes(specs: Sequence[MemberSpec], count: int, config: DictConfig) -> int | None:
     """Train the members, in as many processes; the exit code that a signal asks for, if one came."""
     parts = split_evenly(specs, count)
     if count > 1:
@@ -165,20 +173,18 @@ def trained(specs: Sequence[MemberSpec], count: int, config: DictConfig) -> int 
     processes = [start(part, i, count, config.trainer) for i, part in enumerate(parts) if i > 0]
     cores = torch.get_num_threads()
     torch.set_num_threads(threads(count))
-    together = Together(parts[0], processes, elsewhere=len(specs) - len(parts[0]))
     try:
-        together.train()
+        return train_members(parts[0], processes)
     except BaseException as error:
         for process in processes:
             process.terminate()
         if not isinstance(error, KeyboardInterrupt):
             raise
-        together.code = 128 + signal.SIGINT
+        return 128 + signal.SIGINT
     finally:
         for process in processes:
             process.wait()
         torch.set_num_threads(cores)
-    return together.code
 
 
 def report(folder: Path, summaries: dict[str, dict[str, Any]]) -> None:
