@@ -2,7 +2,7 @@
 
     real      minibatches t·k … t·k + k − 1 of the data's order, a function of (seed, "order", epoch)
     noise     k + 1 minibatches, from (seed, "noise", t div 32)
-    labels    those of the real samples; of the generated ones drawn from (seed, "labels", t div 32); None without classes
+    labels    of generated samples from (seed, "labels", t div 32); None where the data have no classes
     draws     of what is random inside an update, from (seed, "update", t)
 
 So a resumed run takes the steps that it would have taken, and with several ranks each cuts its rows out of the same

@@ -87,7 +87,7 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
 
 
 def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
-    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere, or without the package, nothing special."""
+    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere nothing special."""
     if name == "auto":
         captures = not on_cpu(trainer) and world_size(trainer) == 1 and find_spec("ganduel.engine.cuda_graph")
         name = "cuda_graph" if captures else "eager"

@@ -29,7 +29,7 @@ def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Gene
 
 
 class BlockCache:
-    """What is drawn anew for each of 0, 1, 2, …, drawn for 32 of them at once: few large draws cost less than many small.
+    """What is drawn anew for each of 0, 1, 2, …, drawn for 32 of them at once: many small draws would cost more.
 
     Args:
         draw: makes block number b, with one entry for each of b · 32 … b · 32 + 31 in front; a function of b alone.

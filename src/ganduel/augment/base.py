@@ -1,16 +1,15 @@
 """What an augmentation is: a differentiable change of samples that D sees real and generated ones through.
 
-Gradients pass through it to G. What it draws comes from `draws` (ganduel.rng.Draws); what it learns, such as the
+Gradients pass through it to G. One that draws is a KeyedRandom too, and draws from its `draws`; what it learns, such as the
 probability of adaptive augmentation, is a buffer, and so in the checkpoint. The base class is the identity.
 """
 
 from torch import Tensor, nn
 
-from ganduel.rng import KeyedRandom
 from ganduel.types import Samples
 
 
-class Augment(nn.Module, KeyedRandom):
+class Augment(nn.Module):
     """Changes samples (batch, *shape) to samples of the same shape; this one leaves them as they are."""
 
     def forward(self, x: Samples) -> Samples:

@@ -55,7 +55,8 @@ class Evaluate(Callback, Scheduled):
             )
         if draws < 1:
             raise UserError(f"callback.evaluate.draws={draws} must be at least 1.")
-        self.metrics, self.every, self.draws, self.best = list((metrics or {}).values()), every, draws, best
+        self.metrics, self.draws, self.best = list((metrics or {}).values()), draws, best
+        self.every = every_n_iterations
         self.record: float | None = None  # the best value so far
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

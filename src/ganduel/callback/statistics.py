@@ -108,10 +108,8 @@ def to_host(
 ) -> tuple[dict[str, float], dict[str, list[int]]]:
     """The row and its histograms; all that they take is read from the device at once.
 
-    Args:
-        losses, norms: numbers, by their columns.
-        logits: (3, batch): of real and generated samples in D's update, and of those in G's.
-        loss: what says what the logits mean.
+    `losses` and `norms` hold one number per column; `logits` (3, batch) are those of real and of generated samples in
+    D's update, and of generated ones in G's; `loss` says what they mean.
     """
     numbers = losses | norms
     table = torch.cat([torch.stack(list(numbers.values())), logits.flatten()]).cpu()

@@ -80,7 +80,7 @@ class Theory(Callback, Scheduled):
         every = every_n_iterations
         if every < 1 or first < 1 or not growth > 1 or samples < 1 or optimal_steps < 0:
             raise UserError(
-                "callback.theory needs every_n_iterations, first, samples ≥ 1, growth > 1 and optimal_steps ≥ 0."
+                "callback.theory: every_n_iterations, first, samples must be ≥ 1, growth > 1, optimal_steps ≥ 0."
             )
         if points is not None and points < 2:
             raise UserError(f"callback.theory.points={points} must be at least 2.")

@@ -7,8 +7,8 @@ get the update's minibatch and its generated samples. It calls the network and n
 
 With `every` = n a penalty is due in each n-th iteration and weighs n times as much (lazy regularisation, Karras et al.
 2020, "Analyzing and improving the image quality of StyleGAN", section 3.1 and appendix B, arXiv:1912.04958). There it
-has an optimizer step of its own, which the learning rate and the betas of Adam are corrected for; here it is part of the
-step that is taken anyway, and nothing needs a correction.
+has an optimizer step of its own, for which Adam's learning rate and betas are corrected; here it is part of the step
+that is taken anyway, and nothing needs a correction.
 """
 
 from abc import ABC, abstractmethod

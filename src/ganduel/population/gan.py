@@ -9,6 +9,7 @@ gradient of the sum of their losses has in each one's slice the gradient of its 
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from copy import deepcopy
 from itertools import groupby
 from typing import Any, cast
 
@@ -251,11 +252,7 @@ class StackedLoss:
     def __init__(self, forms: Sequence[tuple[slice, Loss]]):
         self.forms = forms
         self.generator_uses_real = any(loss.generator_uses_real for _, loss in forms)
-        logits = torch.zeros(2, 2, requires_grad=True)
-        self.batched = True
-        self.batched = succeeds(
-            lambda: (self.discriminator(logits, logits) + self.generator(logits, logits)).sum().backward()
-        )
+        self.batched = all(can_be_mapped(loss) for _, loss in forms)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return torch.cat([self.each(loss.discriminator)(real[of], fake[of]) for of, loss in self.forms])
@@ -279,6 +276,14 @@ def one_by_one(function: Any) -> Any:
     return lambda *inputs: torch.stack([function(*rows) for rows in zip(*inputs, strict=True)])
 
 
+def can_be_mapped(loss: Loss) -> bool:
+    """Whether vmap can take a loss over members; tried on a copy: one that keeps something is not to keep the trial."""
+    trial, logits = deepcopy(loss), torch.zeros(2, 2, requires_grad=True)
+    inputs = (logits, logits) if loss.generator_uses_real else (logits,)
+    generator = trial.generator if loss.generator_uses_real else lambda b: trial.generator(None, b)
+    return succeeds(lambda: (vmap(trial.discriminator)(logits, logits) + vmap(generator)(*inputs)).sum().backward())
+
+
 def as_network(i: int | None, net: Any, *inputs: Any) -> Tensor:
     """A network's output, as a function for `vmap_over_members`."""
     return net(*(x for x in inputs if x is not None))
@@ -291,6 +296,4 @@ def tensors(b: Minibatch) -> tuple[Tensor | None, ...]:
 
 def norm_of_each(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of each member's values, (members,), of tensors that count members in front."""
-    return torch.stack(
-        [torch.linalg.vector_norm(t.flatten(1), dim=1) if t.ndim > 1 else t.abs() for t in tensors]
-    ).norm(dim=0)
+    return torch.stack([torch.linalg.vector_norm(t.reshape(len(t), -1), dim=1) for t in tensors]).norm(dim=0)

@@ -51,7 +51,7 @@ class MemberTrainer:
 
     @property
     def global_step(self) -> int:
-        """Its own: one that has ended stays behind, one that was ahead when the population resumed waits for the others."""
+        """Its own: one that has ended stays behind, one that was ahead after a kill waits for the others."""
         return max(self.shared.global_step, self.run.iteration) if self.ended_at is None else self.ended_at
 
     @property

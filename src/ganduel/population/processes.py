@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_PARAMS_FOR_MULTIPROCESS = (
     1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
 )
-MIN_MEMBERS_PER_PROCESS = 4  # members that a further process, which takes seconds to start, has at the least
+MIN_MEMBERS_PER_PROCESS = 4  # a further process takes seconds to start
 
 
 def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, weights: int) -> int:

@@ -17,6 +17,7 @@ from lightning.pytorch import Trainer
 
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build
+from ganduel.callback.finite import Finite
 from ganduel.data.base import Data
 from ganduel.population.callback import MemberCallbacks, PopulationBar, StopAll, check_shapes
 from ganduel.population.gan import StackedGAN
@@ -113,6 +114,7 @@ def build_runs(specs: Sequence[MemberSpec]) -> list[tuple[str, Run]]:
             if key not in datasets:
                 datasets[key] = build(spec.values["data"])  # one copy for all members
             run.build(datasets[key], Member)
+            run.callbacks = [c for c in run.callbacks if not isinstance(c, Finite)]  # all are checked at once
         except Exception as error:
             message = explain(error)
             log.error(

@@ -3,8 +3,8 @@
     FOLDER/population.json            the members' names, and the status when all have ended
     FOLDER/loss=saturating,seed=0/    a run like any other, and so on
 
-With several devices the members are split_evenly out to as many processes, which have nothing to tell each other. The same
-command with the same folder again, or `resume=FOLDER`, goes on with the members that have not ended.
+With several devices the members are split evenly among as many processes, which exchange nothing. The same command with
+the same folder again, or `resume=FOLDER`, goes on with the members that have not ended.
 """
 
 import json
