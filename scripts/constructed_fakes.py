@@ -17,7 +17,7 @@ from ganduel import rng
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.metric.evaluation import Evaluation, number
-from ganduel.metric.registry import fitting
+from ganduel.metric.registry import applicable
 from ganduel.model.base import Generator
 from ganduel.tracking.provenance import provenance
 
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     data = MNIST()
-    evaluation = Evaluation(data, [type(metric)(options.samples) for metric in fitting(data)])
+    evaluation = Evaluation(data, [type(metric)(options.samples) for metric in applicable(data)])
     results = {}
     for name, images in fakes(data, options.samples).items():
         found = evaluation(Replay(images))

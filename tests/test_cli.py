@@ -198,7 +198,7 @@ def test_what_argparse_refuses_ends_with_2(ganduel: Callable[..., Ended], words:
         (["half.ckpt"], "half.ckpt is not a readable checkpoint ("),
         (["empty.ckpt"], "empty.ckpt is not a readable checkpoint ("),
         (["other.ckpt"], "other.ckpt is a file of torch, but no checkpoint of ganduel."),
-        (["newer.ckpt"], "newer.ckpt has format 2, and this version of ganduel reads up to 1. Upgrade ganduel."),
+        (["newer.ckpt"], "newer.ckpt has format 3, and this version of ganduel reads up to 2. Upgrade ganduel."),
         (["bare.ckpt"], "bare.ckpt is no whole checkpoint: 'state_dict' is missing or not what it should be."),
         (["points.ckpt"], "--out x.png: samples of shape (2,) are no pictures. Use x.npz."),
         (["foreign.ckpt"],
@@ -216,7 +216,7 @@ def test_every_mistake_gets_one_line(
     (tmp_path / "half.ckpt").write_bytes(bytes_[: len(bytes_) // 2])
     (tmp_path / "empty.ckpt").write_bytes(b"")
     torch.save({"a": 1}, tmp_path / "other.ckpt")
-    edited(run, tmp_path / "newer.ckpt", lambda c: c["ganduel"].update(format=2))
+    edited(run, tmp_path / "newer.ckpt", lambda c: c["ganduel"].update(format=3))
     edited(run, tmp_path / "bare.ckpt", lambda c: c.pop("state_dict"))
     edited(run, tmp_path / "foreign.ckpt", lambda c: node(c).update(_target_="nowhere.G"))
     edited(run, tmp_path / "renamed.ckpt", lambda c: node(c).update(_target_="ganduel.model.mlp.Gone"))

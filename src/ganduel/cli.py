@@ -1,7 +1,7 @@
-"""The command `ganduel`: what is done with runs that are there. Training is train.py, whose options are Hydra's.
+"""The command `ganduel`, for existing runs. Training is train.py, whose options are Hydra's.
 
-A further command is one more entry of COMMANDS: its arguments, and a function that imports what it needs when it is
-called, so that --help need not wait for torch.
+To add a command, add an entry to COMMANDS: its arguments, and a function that imports what it needs when it is called,
+so that --help need not wait for torch.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from ganduel.errors import nearest
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, with errors on one line that begins as all others do."""
+    """argparse's parser, with errors on one line in the format of all others."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}. See {self.prog} --help.\n")
 
 
 class Command(NamedTuple):
-    """One subcommand: what --help says of it, its arguments, and what it does."""
+    """One subcommand: its help text, its arguments, and its function."""
 
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
@@ -33,7 +33,7 @@ class Command(NamedTuple):
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run one command; what the user got wrong becomes one line and exit code 1."""
+    """Run one command; a user error becomes one line and exit code 1."""
     arguments = parse(sys.argv[1:] if words is None else words)
     try:
         arguments.run(arguments)
@@ -49,15 +49,15 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Print the one line and leave."""
+    """Print one line and exit."""
     from ganduel.run import app
 
     app.fail(message, code)
-    raise AssertionError  # app.fail has left
+    raise AssertionError  # app.fail does not return
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command line, with the function to run under `run`."""
+    """The parsed command line, with the function to call as `run`."""
     parser = Parser(prog="ganduel", description="Work with the runs that train.py has left.")
     parser.add_argument("--version", action="version", version=f"ganduel {version('ganduel')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -139,9 +139,9 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare() -> None:
-    """What commands need that build a run's parts."""
-    sys.path.append(os.getcwd())  # a user's own generator is found from here, as train.py finds it
-    logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it logs of an error, the error says too
+    """Prepare for building the parts of a run."""
+    sys.path.append(os.getcwd())  # for user modules, as in train.py
+    logging.getLogger("hydra").addHandler(logging.NullHandler())  # its log of an error repeats the error
 
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,4 +13,4 @@ Labels: TypeAlias = Int64[Tensor, " batch"]  # y, the class of each sample, from
 Logits: TypeAlias = Float[Tensor, " batch"]  # D's output before the sigmoid
 Scalar: TypeAlias = Float[Tensor, ""]
 Points: TypeAlias = Float[Tensor, "n d"]  # samples as points in R^d, or their features
-LogDensity: TypeAlias = Float[Tensor, "*n"]  # nats a point
+LogDensity: TypeAlias = Float[Tensor, "*n"]  # nats per point

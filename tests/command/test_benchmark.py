@@ -35,7 +35,7 @@ def test_words_and_sentence(script, tmp_path, capsys):
     benchmark([64, 256], rounds=2, iterations=5, device="cpu", out=tmp_path / "a.json")
     expected = "--batch 64 256 --rounds 2 --iterations 5 --device cpu --out"
     assert script == [*expected.split(), str(tmp_path / "a.json")]
-    line = "batch 64: 10.00 ms an iteration, 1.12 times the hand-tuned loop, 2.00 times as fast as PyTorch-GAN's\n"
+    line = "batch 64: 10.00 ms per iteration, 1.12 times the hand-tuned loop, 2.00 times as fast as PyTorch-GAN's\n"
     assert capsys.readouterr().out == line
 
 

@@ -111,6 +111,26 @@ def test_noise_is_evaluations_own():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_conditional_generator_gets_all_classes_over_batches_too(monkeypatch):
+    """Sample i of a draw is of class i modulo the classes, here 5 of them in batches of 8."""
+
+    class Conditional(Generator):
+        classes = 5
+
+        def __init__(self):
+            super().__init__(noise_dim=2)
+            self.labels = []
+
+        def forward(self, z, y):
+            self.labels.extend(y.tolist())
+            return z
+
+    monkeypatch.setattr("ganduel.metric.evaluation.BATCH", 8)
+    generator = Conditional()
+    Evaluation(Ring8(), [FrechetDistance(samples=20)], draws=2)(generator)
+    assert generator.labels == [i % 5 for i in range(20)] * 2
+
+
 def test_mode_of_the_generator_is_kept():
     generator = Replay(torch.zeros(20, 2)).train()
     Evaluation(Ring8(), [FrechetDistance(samples=20)])(generator)
@@ -163,7 +183,7 @@ def test_each_metric_gets_its_number_of_samples_from_all_ranks(monkeypatch, rank
 
     monkeypatch.setattr(FrechetDistance, "update", count)
     for rank in range(ranks):
-        evaluation = Evaluation(Ring8(), [FrechetDistance(samples=n) for n in counts], share=(rank, ranks))
+        evaluation = Evaluation(Ring8(), [FrechetDistance(samples=n) for n in counts], ranks=(rank, ranks))
         made = evaluation.generated(Replay(torch.rand(1203, 2)), 0)
         evaluation.gather(evaluation.metrics, made, False, lambda n: None)
     assert counts == {77: 77, 501: 501, 1203: 1203}
@@ -177,14 +197,14 @@ def test_metrics_of_other_sizes_take_the_first_samples():
     assert found["high_quality/points_1k"].value == pytest.approx(0.3, abs=0.02)
 
 
-def test_two_shares_are_the_whole(monkeypatch):
+def test_two_ranks_are_the_whole(monkeypatch):
     """The rows that two ranks take are all rows, each once; at sizes that do not divide as well."""
     rows = []
     monkeypatch.setattr(FrechetDistance, "update", lambda self, x, real: rows.append(x) if not real else None)
     monkeypatch.setattr(FrechetDistance, "compute", lambda self: dict.fromkeys(self.directions, torch.tensor(0.0)))
     samples = torch.arange(1202.0).reshape(601, 2)
-    for share in ((0, 2), (1, 2)):
-        evaluation = Evaluation(Ring8(), [FrechetDistance(samples=601)], share=share)
+    for ranks in ((0, 2), (1, 2)):
+        evaluation = Evaluation(Ring8(), [FrechetDistance(samples=601)], ranks=ranks)
         evaluation.prepare()
         rows_before = len(rows)
         evaluation(Replay(samples))
@@ -247,8 +267,8 @@ def test_protocol_hash_follows_what_the_number_depends_on():
 
 def test_real_samples_are_looked_at_once_in_a_process(monkeypatch):
     """By evaluations of the same; whatever differs has them looked at anew."""
-    looks, look = [], Evaluation.look_at_real
-    monkeypatch.setattr(Evaluation, "look_at_real", lambda self, *rest: looks.append(self) or look(self, *rest))
+    looks, look = [], Evaluation.accumulate_real
+    monkeypatch.setattr(Evaluation, "accumulate_real", lambda self, *rest: looks.append(self) or look(self, *rest))
     fake = torch.randn(50, 2)
 
     class Moved(Ring8):
@@ -286,10 +306,10 @@ def test_real_samples_are_looked_at_once_in_a_process(monkeypatch):
         assert len(looks) > before, words
     assert measured(Ring8(), FrechetDistance(samples=50)) == first
     here, there = (Evaluation(Ring8(), [FrechetDistance(samples=50)], device=name) for name in ("cpu", "cpu:0"))
-    assert here.identity != there.identity
+    assert here.reference_key != there.reference_key
     before = len(looks)
     for _ in range(2):  # of two ranks the other may be a process that has seen nothing yet, and would wait for this one
-        Evaluation(Ring8(), [FrechetDistance(samples=50)], share=(0, 2)).prepare()
+        Evaluation(Ring8(), [FrechetDistance(samples=50)], ranks=(0, 2)).prepare()
     assert len(looks) == before + 2
     assert measured(Ring8(), FrechetDistance(samples=50)) == first
 

@@ -5,12 +5,17 @@ import pytest
 from ganduel.data.mnist import MNIST
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
-from ganduel.metric.registry import fitting, named
+from ganduel.metric.registry import applicable, named
 
 
 def test_what_fits_by_itself():
-    assert [type(m).__name__ for m in fitting(MNIST())] == ["FrechetDistance", "KernelDistance", "Neighbours"]
-    assert [type(m).__name__ for m in fitting(Ring8())] == ["Modes", "FrechetDistance", "KernelDistance", "Neighbours"]
+    assert [type(m).__name__ for m in applicable(MNIST())] == ["FrechetDistance", "KernelDistance", "Neighbours"]
+    assert [type(m).__name__ for m in applicable(Ring8())] == [
+        "Modes",
+        "FrechetDistance",
+        "KernelDistance",
+        "Neighbours",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -310,8 +310,8 @@ def test_a_member_goes_on_alone_from_its_checkpoint(train, values, tmp_path):
 
 def test_all_are_evaluated_and_real_samples_are_looked_at_once(train, values, tmp_path, monkeypatch):
     looks = []
-    look = Evaluation.look_at_real
-    monkeypatch.setattr(Evaluation, "look_at_real", lambda *arguments: looks.append(1) or look(*arguments))
+    look = Evaluation.accumulate_real
+    monkeypatch.setattr(Evaluation, "accumulate_real", lambda *arguments: looks.append(1) or look(*arguments))
     metrics = ("callback=[statistics,evaluate]", "metric=[frechet]", "metric.frechet.samples=200")
     words = (*metrics, "trainer.max_steps=20", "callback.evaluate.every=10")
     train((*words, "seed=1"), (*words, "seed=2"), (*words, "data=grid25"))

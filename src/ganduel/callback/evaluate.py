@@ -25,7 +25,7 @@ from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST
 from ganduel.errors import UserError, nearest
 from ganduel.metric.base import SampleMetric
-from ganduel.metric.evaluation import Evaluation, Value, Watch
+from ganduel.metric.evaluation import Evaluation, ProgressFn, Value
 from ganduel.model.base import Generator
 
 logger = logging.getLogger("ganduel")
@@ -130,7 +130,7 @@ class Interrupted(Exception):
     """A signal came that ends the run."""
 
 
-def watched(advance: Watch, trainer: Trainer) -> Watch:
+def watched(advance: ProgressFn, trainer: Trainer) -> ProgressFn:
     """Tells the bar of each advance, and gives up on a signal; of several ranks none may, as the others would wait."""
 
     def watch(n: int) -> None:

@@ -1,4 +1,4 @@
-"""A step and a population on this machine: scripts/benchmark.py of the checkout, shortened, with a picture."""
+"""`ganduel benchmark`: times of a step and of a population, by scripts/benchmark.py of the checkout, with a chart."""
 
 import sys
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ def benchmark(
     out: Path | None = None,
     picture: Path | None = None,
 ) -> None:
-    """Time all loops and print tables, then ours in a sentence for each batch size and each population.
+    """Time all loops; print tables, then one sentence for each batch size and each population.
 
     Args:
         batch: batch sizes.
         rounds: blocks of each loop at each batch size.
-        iterations: timed ones a block.
+        iterations: timed iterations per block.
         device: cpu or cuda.
         population: tasks with numbers of members, such as ring8:32.
         out: a JSON file for the results.
-        picture: a PNG or SVG of them.
+        picture: a PNG or SVG chart of them.
 
     Raises:
         UserError: the package is installed without its checkout, or the picture's name says no format.
@@ -43,39 +43,40 @@ def benchmark(
         raise UserError("--batch, --rounds and --iterations take numbers from 1.")
     sys.path.insert(0, str(SCRIPTS))  # the script imports its neighbour
     script = import_module("benchmark")
-    words = ["--batch", *map(str, batch), "--rounds", str(rounds), "--iterations", str(iterations), "--device", device]
-    words += ["--population", *population] if population else []
-    results = script.main([*words, *([] if out is None else ["--out", str(out)])])
+    counts = ["--rounds", str(rounds), "--iterations", str(iterations)]
+    arguments = ["--batch", *map(str, batch), *counts, "--device", device]
+    arguments += ["--population", *population] if population else []
+    results = script.main([*arguments, *([] if out is None else ["--out", str(out)])])
     for n in results["step"]:
         print(sentence(n, results))
-    for name, found in results["population"].items():
-        print(f"{name}: {found['ratio']:.1f} times as fast together as one after another")
+    for name, times in results["population"].items():
+        print(f"{name}: {times['ratio']:.1f} times as fast together as one after another")
     if picture is not None:
         draw(results["step"], picture)
         print(picture)
 
 
 def sentence(batch: str, results: Mapping[str, Any]) -> str:
-    """Ours at one batch size, in times of the others."""
+    """Our time at one batch size, and its ratios to the others."""
     ratios = results["ratio"][batch]["ours"]
     return (
-        f"batch {batch}: {results['step'][batch]['ours']:.2f} ms an iteration, {ratios['hand_tuned']:.2f} times the "
+        f"batch {batch}: {results['step'][batch]['ours']:.2f} ms per iteration, {ratios['hand_tuned']:.2f} times the "
         f"hand-tuned loop, {1 / ratios['pytorch_gan']:.2f} times as fast as PyTorch-GAN's"
     )
 
 
 def draw(step: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Bars of milliseconds an iteration, a group for each batch size."""
-    figure, axes = new_figure("milliseconds an iteration", (7.0, 0.6 + 1.7 * len(step)))
-    place, names, places = 0, [], []
+    """Bars of milliseconds per iteration, a group for each batch size."""
+    figure, axes = new_figure("milliseconds per iteration", (7.0, 0.6 + 1.7 * len(step)))
+    y, names, ys = 0, [], []
     for batch, times in step.items():
         for name, milliseconds in times.items():
-            axes.barh(place, milliseconds, color=BLUE if name.startswith("ours") else GREY)
-            axes.text(milliseconds, place, f" {milliseconds:.1f}", va="center", fontsize=8)
+            axes.barh(y, milliseconds, color=BLUE if name.startswith("ours") else GREY)
+            axes.text(milliseconds, y, f" {milliseconds:.1f}", va="center", fontsize=8)
             names.append(f"{name}, batch {batch}")
-            places.append(place)
-            place -= 1
-        place -= 1
-    axes.set_yticks(places, names, fontsize=8)
+            ys.append(y)
+            y -= 1
+        y -= 1
+    axes.set_yticks(ys, names, fontsize=8)
     axes.margins(x=0.12)
     save(figure, path)

@@ -1,7 +1,7 @@
-"""`ganduel evaluate`: metrics of finished runs or checkpoints, in one table beside the floor.
+"""`ganduel evaluate`: metrics of finished runs or checkpoints, in one table with the noise floor.
 
-The data are those that the runs were trained on, by their own config; the metrics are those of the config, or those
-that fit the data, unless some are named.
+The data are those of the runs' config; the metrics are those named, or else those of the config, or else those that
+are applicable to the data.
 """
 
 import json
@@ -40,49 +40,49 @@ def evaluate(
 
     Args:
         paths: folders of runs, or checkpoints.
-        metrics: names of metrics; none: those of the runs' configs, or those that fit the data.
-        samples: how many each metric takes, instead of its own number.
+        metrics: names of metrics; none: those of the runs' configs, or those applicable to the data.
+        samples: the number of samples for every metric, instead of its default.
         draws: repetitions of each; more than one give a standard error.
         live: G itself instead of the average of its weights.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         as_json: JSON instead of a table.
-        console: where to; None: the terminal.
+        console: to print to; None: the terminal.
     """
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]} does not exist. Give the folder of a run, or a checkpoint in it.")
-    place = choose_device(device)
-    sources = [load(path, live, place) for path in paths]
+    torch_device = choose_device(device)
+    sources = [load(path, live, torch_device) for path in paths]
     configs = [config_of(path) for path in paths]
     data_nodes = [config["data"] for config in configs]
     if other := next((i for i, node in enumerate(data_nodes) if node != data_nodes[0]), None):
         raise UserError(
-            f"{paths[0]} and {paths[other]} were trained on different data ({brief(data_nodes[0])}; "
-            f"{brief(data_nodes[other])}). Evaluate them apart."
+            f"{paths[0]} and {paths[other]} were trained on different data ({describe(data_nodes[0])}; "
+            f"{describe(data_nodes[other])}). Evaluate them apart."
         )
     schema.check_target(data_nodes[0], "data")
     data = build(data_nodes[0])
-    chosen = named(metrics, data, samples) if metrics or samples else own(configs) or named((), data)
-    evaluation = Evaluation(data, chosen, draws, place)
+    requested = named(metrics, data, samples) if metrics or samples else configured(configs) or named((), data)
+    evaluation = Evaluation(data, requested, draws, torch_device)
     evaluation.check_real()
-    found = []
+    results = []
     for path, source in zip(paths, sources, strict=True):
-        with bar(f"evaluating {path.name}", evaluation.total) as watch:
-            found.append(evaluation(source.generator, watch))
+        with bar(f"evaluating {path.name}", evaluation.total) as advance:
+            results.append(evaluation(source.generator, advance))
     console = console or Console()
     if as_json:
-        rows = [plain(*row) for row in zip(paths, sources, found, strict=True)]
+        rows = [to_dict(*row) for row in zip(paths, sources, results, strict=True)]
         console.print_json(json.dumps({"runs": rows, "protocols": evaluation.protocols}))
     else:
-        console.print(table(paths, sources, found))
+        console.print(make_table(paths, sources, results))
 
 
 def config_of(path: Path) -> Mapping[str, Any]:
-    """The config that a run's newest checkpoint, or the given one, carries."""
+    """The config in a run's latest checkpoint, or in the given one."""
     return checkpoints.read(checkpoints.latest(path) if path.is_dir() else path)["ganduel"]["config"]
 
 
-def own(configs: Sequence[Mapping[str, Any]]) -> list[SampleMetric]:
-    """The metrics that the runs were configured with, if it is the same for all."""
+def configured(configs: Sequence[Mapping[str, Any]]) -> list[SampleMetric]:
+    """The metrics of the runs' config, if all have the same; else none."""
     nodes = configs[0].get("metric") or {}
     if any((config.get("metric") or {}) != nodes for config in configs):
         log.warning("the runs were configured with different metrics; those that fit the data are taken")
@@ -92,33 +92,33 @@ def own(configs: Sequence[Mapping[str, Any]]) -> list[SampleMetric]:
     return [build(node) for node in nodes.values()]
 
 
-def brief(node: Mapping[str, Any]) -> str:
-    """The data in a few words: the class and its options."""
+def describe(node: Mapping[str, Any]) -> str:
+    """The data on one line: the class and its options."""
     options = ", ".join(f"{key}={value}" for key, value in node.items() if not key.startswith("_"))
     return f"{node['_target_'].rpartition('.')[2]} {options}"
 
 
-def plain(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, Any]:
+def to_dict(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, Any]:
     """One run's results in plain containers."""
     metrics = {key: asdict(value) for key, value in values.items()}
     return {"path": str(path), "iteration": source.iteration, "weights": source.name, "metrics": metrics}
 
 
-def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapping[str, Value]]) -> Table:
-    """Runs, with the floor as the last of them, against metrics: of up to two runs each is a column, of more a row."""
-    names = [f"{name} ({source.iteration:,})" for name, source in zip(short(paths), sources, strict=True)]
-    columns = [[cell(value) for value in values.values()] for values in found]
-    floor = [number(value.floor) for value in found[0].values()]
+def make_table(paths: Sequence[Path], sources: Sequence[Source], results: Sequence[Mapping[str, Value]]) -> Table:
+    """A column for each run and for the floor, a row for each metric; transposed for more than two runs."""
+    names = [f"{name} ({source.iteration:,})" for name, source in zip(short_names(paths), sources, strict=True)]
+    columns = [[cell(value) for value in values.values()] for values in results]
+    floor = [number(value.floor) for value in results[0].values()]
     view = Table(caption="(iterations); floor: real samples in the place of generated ones", caption_justify="left")
-    if len(found) <= 2:
+    if len(results) <= 2:
         view.add_column("metric", no_wrap=True)
         for name in (*names, "floor"):
             view.add_column(name, justify="right", overflow="fold")
-        for row in zip(found[0], *columns, floor, strict=True):
+        for row in zip(results[0], *columns, floor, strict=True):
             view.add_row(*row)
     else:
         view.add_column("run", overflow="fold", ratio=1, min_width=16)
-        for key in found[0]:
+        for key in results[0]:
             view.add_column(key, justify="right", overflow="fold")
         for name, column in zip(names, columns, strict=True):
             view.add_row(name, *column)
@@ -127,8 +127,8 @@ def table(paths: Sequence[Path], sources: Sequence[Source], found: Sequence[Mapp
     return view
 
 
-def short(paths: Sequence[Path]) -> list[str]:
-    """The runs' names, of a checkpoint with its file; whole paths where names do not tell the runs apart."""
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """RUN, or RUN/FILE for a checkpoint; whole paths where these are not distinct."""
     names = [path.name if path.is_dir() else f"{path.resolve().parent.parent.name}/{path.name}" for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 

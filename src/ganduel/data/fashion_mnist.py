@@ -1,8 +1,8 @@
 """Fashion-MNIST: 70,000 pictures of clothes in the size, number and files of MNIST, but harder.
 
 The files are not shipped. They are looked for in the folder of Debian's package `dataset-fashion-mnist`, then in
-$XDG_CACHE_HOME/ganduel/fashion_mnist (~/.cache where that is not set), and if neither has them downloaded into the
-latter from the data set's own address, once: 30 MB. Splits are MNIST's.
+$XDG_CACHE_HOME/ganduel/fashion_mnist (~/.cache where that is not set); if neither has them, they are downloaded once
+into the latter from the data set's address: 30 MB. Splits are MNIST's.
 Source: Xiao, Rasul, Vollgraf 2017, "Fashion-MNIST" (arXiv:1708.07747), Zalando SE; licence MIT.
 """
 
@@ -38,7 +38,7 @@ class FashionMNIST(MNIST):
     """The clothes.
 
     Args:
-        dir: the folder with the four IDX files, instead of looking for them.
+        dir: the folder with the four IDX files, instead of a search.
         train_on: "train+validation" for all training images, or "train" to keep the last 10,000 for validation.
         download: whether the files may be downloaded if they are not on this machine.
     """
@@ -85,14 +85,14 @@ def missing(folder: Path) -> list[str]:
 
 
 def download(url: str, path: Path, md5: str) -> None:
-    """Fetch a file whose unzipped content has this checksum; it is there whole or not at all."""
+    """Download a file whose unzipped content has this checksum; written atomically."""
     try:
         with urlopen(url, timeout=TIMEOUT) as response:
             content = response.read(LARGEST)
     except HTTPError as error:
-        error.close()  # it is the response too
+        error.close()  # the error is the response too
         raise
-    with beside(path) as new:
+    with temporary_file(path) as new:
         new.write_bytes(content)
         try:
             idx.read(new, md5)
@@ -101,8 +101,8 @@ def download(url: str, path: Path, md5: str) -> None:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A new file in the same folder, which takes the place of `path` at the end: other ranks may do so as well."""
+def temporary_file(path: Path) -> Iterator[Path]:
+    """A new file in the same folder, moved to `path` at the end; other ranks may do so at the same time."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     os.close(descriptor)
     try:

@@ -1,4 +1,4 @@
-"""One Gaussian on the line, N(μ, σ²): the world in which an affine generator's density is known exactly."""
+"""One Gaussian on the line, N(μ, σ²): data for which an affine generator's density is known exactly."""
 
 from ganduel.data.mixture import Mixture
 

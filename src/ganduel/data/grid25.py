@@ -18,5 +18,5 @@ class Grid25(Mixture):
     """
 
     def __init__(self, spacing: float = 2.0, sigma: float = 0.05):
-        places = [spacing * i for i in (-2, -1, 0, 1, 2)]
-        super().__init__(list(product(places, places)), sigma)
+        coordinates = [spacing * i for i in (-2, -1, 0, 1, 2)]
+        super().__init__(list(product(coordinates, coordinates)), sigma)

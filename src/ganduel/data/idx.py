@@ -43,7 +43,7 @@ def read(path: Path, md5: str | None = None) -> Tensor:
 
 
 def parse(content: bytes, path: Path) -> Tensor:
-    """The tensor that an unzipped IDX file holds; the path is for the error's sake."""
+    """The tensor in an unzipped IDX file; the path is for error messages."""
     if len(content) < 4 or content[:3] != b"\x00\x00\x08" or len(content) < 4 + 4 * content[3]:
         raise UserError(f"{path} is not an IDX file of unsigned bytes: it begins with {content[:4].hex()}….")
     shape = struct.unpack(f">{content[3]}I", content[4 : 4 + 4 * content[3]])

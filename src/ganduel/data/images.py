@@ -1,8 +1,8 @@
-"""A folder of images of your own, cut to squares of one size and held in memory as bytes.
+"""The images of a folder, cut to squares of one size and held in memory as bytes.
 
-    files      those below the folder whose names end as an image's do, in the order of their names; hidden ones are not
-    turned     as their EXIF entry says; what is transparent lies on white; of several frames the first
-    cut        to the largest square in the middle, which is resized by Lanczos' filter, antialiased
+    files      all below the folder with the suffix of an image, in the order of their names, except for hidden ones
+    decoded    and rotated by the EXIF entry; on white where transparent; the first of several frames
+    cut        to the largest square in the middle, which is resized by an antialiased Lanczos filter
     held out   round(held_out · n) of the n images, chosen by a fixed shuffle: the split "test", never trained on
 
 n images take n · channels · size² bytes. Files that cannot be read are left out, with a warning that names them.
@@ -30,7 +30,7 @@ from ganduel.errors import UserError
 from ganduel.types import Bytes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-NAMED = 10  # unreadable files that the warning names
+MAX_LISTED = 10  # unreadable files in the warning
 THREADS = 16  # at most: each holds an image of full size
 
 log = logging.getLogger("ganduel")
@@ -41,9 +41,9 @@ class Images(TensorData):
 
     Args:
         dir: the folder.
-        size: height and width that the images are brought to, in pixels.
+        size: height and width after resizing, in pixels.
         channels: 3 for colour, 1 for grey.
-        held_out: the share of the images that is kept out of training; 0 for none.
+        held_out: the fraction of the images that is kept out of training; 0 for none.
     """
 
     def __init__(self, dir: str | None = None, size: int = 32, channels: Literal[1, 3] = 3, held_out: float = 0.1):
@@ -56,10 +56,10 @@ class Images(TensorData):
         if not 0 <= held_out < 1:
             raise UserError(f"data.held_out={held_out} must be a share of the images, at least 0 and less than 1.")
         images = load(dir, size, channels)
-        kept, out = divide(len(images), held_out)
-        if len(kept) == 0:
+        training, out = divide(len(images), held_out)
+        if len(training) == 0:
             raise UserError(f"data.held_out={held_out} leaves none of the {len(images)} images for training.")
-        super().__init__(images[kept])
+        super().__init__(images[training])
         self.held_out = images[out]
         if len(out):
             self.splits = ("train", "test")
@@ -69,23 +69,23 @@ class Images(TensorData):
 
 
 def divide(n: int, held_out: float) -> tuple[Tensor, Tensor]:
-    """The numbers of the images to train on and of those held out, each in ascending order."""
+    """The indices of the images to train on and of those held out, each in ascending order."""
     order = torch.randperm(n, generator=rng.generator("held out"))
     out = round(held_out * n)
     return order[out:].sort().values, order[:out].sort().values
 
 
 def load(dir: str, size: int, channels: int) -> Bytes:
-    """All images below a folder that can be read."""
+    """All readable images below a folder."""
     folder = Path(dir).expanduser()
     if not folder.is_dir():
         raise UserError(f"data.dir={dir} is not a folder. Give the folder with the images.")
     paths = find(folder)
     if not paths:
         raise UserError(f"data.dir={dir} holds no images: no file there ends in {', '.join(SUFFIXES)}.")
-    found = read_all(paths, size, channels)
-    images = [image for image in found if not isinstance(image, str)]
-    pairs = zip(paths, found, strict=True)
+    results = read_all(paths, size, channels)
+    images = [image for image in results if not isinstance(image, str)]
+    pairs = zip(paths, results, strict=True)
     unreadable = [f"{printable(path.relative_to(folder))} ({why})" for path, why in pairs if isinstance(why, str)]
     if not images:
         raise UserError(f"data.dir={dir}: none of the {len(paths)} images can be read: {listed(unreadable)}.")
@@ -96,26 +96,26 @@ def load(dir: str, size: int, channels: int) -> Bytes:
 
 
 def read_all(paths: Sequence[Path], size: int, channels: int) -> list[np.ndarray | str]:
-    """What `read` makes of each path, by several threads: decoders run without Python's lock.
+    """`read` of each path, by several threads: decoders release the GIL.
 
-    A bar is shown where it takes more than two seconds and somebody looks on.
+    A progress bar is shown on a terminal after two seconds.
     """
     with warnings.catch_warnings(), ThreadPool(min(THREADS, os.cpu_count() or 1)) as pool:
-        warnings.filterwarnings("ignore", module="PIL")  # of oddities in files that can be read nevertheless
+        warnings.filterwarnings("ignore", module="PIL")  # about oddities of readable files
         images = pool.imap(partial(read, size=size, channels=channels), paths, chunksize=8)
         hidden = rank_from_environment() > 0 or None  # None: where there is no terminal
         return list(tqdm(images, "images", len(paths), leave=False, delay=2, disable=hidden))
 
 
 def find(folder: Path) -> list[Path]:
-    """The image files below a folder, but for hidden ones."""
-    below = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
-    seen = [path for path in below if not any(part.startswith(".") for part in path.parts)]
-    return [folder / path for path in sorted(seen) if (folder / path).is_file()]
+    """The image files below a folder, except for hidden ones."""
+    candidates = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    visible = [path for path in candidates if not any(part.startswith(".") for part in path.parts)]
+    return [folder / path for path in sorted(visible) if (folder / path).is_file()]
 
 
 def read(path: Path, size: int, channels: int) -> np.ndarray | str:
-    """The image in a file as bytes (channels, size, size), or in a few words why there is none."""
+    """The image in a file as bytes (channels, size, size), or in a few words the reason why it cannot be read."""
     try:
         with Image.open(path) as image:
             ImageOps.exif_transpose(image, in_place=True)
@@ -125,16 +125,16 @@ def read(path: Path, size: int, channels: int) -> np.ndarray | str:
         raise UserError(f"{printable(path)} is too large: {reason}. Make it smaller, or take it away.") from error
     except Image.UnidentifiedImageError:
         return "no image that is known"
-    except Exception as error:  # a decoder may stumble over a damaged file in any way
+    except Exception as error:  # decoders raise errors of any type
         return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
     return np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
 
 
 def flatten(image: Image.Image, mode: str) -> Image.Image:
-    """The image in grey (mode "L") or colour ("RGB") of 8 bits, on white where it is transparent."""
+    """The image in 8-bit grey (mode "L") or colour ("RGB"), on white where it is transparent."""
     if image.mode == "F":
         raise ValueError("floating-point values, whose range is unknown")
-    if image.mode.startswith("I"):  # Pillow itself clips these at 255
+    if image.mode.startswith("I"):  # Pillow would clip these at 255
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("values beyond 16 bits")
@@ -146,18 +146,18 @@ def flatten(image: Image.Image, mode: str) -> Image.Image:
 
 
 def cut(image: Image.Image, size: int) -> Image.Image:
-    """The largest square in the middle, resized. What the cut takes away is not resized first: it may be long."""
+    """The largest square in the middle, resized; cut first, since the rest may be large."""
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     return image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of the names, and how many more there are."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    """The first of the names, and the number of the others."""
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def printable(path: Path) -> str:
-    """A path on one line and in characters that every terminal takes."""
+    """A path on one line, in printable characters."""
     return str(path) if str(path).isprintable() else repr(str(path))

@@ -1,4 +1,4 @@
-"""Gaussians in the plane around centres of your own."""
+"""Gaussians in the plane around given centres."""
 
 from collections.abc import Sequence
 

@@ -47,7 +47,7 @@ class MNIST(TensorData):
     def __init__(self, dir: str | None = None, train_on: TrainOn = "train+validation"):
         if train_on not in get_args(TrainOn):
             raise UserError(f"data.train_on={train_on} is not known. There are: {', '.join(get_args(TrainOn))}.")
-        self.own = dir is not None
+        self.user_files = dir is not None
         self.folder = self.locate() if dir is None else Path(dir).expanduser()
         if not self.folder.is_dir():
             raise UserError(f"data.dir={dir} is not a folder. Leave it out to use {self.published}.")
@@ -85,7 +85,7 @@ class MNIST(TensorData):
 
     def _read(self, name: str, dimensions: int) -> Tensor:
         path = idx.find(self.folder, name)
-        values = idx.read(path, None if self.own else self.checksums[name])
+        values = idx.read(path, None if self.user_files else self.checksums[name])
         if values.ndim != dimensions:
             raise UserError(f"{path} holds an array of shape {tuple(values.shape)}, not of {dimensions} dimensions.")
         return values

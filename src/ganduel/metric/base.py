@@ -1,13 +1,13 @@
-"""What all metrics of samples share: they gather features of real and generated samples, and compare the two sets.
+"""Base of all metrics of samples: they gather features of real and generated samples, and compare the two sets.
 
     metric = FrechetDistance()
-    metric.fit_to(data)                        # which features, and whether there is anything to measure
-    metric.update(features, real=True)         # as often as there are batches; on every rank its own share
+    metric.fit_to(data)                        # choose the features; refuse data that have nothing to measure
+    metric.update(features, real=True)         # once per batch; on each rank its rows
     metric.update(features, real=False)
     metric.compute()                           # {"fd/mnist_cnn_10k": tensor(19.8)}
 
-Keys name the quantity, the features and the number of samples, NAME/FEATURES_SIZE, since the number means nothing
-without them. Features are gathered whole (10,000 × 128 floats are 5 MB), over all ranks, and compared in float64.
+Keys name the quantity, the features and the number of samples, NAME/FEATURES_SIZE: a value means nothing without
+them. Features are gathered whole (10,000 × 128 floats are 5 MB), over all ranks, and compared in float64.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from torch import Tensor
 try:
     from torchmetrics import Metric
 except ModuleNotFoundError:
-    # torchmetrics reads torch-fidelity, which without torchvision fails after its Inception: again, and that is found.
+    # torchmetrics imports torch-fidelity, which fails without torchvision, but only the first time.
     from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
@@ -33,15 +33,15 @@ class SampleMetric(Metric, ABC):
     """Compares a set of generated samples with one of real samples.
 
     Args:
-        samples: how many of each; None: what the metric's source uses, or 10,000.
+        samples: the number of each; None: what the metric's source uses, or 10,000.
         features: the name of the features; None: the data's own.
 
     Attributes:
-        features: the name of the features; empty until `fit_to` says which, if it is left to the data.
+        features: the name of the features; empty before `fit_to`, if the data choose.
         quantities: what `compare` returns, and for each whether more is better; None: neither.
-        version: raised when the same samples would give another number than before.
-        uses_real: whether `compare` looks at the real samples; metrics of known modes do not.
-        automatic: whether it is taken for all data that it fits, or only when it is asked for.
+        version: increased when the same samples would give another value than before.
+        uses_real: whether `compare` uses the real samples; metrics of known modes do not.
+        automatic: whether it is used for all applicable data, or only if requested.
     """
 
     quantities: Mapping[str, bool | None]
@@ -66,26 +66,26 @@ class SampleMetric(Metric, ABC):
 
     @property
     def label(self) -> str:
-        """How the metric is chosen on the command line."""
+        """The metric's name on the command line."""
         return f"metric.{type(self).__module__.rpartition('.')[2]}"
 
     @property
     def knobs(self) -> dict[str, Any]:
-        """What else than features and number of samples its value depends on, for the protocol."""
+        """What its value depends on besides features and number of samples, for the protocol."""
         return {}
 
-    def why_not(self, data: Data) -> str | None:
-        """Why these data have nothing for it to measure, in words; None if they have."""
+    def inapplicable_reason(self, data: Data) -> str | None:
+        """Why the metric is not applicable to these data, in words; None if it is."""
         return None if self.features or data.features else "nothing is known to be its features"
 
     def fit_to(self, data: Data) -> None:
-        """Take from the data what the metric needs of them."""
-        if (reason := self.why_not(data)) is not None:
+        """Set what the metric takes from the data."""
+        if (reason := self.inapplicable_reason(data)) is not None:
             raise UserError(f"{self.label} does not fit {type(data).__name__}: {reason}.")
         self.features = self.features or data.features or ""
 
     def real_split(self, data: Data) -> Split:
-        """The samples to compare with: of the test set where there is one."""
+        """The split to compare with: the test set if there is one."""
         return "test" if "test" in data.splits else "train"
 
     def key(self, quantity: str) -> str:
@@ -94,15 +94,15 @@ class SampleMetric(Metric, ABC):
 
     @property
     def directions(self) -> dict[str, bool | None]:
-        """Of each key whether more is better."""
+        """For each key, whether more is better."""
         return {self.key(quantity): up for quantity, up in self.quantities.items()}
 
     def update(self, features: Features, real: bool) -> None:
-        """Take a batch of features."""
+        """Add a batch of features."""
         (self.real if real else self.fake).append(features)
 
     def compute(self) -> dict[str, Scalar]:
-        """The values under their keys."""
+        """The values by key."""
         fake = dim_zero_cat(cast(Any, self.fake))
         real = dim_zero_cat(cast(Any, self.real)) if self.uses_real else fake[:0]
         values = self.compare(real, fake)
@@ -113,12 +113,12 @@ class SampleMetric(Metric, ABC):
         """The quantities of two sets of features."""
 
     def forget_fake(self) -> None:
-        """Make room for other generated samples beside the same real ones."""
+        """Remove the generated samples and keep the real ones."""
         real = list(self.real)  # a copy: reset() empties the list itself
         self.reset()
         self.real = real
 
 
 def size_name(n: int) -> str:
-    """10000 is 10k, 2500 is 2500."""
+    """10000 as 10k, 2500 as 2500."""
     return f"{n // 1000}k" if n % 1000 == 0 else str(n)

@@ -1,14 +1,14 @@
-"""What metrics see of a sample: vectors in which distances mean something.
+"""Features of samples: vectors whose distances mean something.
 
     points          the coordinates themselves, for worlds of known density
     pixels          the values of an image in [0, 1], flattened
     mnist_cnn       128 penultimate values of a classifier of digits, see scripts/train_mnist_cnn.py
     fashion_cnn     the same, trained on Fashion-MNIST
     mnist_cnn_rgb   mnist_cnn's of each of three channels, 384 in all; classes 100 r + 10 g + b
-    inception       2,048 of Inception v3 as FID has them (Heusel et al. 2017), through torchmetrics; see below
+    inception       2,048 of Inception v3, those of FID (Heusel et al. 2017), through torchmetrics; see below
 
 Extractors take samples as they are stored – bytes (n, channel, height, width), or points (n, d) – and give float32
-(n, d). Numbers in different features are not comparable, so every metric carries the name of its own.
+(n, d). Numbers in different features are not comparable, so the key of each metric names its features.
 
 Inception needs `pip install 'ganduel[inception]'` and its weights, which are not shipped (91 MB): torchmetrics
 downloads them at the first use, or reads the file that GANDUEL_INCEPTION names.
@@ -35,14 +35,14 @@ INCEPTION = "GANDUEL_INCEPTION"
 WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
 
 Features: TypeAlias = Float[Tensor, "n d"]
-FakeFeatures: TypeAlias = Float[Tensor, "m d"]  # of generated samples, where there are real ones beside them
+FakeFeatures: TypeAlias = Float[Tensor, "m d"]  # of generated samples, where there are real ones too
 
 
 class Extractor(nn.Module):
     """Features of stored samples.
 
     Attributes:
-        version: what else than its name tells its features from others: the checksum of its weights.
+        version: the checksum of its weights: features may differ under one name.
     """
 
     version: str = "1"
@@ -91,10 +91,10 @@ class Classifier(nn.Module):
 
 
 class ClassifierFeatures(Extractor):
-    """The penultimate layer of a shipped classifier, of each channel for itself.
+    """The penultimate layer of a shipped classifier, for each channel separately.
 
     Args:
-        name: that of its file among the assets.
+        name: of its file among the assets.
         channels: 1, or 3 for stacked images.
     """
 
@@ -110,14 +110,14 @@ class ClassifierFeatures(Extractor):
         return self.net.features(normalise(x.flatten(0, 1).unsqueeze(1))).unflatten(0, (-1, self.channels)).flatten(1)
 
     def classes(self, features: Features) -> Tensor:
-        """The class that the classifier sees, from its features: the digit, or 100 r + 10 g + b of a stack."""
+        """The predicted class, from features: the digit, or 100 r + 10 g + b of a stack."""
         digits = self.net.head(features.unflatten(1, (self.channels, -1))).argmax(2)
-        place = 10 ** torch.arange(self.channels - 1, -1, -1, device=digits.device)
-        return (digits * place).sum(1)
+        weight = 10 ** torch.arange(self.channels - 1, -1, -1, device=digits.device)
+        return (digits * weight).sum(1)
 
 
 class Inception(Extractor):
-    """Inception v3 with the weights of the TensorFlow implementation that FID is defined by."""
+    """Inception v3 with the weights of the TensorFlow implementation that defines FID."""
 
     def __init__(self):
         super().__init__()
@@ -164,15 +164,15 @@ def extractor(name: str, device: torch.device) -> Extractor:
 
 
 def load_classifier(name: str) -> tuple[Classifier, str]:
-    """A shipped classifier, and the checksum of its file, which its record states."""
+    """A shipped classifier, and the checksum of its file, checked against its record."""
     data = (ASSETS / f"{name}.safetensors").read_bytes()
     record = json.loads((ASSETS / f"{name}.json").read_text(encoding="utf-8"))
-    if (found := checksum(data)) != record["sha256"]:
-        raise UserError(f"{name}.safetensors is damaged: its SHA-256 is {found}. Install ganduel again.")
+    if (sha256 := checksum(data)) != record["sha256"]:
+        raise UserError(f"{name}.safetensors is damaged: its SHA-256 is {sha256}. Install ganduel again.")
     with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten
         net = Classifier()
     net.load_state_dict(load_safetensors(data))
-    return net, found
+    return net, sha256
 
 
 def checksum(data: bytes) -> str:

@@ -15,7 +15,7 @@ class FIDInception(SampleMetric):
     """The Fréchet Inception distance to the training images, as papers have it.
 
     Args:
-        samples: how many of each.
+        samples: the number of each.
     """
 
     quantities = {"fid": False}  # noqa: RUF012
@@ -25,7 +25,7 @@ class FIDInception(SampleMetric):
     def __init__(self, samples: int | None = None):
         super().__init__(samples, "inception")
 
-    def why_not(self, data: Data) -> str | None:
+    def inapplicable_reason(self, data: Data) -> str | None:
         return None if len(data.shape) == 3 and data.shape[0] in (1, 3) else "its samples are no images"
 
     def real_split(self, data: Data) -> Split:

@@ -19,7 +19,7 @@ class Modes(SampleMetric):
     """Modes with a sample of high quality, the share of these, and how unevenly they fall.
 
     Args:
-        samples: how many.
+        samples: the number of samples.
         within: the radius of high quality, in σ.
     """
 
@@ -35,7 +35,7 @@ class Modes(SampleMetric):
     def knobs(self) -> dict[str, Any]:
         return {"within": self.within}
 
-    def why_not(self, data: Data) -> str | None:
+    def inapplicable_reason(self, data: Data) -> str | None:
         return None if hasattr(data, "centres") else "it has no centres"
 
     def fit_to(self, data: Data) -> None:
@@ -43,6 +43,6 @@ class Modes(SampleMetric):
         self.centres, self.sigma = getattr(data, "centres", torch.empty(0)), getattr(data, "sigma", 0.0)
 
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
-        found = mode_coverage(fake, self.centres.to(fake.device), self.sigma, self.within)
-        values = {"modes": found.modes, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl}
+        coverage = mode_coverage(fake, self.centres.to(fake.device), self.sigma, self.within)
+        values = {"modes": coverage.modes, "high_quality": coverage.high_quality, "reverse_kl": coverage.reverse_kl}
         return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in values.items()}

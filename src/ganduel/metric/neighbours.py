@@ -17,7 +17,7 @@ class Neighbours(SampleMetric):
     """Quality and diversity apart.
 
     Args:
-        samples: how many of each.
+        samples: the number of each.
         features: the name of the features; None: the data's own.
         k: neighbours that make a ball, for precision and recall.
         k_coverage: the same for density and coverage.

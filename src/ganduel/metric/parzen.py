@@ -24,7 +24,7 @@ class Parzen(SampleMetric):
     """Mean log-likelihood of the real samples, where the generated ones are the windows' centres.
 
     Args:
-        samples: how many of each.
+        samples: the number of each.
     """
 
     quantities = {"parzen": True, "parzen_se": None, "parzen_sigma": None}  # noqa: RUF012
@@ -33,7 +33,7 @@ class Parzen(SampleMetric):
     def __init__(self, samples: int | None = None):
         super().__init__(samples, "pixels")
 
-    def why_not(self, data: Data) -> str | None:
+    def inapplicable_reason(self, data: Data) -> str | None:
         fits = isinstance(data, TensorData) and "validation" in data.splits and len(data.shape) == 3
         return None if fits else "it has no validation images"
 

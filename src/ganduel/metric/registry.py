@@ -1,4 +1,4 @@
-"""Which metrics there are, and which of them fit given data."""
+"""All metrics by name, and those applicable to given data."""
 
 from collections.abc import Sequence
 
@@ -24,19 +24,19 @@ METRICS: dict[str, type[SampleMetric]] = {
 }
 
 
-def fitting(data: Data) -> list[SampleMetric]:
-    """The metrics that fit the data without being asked for."""
+def applicable(data: Data) -> list[SampleMetric]:
+    """The automatic metrics that are applicable to the data."""
     metrics = [kind() for kind in METRICS.values() if kind.automatic]
-    return [metric for metric in metrics if metric.why_not(data) is None]
+    return [metric for metric in metrics if metric.inapplicable_reason(data) is None]
 
 
 def named(names: Sequence[str], data: Data, samples: int | None = None) -> list[SampleMetric]:
-    """The metrics of these names, or those that fit the data without being asked for."""
+    """The metrics of these names, or the automatic ones that are applicable to the data."""
     if unknown := [name for name in names if name not in METRICS]:
         raise UserError(f"there is no metric {unknown[0]}. {nearest(unknown[0], METRICS)}")
-    chosen = [METRICS[name](samples) for name in names] or [type(metric)(samples) for metric in fitting(data)]
-    for name, metric in zip(names, chosen, strict=False):
-        if (reason := metric.why_not(data)) is not None:
-            fit = ", ".join(other for other, kind in METRICS.items() if kind().why_not(data) is None)
+    metrics = [METRICS[name](samples) for name in names] or [type(metric)(samples) for metric in applicable(data)]
+    for name, metric in zip(names, metrics, strict=False):
+        if (reason := metric.inapplicable_reason(data)) is not None:
+            fit = ", ".join(other for other, kind in METRICS.items() if kind().inapplicable_reason(data) is None)
             raise UserError(f"{name} does not fit {type(data).__name__}: {reason}. These fit: {fit or 'none'}.")
-    return chosen
+    return metrics

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ganduel.errors import UserError
 from ganduel.metric.functional import neighbours
-from ganduel.metric.functional.neighbours import density_coverage, neighbourhood, precision_recall, radii
+from ganduel.metric.functional.neighbours import density_coverage, knn_radii, neighbourhood, precision_recall
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -48,8 +48,8 @@ def test_by_hand_on_a_line():
 
 
 def test_a_sample_is_no_neighbour_of_its_own():
-    assert radii(column(0, 1, 3, 7), 1)[0].tolist() == [1, 1, 2, 4]
-    assert [r.tolist() for r in radii(column(0, 1, 3, 7), 2, 1)] == [[3, 2, 3, 6], [1, 1, 2, 4]]
+    assert knn_radii(column(0, 1, 3, 7), 1)[0].tolist() == [1, 1, 2, 4]
+    assert [r.tolist() for r in knn_radii(column(0, 1, 3, 7), 2, 1)] == [[3, 2, 3, 6], [1, 1, 2, 4]]
 
 
 def test_a_tight_cluster_inside_a_wide_cloud_is_precise_and_recalls_little():
@@ -140,11 +140,11 @@ def test_the_fast_way_decides_as_differences_do(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_differences_are_left_for_what_products_leave_open(monkeypatch: pytest.MonkeyPatch):
-    """Else it would be right, and slow: without ties only candidates are measured, n (k + 1 + SPARE) pairs a set."""
+    """Else it would be right, and slow: without ties only candidates are measured, n (k + 1 + extra) pairs per set."""
     measured, plain = [], neighbours.distances
     monkeypatch.setattr(neighbours, "distances", lambda x, y: measured.append(plain(x, y).numel()) or plain(x, y))
     scores(normal(300, 10, 16), normal(200, 10, 17), 3)
-    assert sum(measured) == (300 + 200 + 300) * (3 + 1 + neighbours.SPARE)
+    assert sum(measured) == (300 + 200 + 300) * (3 + 1 + neighbours.EXTRA_CANDIDATES)
 
 
 def test_independent_draws_of_one_distribution():
@@ -185,5 +185,5 @@ def test_order_among_near_points_beside_a_far_one():
     near = torch.randn(60, 3, dtype=torch.float64) * 1e-9
     x = torch.cat([near, torch.full((1, 3), 1e3, dtype=torch.float64)])
     exact = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").sort().values
-    for k, found in zip((1, 3), radii(x, 1, 3), strict=True):
+    for k, found in zip((1, 3), knn_radii(x, 1, 3), strict=True):
         torch.testing.assert_close(found, exact[:, k], rtol=1e-12, atol=0)

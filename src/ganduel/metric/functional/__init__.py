@@ -1,4 +1,4 @@
-"""Measures of generated samples as pure functions of tensors: one file an idea, with its formula and source."""
+"""Measures of generated samples as pure functions of tensors: one file per idea, with its formula and source."""
 
 from ganduel.metric.functional.divergence import Grid, grid, jensen_shannon, optimal_discriminator
 from ganduel.metric.functional.frechet import frechet_distance

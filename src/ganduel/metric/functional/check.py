@@ -1,4 +1,4 @@
-"""What every metric asks of its sets before it computes: matrices of one width, enough samples, finite numbers.
+"""Checks of the sets that every metric compares: matrices of one width, enough samples, finite numbers.
 
 One NaN, one sample too few or the features of another layer would give a number that looks like an answer, or fail far
 from the cause. checked(2, real=real, fake=fake) returns the two in float64 or raises one line that names the set.
@@ -14,9 +14,9 @@ def checked(least: int, remedy: str = "Draw more.", **sets: Tensor) -> tuple[Ten
     """The sets in float64, in the order given.
 
     Args:
-        least: how many samples the metric needs of each set.
+        least: the number of samples that the metric needs of each set.
         remedy: what to do about too few.
-        **sets: matrices (samples, features) under the names that the message shall use.
+        **sets: matrices (samples, features) by their names in the message.
     """
     for name, x in sets.items():
         if x.ndim != 2 or x.shape[1] == 0:

@@ -24,7 +24,7 @@ from ganduel.types import Scalar
 
 
 class Grid(NamedTuple):
-    """Midpoints, one a row, the last coordinate changing fastest, and the volume of a cell."""
+    """Midpoints, one per row, the last coordinate changing fastest, and the volume of a cell."""
 
     midpoints: Float[Tensor, "n d"]
     cell: float
@@ -44,8 +44,8 @@ def grid(
             "below its upper end, and a point. Give as many lower ends as upper ends."
         )
     steps = (high - low) / points
-    places = (torch.arange(points, dtype=torch.float64, device=low.device) + 0.5)[:, None] * steps + low
-    axes = torch.meshgrid(*places.T, indexing="ij")
+    coordinates = (torch.arange(points, dtype=torch.float64, device=low.device) + 0.5)[:, None] * steps + low
+    axes = torch.meshgrid(*coordinates.T, indexing="ij")
     return Grid(torch.stack([axis.flatten() for axis in axes], 1), math.prod(steps.tolist()))
 
 
@@ -68,7 +68,7 @@ def optimal_discriminator(log_p: Float[Tensor, "*n"], log_q: Float[Tensor, "*n"]
 
 
 def densities(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in float64, once they are seen to be log densities at the same points."""
+    """Both in float64, checked to be log densities at the same points."""
     if log_p.shape != log_q.shape:
         shapes = f"{tuple(log_p.shape)} and {tuple(log_q.shape)}"
         raise UserError(f"log_p and log_q have the shapes {shapes}, not of the same points. Evaluate both on one grid.")

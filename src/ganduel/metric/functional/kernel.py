@@ -35,11 +35,11 @@ def kernel_distance(
 
     def among(x: Tensor) -> Tensor:
         """Mean of k over the pairs of different rows: all, less the diagonal, which alone would bias it."""
-        own = (gamma * x.square().sum(1) + coef).pow(degree).sum()
+        diagonal = (gamma * x.square().sum(1) + coef).pow(degree).sum()
         blocks = x.split(BLOCK)
         on_diagonal = sum(total(rows, rows) for rows in blocks)
         above = sum(total(rows, x[(i + 1) * BLOCK :]) for i, rows in enumerate(blocks))  # and as much below
-        return (on_diagonal + 2 * above - own) / (len(x) * (len(x) - 1))
+        return (on_diagonal + 2 * above - diagonal) / (len(x) * (len(x) - 1))
 
     def total(x: Tensor, y: Tensor) -> Tensor:
         return sum((kernel(rows, y).sum() for rows in x.split(BLOCK)), x.new_zeros(()))

@@ -5,7 +5,7 @@ r"""How many modes of known data are generated, and how evenly.
     reverse KL     Σ_i s_i log(s_i m),   s_i = share of the high-quality samples that fell to mode i, 0 log 0 = 0
 
 Samples are (n, d), the m centres (m, d), σ > 0 in their unit: the modes of a mixture of Gaussians with equal weights.
-`class_coverage` asks the same of labels, one a sample, which a classifier gave: 1,000 classes for stacked MNIST, each
+`class_coverage` asks the same of labels, one per sample, from a classifier: 1,000 classes for stacked MNIST, each
 of its samples being of some class. The reverse KL is that from the uniform distribution to the generator's, in nats:
 0 where all modes are equally frequent, log m where all samples fall to one. Without any high-quality sample there are
 no shares: it is NaN then, while modes and high_quality are 0.
@@ -30,7 +30,7 @@ from ganduel.types import Scalar
 
 
 class ModeCoverage(NamedTuple):
-    """Number of modes found, share of high-quality samples, their number a mode, and the reverse KL in nats."""
+    """Number of modes found, share of high-quality samples, their number per mode, and the reverse KL in nats."""
 
     modes: Int[Tensor, ""]
     high_quality: Scalar
@@ -63,9 +63,9 @@ def class_coverage(labels: Integer[Tensor, " n"], classes: int) -> ClassCoverage
     if len(labels) == 0:
         raise UserError("There are no labels, so nothing to count. Draw samples and classify them.")
     if labels.min() < 0 or labels.max() >= classes:
-        found = f"{int(labels.min())} to {int(labels.max())}"
+        span = f"{int(labels.min())} to {int(labels.max())}"
         raise UserError(
-            f"Labels run from {found}, but classes={classes} has 0 to {classes - 1}. "
+            f"Labels run from {span}, but classes={classes} has 0 to {classes - 1}. "
             "Give the number of classes that the labels were made for."
         )
     counts = labels.bincount(minlength=classes)

@@ -3,7 +3,7 @@ r"""The Parzen window estimate of log-likelihood: what a density made of Gaussia
     log p(x) = log 1/n Σ_i N(x; s_i, σ² I)
              = logsumexp_i(−|x − s_i|² / (2 σ²)) − log n − d/2 log(2 π σ²)
 
-s_i are the n generated samples (n, d), x the test points (n_points, d), σ > 0 in their unit; the result is in nats a
+s_i are the n generated samples (n, d), x the test points (n_points, d), σ > 0 in their unit; the result is in nats per
 point, any real number: a point on the only sample has −d/2 log(2 π σ²), which grows without limit as σ falls.
 
 Protocol, so that numbers compare with the papers': pixels in [0, 1] (in [−1, 1] all is lower by d log 2, 543 nats for
