@@ -259,6 +259,19 @@ def newer(run):
     torch.save(checkpoint, path)
 
 
+def of_an_older_checkpoint(run):
+    path = run / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["ganduel"]["format"] -= 1
+    torch.save(checkpoint, path)
+
+
+def of_an_older_config(run):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["engine"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
 def of_another_program(run):
     torch.save({"weights": 3}, run / "checkpoints" / "last.ckpt")
 
@@ -272,6 +285,8 @@ RESUME = [
     (cut_off, "trainer.max_steps=4", "is not a readable checkpoint"),
     (of_another_model, "trainer.max_steps=4", "holds another model than"),
     (newer, "trainer.max_steps=4", "has format 99, and this version of ganduel reads up to"),
+    (of_an_older_checkpoint, "trainer.max_steps=4", "run was begun by an older version of ganduel: this version can"),
+    (of_an_older_config, "trainer.max_steps=4", "run was begun by an older version of ganduel: this version can"),
     (of_another_program, "trainer.max_steps=4", "is a file of torch, but no checkpoint of ganduel"),
     (no_config, "trainer.max_steps=4", "config.yaml cannot be read"),
     (None, "trainer.max_steps=2", "is at iteration 2 of 2. Give a larger trainer.max_steps"),

@@ -67,7 +67,7 @@ def test_the_same_sweep_again_does_what_is_left(command, tmp_path):
     outcome = command(*words)
     assert outcome.code == 0, outcome.err
     assert set(statuses(sweep).values()) == {"finished"}
-    for run, state in {"0": "finished already", "1": "goes on", "2": "goes on"}.items():
+    for run, state in {"0": "finished already", "1": "resumed", "2": "resumed"}.items():
         assert f"sweep/{run}: {state}" in outcome.out
     again = {run: (sweep / run / "checkpoints" / "last.ckpt").stat().st_mtime_ns for run in "012"}
     assert [run for run in "012" if again[run] != weights[run]] == ["1"]
@@ -96,7 +96,7 @@ def test_another_run_in_the_way_is_refused_and_one_that_diverged_is_left(command
     outcome = command("-m", "seed=0,1", *SHORT)
     assert "sweep/1: diverged already" in outcome.out
     longer = command("-m", "seed=0", *TINY, "trainer.max_steps=3")
-    assert "sweep/0: goes on" in longer.out
+    assert "sweep/0: resumed" in longer.out
     assert json.loads((tmp_path / "sweep" / "0" / "summary.json").read_text())["iteration"] == 3
 
 

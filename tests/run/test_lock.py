@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from ganduel.errors import UserError
-from ganduel.run.lock import LOCK, claimed
+from ganduel.run.lock import LOCK, folder_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from ganduel.run.lock import claimed
-with claimed(Path(sys.argv[1])):
+from ganduel.run.lock import folder_lock
+with folder_lock(Path(sys.argv[1])):
     print()
     input()
 """
@@ -25,12 +25,12 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path):
     )
     with holder:
         holder.stdout.readline()
-        with pytest.raises(UserError, match="another process is training in"), claimed(tmp_path):
+        with pytest.raises(UserError, match="another process is training in"), folder_lock(tmp_path):
             pass
         assert (tmp_path / LOCK).exists()
         holder.kill()
     assert (tmp_path / LOCK).exists()
-    with claimed(tmp_path):
+    with folder_lock(tmp_path):
         pass
     assert not (tmp_path / LOCK).exists()
 
@@ -38,6 +38,6 @@ def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path):
 def test_an_error_inside_passes_and_frees(tmp_path):
     folder = tmp_path / "new" / "run"
     for _ in range(2):
-        with pytest.raises(OSError, match="full"), claimed(folder):
+        with pytest.raises(OSError, match="full"), folder_lock(folder):
             raise OSError("the disk is full")
     assert list(folder.iterdir()) == []

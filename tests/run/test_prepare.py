@@ -72,6 +72,6 @@ def test_the_record_has_penalties_as_one_choice(compose: Callable[..., dict], tm
     """Hydra has a choice of a group only where it is one; comparisons and W&B's groups go by it."""
     for words, choice in (((), "none"), (("penalty=r1",), "r1"), (("penalty=[r1]",), "r1")):
         folder = tmp_path / choice / str(len(words))
-        prepare.begin(compose(*words), folder / str(words), {"loss": "nonsaturating"}, words)
+        prepare.start(compose(*words), folder / str(words), {"loss": "nonsaturating"}, words)
         recorded = read_config(folder / str(words))["run"]["choices"]
         assert recorded == {"loss": "nonsaturating", "penalty": choice, "penalty_g": "none"}

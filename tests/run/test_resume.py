@@ -1,4 +1,4 @@
-"""Going on with a run: the same bits as if it had never stopped, the record whole, and nothing contradicted."""
+"""Resuming a run: the same bits as if it had never stopped, complete logs, and nothing contradicted."""
 
 import json
 import os
@@ -17,8 +17,9 @@ from lightning.pytorch import Callback
 from small import SMALL
 
 from ganduel import checkpoint
-from ganduel.run import run
-from ganduel.tracking.files import rows
+from ganduel.errors import UserError
+from ganduel.run import resume, run
+from ganduel.tracking.files import read_config, rows
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]", "log_every=7")
@@ -26,7 +27,7 @@ CLOCK = ("seconds", "speed/images_per_second")
 
 
 class Killed(BaseException):
-    """Ends a run in this process much as SIGKILL would: no checkpoint and no summary after it."""
+    """Ends a run in this process as SIGKILL would: without a checkpoint or a summary."""
 
 
 @pytest.fixture
@@ -72,12 +73,12 @@ def difference(first: Any, second: Any, path: str = "") -> list[str]:
 
 
 def training_state(saved: dict[str, Any]) -> dict[str, Any]:
-    """What training goes on from."""
+    """The part of a checkpoint that training depends on."""
     return {key: saved[key] for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step")}
 
 
-def without_clock(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key not in CLOCK} for row in found]
+def without_clock(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in CLOCK} for row in metrics]
 
 
 @pytest.mark.parametrize("precision", ["32-true", pytest.param("64-true", marks=pytest.mark.slow)])
@@ -157,6 +158,56 @@ def test_a_resumed_run_writes_into_its_own_folder_only(command, tmp_path: Path):
     command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=run")
     command("resume=run", "trainer.max_steps=6")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def without_engine(config: dict[str, Any]) -> None:
+    del config["engine"]
+
+
+def with_replay(config: dict[str, Any]) -> None:
+    config["trainer"]["replay"] = "auto"
+
+
+@pytest.mark.parametrize("make_older", [without_engine, with_replay, None])
+def test_a_run_of_an_older_version_is_not_resumed(command, tmp_path: Path, make_older):
+    """By its config or its checkpoint's format, alone or in a sweep; nothing in its folder changes."""
+    folder = tmp_path / "run"
+    assert command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=run").code == 0
+    values = read_config(folder)
+    if make_older is None:
+        saved = load(folder)
+        saved["ganduel"]["format"] = checkpoint.FORMAT - 1
+        torch.save(saved, folder / "checkpoints" / checkpoint.LAST)
+    else:
+        older = read_config(folder)
+        make_older(older)
+        (folder / "config.yaml").write_text(yaml.safe_dump(older))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
+    line = (
+        "run was begun by an older version of ganduel: this version can compare, evaluate and sample it, but not resume"
+    )
+    refused = command("resume=run", "trainer.max_steps=9")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert line in refused.err
+    with pytest.raises(UserError, match=line):
+        resume.remaining_work(folder, values)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_remains_of_a_run(command, tmp_path: Path):
+    """All of one that never began, nothing of one that is finished or diverged, the rest otherwise."""
+    folder = tmp_path / "run"
+    assert command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=run").code == 0
+    values = read_config(folder)
+    longer = {**values, "trainer": {**values["trainer"], "max_steps": 9, "devices": 2}, "engine": "eager"}
+    remaining = [resume.remaining_work(folder, config)[0] for config in (values, longer)]
+    assert remaining == [resume.Remaining.NOTHING, resume.Remaining.REST]
+    with pytest.raises(UserError, match="holds a run with other values of k, seed"):
+        resume.remaining_work(folder, {**values, "seed": 7, "k": 2})
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    assert resume.remaining_work(folder, values) == (resume.Remaining.ALL, {})
+    assert not (folder / "config.yaml").exists()
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:

@@ -16,6 +16,6 @@ from ganduel.run import train
 def test_a_job_is_a_population_where_one_is_asked_for(command, monkeypatch, words: tuple[str, ...], many: bool):
     asked = []
     monkeypatch.setattr("ganduel.population.training.train_population", lambda *_: asked.append("population"))
-    monkeypatch.setattr(train, "prepared", lambda *_: ({"objective": None}, None, {}))
+    monkeypatch.setattr(train, "prepare_run", lambda *_: ({"objective": None}, None, {}))
     assert command(*words, "hydra.run.dir=run").code == 0
     assert asked == ["population"] * many

@@ -23,8 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganduel.errors import UserError
 from ganduel.run.folder import one_folder
-from ganduel.run.prepare import checked, composed, plain
-from ganduel.run.resume import different
+from ganduel.run.prepare import compose, to_container, validate
+from ganduel.run.resume import config_diff
 
 # What shapes the iteration that members make together.
 SHARED = ("model", "k", "batch_size", "trainer", "objective", "resume")
@@ -72,7 +72,7 @@ def members(config: DictConfig) -> list[Requested]:
     if len(names) < len(found):
         raise UserError(f"the population has {names.most_common(1)[0][0]} twice. Give each value once.")
     for one in found:
-        shared = [key for key in different(found[0].values, one.values) if key.partition(".")[0] in SHARED]
+        shared = [key for key in config_diff(found[0].values, one.values) if key.partition(".")[0] in SHARED]
         if shared:
             raise UserError(
                 f"population.grid cannot have {shared[0]}: members make their iterations together. "
@@ -86,16 +86,16 @@ def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: 
     varied = {key: f"{key}={written(value)}" for key, value in zip(choices, combination, strict=True)}
     job = HydraConfig.get()
     words = [word for word in job.overrides.task if not replaced(word, {*varied, "seed"})]
-    common, groups = composed(job.job.config_name, [*words, *varied.values()])
+    common, groups = compose(job.job.config_name, [*words, *varied.values()])
     common.trainer.devices = common.trainer.num_nodes = 1
     common.population.update(seeds=None, grid=None, processes="auto")  # an experiment may have set them
-    checked(common, groups)
+    validate(common, groups)
     found = []
     for seed in numbers:
         config = deepcopy(common)
         config.seed = seed
         own = [*varied.values(), f"seed={seed}"]
-        found.append(Requested(one_folder(",".join(own)), config, plain(config), groups, [*words, *own]))
+        found.append(Requested(one_folder(",".join(own)), config, to_container(config), groups, [*words, *own]))
     return found
 
 

@@ -39,9 +39,10 @@ from ganduel.population.processes import (
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import app
 from ganduel.run.explain import explain
-from ganduel.run.lock import claimed
-from ganduel.run.prepare import again, begin, go_on
-from ganduel.run.resume import Left, left_to_do, resumed_config
+from ganduel.run.lock import folder_lock
+from ganduel.run.prepare import prepare_or_resume, resume
+from ganduel.run.prepare import start as start_run
+from ganduel.run.resume import Remaining, remaining_work, resumed_config
 from ganduel.run.run import check_accelerator, check_batch, objective_of, quiet
 from ganduel.tracking.files import CONFIG, POPULATION, read_config
 from ganduel.tracking.run_logger import write
@@ -109,8 +110,8 @@ def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[st
     note(folder, list(names), {"status": "running", "reason": None})
     for one in found:
         place = folder / one.name
-        claims.enter_context(claimed(place))
-        values, checkpoint, summary = again(one.config, place, one.values, one.choices, one.overrides)
+        claims.enter_context(folder_lock(place))
+        values, checkpoint, summary = prepare_or_resume(one.config, place, one.values, one.choices, one.overrides)
         if summary is None:
             specs.append(MemberSpec(one.name, values, place, checkpoint))
     return list(names), specs, weights
@@ -133,15 +134,15 @@ def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[s
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
         place = folder / name
-        claims.enter_context(claimed(place))
+        claims.enter_context(folder_lock(place))
         recorded = read_config(place)["run"]
         values = resumed_config(place, config, overrides)
-        left, _ = left_to_do(place, values)
-        if left is Left.ALL:
-            fresh = begin(values, place, recorded["choices"], recorded["overrides"])
+        left, _ = remaining_work(place, values)
+        if left is Remaining.ALL:
+            fresh = start_run(values, place, recorded["choices"], recorded["overrides"])
             specs.append(MemberSpec(name, fresh, place))
-        elif left is Left.REST:
-            values, checkpoint = go_on(config, place, overrides, may_be_done=True)
+        elif left is Remaining.REST:
+            values, checkpoint = resume(config, place, overrides, may_be_done=True)
             specs.append(MemberSpec(name, values, place, checkpoint))
     if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")

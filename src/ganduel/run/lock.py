@@ -16,7 +16,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """The folder is this process's inside; the system takes the claim back when the process ends, however it ends."""
     if fcntl is None:
         yield

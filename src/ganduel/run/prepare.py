@@ -1,4 +1,4 @@
-"""What happens before a run begins: its config is checked and put on record, or read from there to go on with it."""
+"""Before a run begins: its config is validated and written to its folder, or read from there to resume it."""
 
 import logging
 import math
@@ -18,7 +18,13 @@ from ganduel.build import build
 from ganduel.data.base import Data
 from ganduel.errors import UserError
 from ganduel.run import schema
-from ganduel.run.resume import Left, is_free, left_to_do, resumed_config
+from ganduel.run.resume import (
+    Remaining,
+    is_overridable,
+    refuse_older_checkpoint,
+    remaining_work,
+    resumed_config,
+)
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.provenance import provenance
 from ganduel.tracking.run_logger import create_config, write_config
@@ -26,10 +32,10 @@ from ganduel.tracking.run_logger import create_config, write_config
 log = logging.getLogger("ganduel")
 
 
-def composed(name: str | None, words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
-    """The config of that name with the words of a command line, and the choice of each group."""
-    refuse_repetitions(words)
-    config = hydra.compose(name, list(words), return_hydra_config=True)
+def compose(name: str | None, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """The config of that name with the overrides of a command line, and the choice of each group."""
+    refuse_repetitions(overrides)
+    config = hydra.compose(name, list(overrides), return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
@@ -39,46 +45,46 @@ def composed(name: str | None, words: Sequence[str]) -> tuple[DictConfig, dict[s
 Prepared = tuple[dict[str, Any], Path | None, dict[str, Any] | None]
 
 
-def prepared(config: DictConfig, folder: Path) -> Prepared:
-    """A run's config, the checkpoint to go on from, and its summary if nothing is left to do."""
+def prepare_run(config: DictConfig, folder: Path) -> Prepared:
+    """A run's config, the checkpoint to resume from, and its summary if nothing remains to be done."""
     job = HydraConfig.get()
     overrides, choices = list(job.overrides.task), dict(job.runtime.choices)
     refuse_repetitions(overrides)
     if config.resume is not None:
-        return *go_on(config, folder, overrides), None
-    values = checked(config, choices)
+        return *resume(config, folder, overrides), None
+    values = validate(config, choices)
     if job.mode == RunMode.MULTIRUN:
-        return again(config, folder, values, choices, overrides)
-    return begin(values, folder, choices, overrides), None, None
+        return prepare_or_resume(config, folder, values, choices, overrides)
+    return start(values, folder, choices, overrides), None, None
 
 
-def again(
+def prepare_or_resume(
     config: DictConfig, folder: Path, values: dict[str, Any], choices: Mapping[str, Any], overrides: Sequence[str]
 ) -> Prepared:
-    """As `prepared`, for a sweep or a population, which may have some of its runs already.
+    """As `prepare_run`, for a sweep or a population, which may already have some of its runs.
 
-    Those that have ended are left as they are, the others go on from where they are.
+    Those that have ended are left as they are, the others are resumed.
     """
-    left, summary = left_to_do(folder, values)
-    if left is Left.NOTHING:
+    remaining, summary = remaining_work(folder, values)
+    if remaining is Remaining.NOTHING:
         log.info("%s: %s already", folder, summary["status"])
         return values, None, summary
-    if left is Left.REST:
-        log.info("%s: goes on", folder)
-        return *go_on(config, folder, [word for word in overrides if is_free(word)], may_be_done=True), None
-    return begin(values, folder, choices, overrides), None, None
+    if remaining is Remaining.REST:
+        log.info("%s: resumed", folder)
+        return *resume(config, folder, list(filter(is_overridable, overrides)), may_be_done=True), None
+    return start(values, folder, choices, overrides), None, None
 
 
-def checked(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved and checked config of a new run."""
+def validate(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved and validated config of a new run."""
     for group in ("loss", "augment", "model", "data", "optimizer", "schedule", "trainer"):
         if choices.get(group) is None:
             raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
-    values = plain(config)
+    values = to_container(config)
     schema.check_numbers(values)
     if values["trainer"]["max_epochs"] is not None:
         OmegaConf.update(config, "trainer.max_steps", iterations(values))
-        values = plain(config)
+        values = to_container(config)
     schema.check(values)
     return values
 
@@ -92,8 +98,8 @@ def refuse_repetitions(overrides: Sequence[str]) -> None:
                 raise UserError(f"{override.input_line} names {name} twice.")
 
 
-def begin(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The config of a new run with what else is known of it, now on record in its folder."""
+def start(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Write the config of a new run to its folder, with its overrides and provenance; returns it."""
     groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     for group in schema.PENALTIES:  # Hydra has no choice of a list
         groups[group] = "+".join(values[group]) or "none"
@@ -103,12 +109,12 @@ def begin(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], over
     return values
 
 
-def go_on(
+def resume(
     config: DictConfig, folder: Path, overrides: Sequence[str], may_be_done: bool = False
 ) -> tuple[dict[str, Any], Path]:
-    """The config of the run in the folder, with what the command line may change of it, and its newest checkpoint.
+    """The config of the run in the folder, with overrides that may change it, and its latest checkpoint.
 
-    One of many may have done all iterations, and only the end be missing.
+    With `may_be_done` it may have done all its iterations, so that only its end is missing.
     """
     values = resumed_config(folder, config, overrides)
     if any(override.startswith("trainer.max_epochs=") for override in overrides):
@@ -116,6 +122,7 @@ def go_on(
     schema.check(values)
     path = checkpoints.latest(folder)
     checkpoint = checkpoints.read(path)
+    refuse_older_checkpoint(folder, checkpoint)
     if checkpoint["ganduel"]["config"]["model"] != values["model"]:
         raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
     done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
@@ -127,13 +134,13 @@ def go_on(
     return values, path
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def to_container(config: DictConfig) -> dict[str, Any]:
     """The config in plain containers, interpolations resolved."""
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
 def iterations(values: Mapping[str, Any]) -> int:
-    """How many iterations max_epochs passes over the data are, or max_steps where that is fewer."""
+    """The number of iterations in max_epochs passes over the data, or max_steps if that is smaller."""
     schema.check_target(values["data"], "data")
     data: Data = build(values["data"])
     trainer = values["trainer"]

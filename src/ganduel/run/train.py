@@ -7,8 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ganduel.run.folder import is_population
-from ganduel.run.lock import claimed
-from ganduel.run.prepare import prepared
+from ganduel.run.lock import folder_lock
+from ganduel.run.prepare import prepare_run
 from ganduel.run.run import fit, objective_of
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.files import POPULATION
@@ -21,8 +21,8 @@ def train(config: DictConfig) -> float | None:
         from ganduel.population.training import train_population  # here, for most runs are alone
 
         return train_population(config, folder)
-    with claimed(folder) if is_first_rank() else nullcontext():
-        values, checkpoint, summary = prepared(config, folder)
+    with folder_lock(folder) if is_first_rank() else nullcontext():
+        values, checkpoint, summary = prepare_run(config, folder)
         if summary is None:
             summary = fit(values, folder, checkpoint)
     return None if values["objective"] is None else objective_of(values["objective"], summary)
