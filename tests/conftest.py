@@ -63,7 +63,7 @@ def command(
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             GlobalHydra.instance().clear()
             HydraConfig.instance().cfg = None
-            Folder.option, Folder.path, Folder.made = "hydra.run.dir", None, ()
+            Folder.option, Folder.path, Folder.created = "hydra.run.dir", None, ()
         printed = capsys.readouterr()
         return Outcome(code, printed.out, printed.err)
 

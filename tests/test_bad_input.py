@@ -1,4 +1,4 @@
-"""Whatever is wrong with a command: exit code 1, one line that names the option, and nothing left behind."""
+"""Any wrong command: exit code 1, one line that names the option, and no files left behind."""
 
 import errno
 import os
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from ganduel.data import fashion_mnist
@@ -29,7 +28,7 @@ TINY = {
 
 
 def tiny(*words):
-    """The words of a command, and what makes its run short unless they say otherwise."""
+    """The arguments of a command, with defaults that make its run short."""
     return [*words, *(f"{key}={value}" for key, value in TINY.items() if not any(key in word for word in words))]
 
 
@@ -38,7 +37,7 @@ def entries(folder):
 
 
 def one_line(outcome):
-    """The line that answers a command which was refused."""
+    """The error line of a refused command."""
     assert outcome.code == 1, outcome
     assert outcome.err.startswith("error: "), outcome.err
     assert outcome.err.count("\n") == 1, outcome.err
@@ -142,7 +141,7 @@ CASES = [
     ("hydra.run.dir=/proc/x", "hydra.run.dir=/proc/x cannot be made: "),
     ("-m seed=1,2 hydra.sweep.dir=/proc/x", "hydra.sweep.dir=/proc/x cannot be made: "),
     ("--config-dir nowhere", "nowhere' not found"),
-    # words that are no overrides
+    # arguments that are not overrides
     ("model.generator.hidden=[", "model.generator.hidden=[ cannot be parsed: "),
     ("x", "x cannot be parsed: options are given as name=value. See --help."),
     ("~seed", "the config needs a value of seed, which it does not have."),
@@ -212,7 +211,7 @@ def test_image_files(command, tmp_path, content, message):
 @pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize("download", [True, False])
 def test_clothes_that_are_not_there(command, tmp_path, monkeypatch, download):
-    """Neither as a package nor from an earlier download, nor to be had from where nobody listens."""
+    """Neither installed as a package nor downloaded before, and the server does not answer."""
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
@@ -227,7 +226,7 @@ def test_clothes_that_are_not_there(command, tmp_path, monkeypatch, download):
 
 @pytest.mark.usefixtures("untyped")
 def test_a_full_disk(command, tmp_path, monkeypatch):
-    """While the run is set up; a disk that fills up later ends it with the same line, and what is there stays."""
+    """While the run is set up; a disk that fills up later ends it with the same line, and its files stay."""
 
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "config.yaml"))
@@ -237,96 +236,22 @@ def test_a_full_disk(command, tmp_path, monkeypatch):
     assert entries(tmp_path) == []
 
 
-def without_checkpoints(run):
-    shutil.rmtree(run / "checkpoints")
-
-
-def cut_off(run):
-    for path in (run / "checkpoints").glob("*.ckpt"):
-        path.write_bytes(path.read_bytes()[:500])
-
-
-def of_another_model(run):
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["model"]["generator"]["hidden"] = [9]
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
-
-
-def newer(run):
-    path = run / "checkpoints" / "last.ckpt"
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint["ganduel"]["format"] = 99
-    torch.save(checkpoint, path)
-
-
-def of_an_older_checkpoint(run):
-    path = run / "checkpoints" / "last.ckpt"
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint["ganduel"]["format"] -= 1
-    torch.save(checkpoint, path)
-
-
-def of_an_older_config(run):
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    del config["engine"]
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
-
-
-def of_another_program(run):
-    torch.save({"weights": 3}, run / "checkpoints" / "last.ckpt")
-
-
-def no_config(run):
-    (run / "config.yaml").write_text("seed: [")
-
-
-RESUME = [
-    (without_checkpoints, "trainer.max_steps=4", "has no checkpoint"),
-    (cut_off, "trainer.max_steps=4", "is not a readable checkpoint"),
-    (of_another_model, "trainer.max_steps=4", "holds another model than"),
-    (newer, "trainer.max_steps=4", "has format 99, and this version of ganduel reads up to"),
-    (of_an_older_checkpoint, "trainer.max_steps=4", "run was begun by an older version of ganduel: this version can"),
-    (of_an_older_config, "trainer.max_steps=4", "run was begun by an older version of ganduel: this version can"),
-    (of_another_program, "trainer.max_steps=4", "is a file of torch, but no checkpoint of ganduel"),
-    (no_config, "trainer.max_steps=4", "config.yaml cannot be read"),
-    (None, "trainer.max_steps=2", "is at iteration 2 of 2. Give a larger trainer.max_steps"),
-    (None, "loss=saturating", "contradicts loss=saturating (the run has nonsaturating)"),
-    (None, "seed=3", "contradicts seed=3 (the run has 0)"),
-    (None, "k=2 batch_size=16", "contradicts k=2 (the run has 1), batch_size=16 (the run has 8)"),
-]
-
-
-@pytest.mark.usefixtures("untyped")
-def test_runs_that_cannot_be_resumed(command, tmp_path):
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    assert command(*tiny(f"hydra.run.dir={whole}")).code == 0
-    for damage, words, message in RESUME:
-        shutil.copytree(whole, run)
-        if damage is not None:
-            damage(run)
-        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "train.log"}
-        line = one_line(command(f"resume={run}", *words.split()))
-        assert message in line
-        assert {path: path.read_bytes() for path in before} == before, "a refused resume changes nothing"
-        shutil.rmtree(run)
-
-
 @pytest.mark.usefixtures("untyped")
 def test_two_runs_of_the_same_second(command, tmp_path):
-    """They share a name but for a number."""
+    """They have the same name with another number."""
     for _ in range(3):
         assert command(*tiny("trainer.max_steps=1", "hydra.run.dir=${run_dir:null,runs/now}")).code == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["now", "now-2", "now-3"]
 
 
-def test_a_folder_is_claimed_by_one_run_only(tmp_path):
-    """Also where two have looked before either made it: making it decides, and only its maker may remove it."""
+def test_a_folder_is_created_by_one_run_only(tmp_path):
+    """Even if two have checked before either created it: mkdir decides, and only its creator may remove it."""
     folder = tmp_path / "runs" / "now"
-    Folder.note("hydra.run.dir", folder)
-    assert Folder.claim(folder)
-    assert Folder.made[:2] == (folder, folder.parent)
-    assert not Folder.claim(folder)
-    assert folder not in Folder.made
+    Folder.remember("hydra.run.dir", folder)
+    assert Folder.create(folder)
+    assert Folder.created[:2] == (folder, folder.parent)
+    assert not Folder.create(folder)
+    assert folder not in Folder.created
 
 
 def test_flags_may_stand_anywhere():

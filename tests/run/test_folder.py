@@ -1,4 +1,4 @@
-"""Names of run folders: free, short enough, one level deep, and out of the way on further ranks."""
+"""Names of run folders: unused, short enough, one level deep, and a temporary one on ranks other than the first."""
 
 from pathlib import Path
 
@@ -6,24 +6,24 @@ import pytest
 
 from ganduel.environment import RANKS
 from ganduel.errors import UserError
-from ganduel.run.folder import Folder, existing, free, has_begun, one_folder, run_dir, tidy
+from ganduel.run.folder import Folder, checked_run, has_begun, one_folder, run_dir, tidy, unused_name
 
 
-def test_a_taken_name_gets_the_next_free_number(tmp_path: Path):
+def test_a_name_in_use_gets_the_next_unused_number(tmp_path: Path):
     fresh = str(tmp_path / "run")
-    assert free(fresh) == fresh
+    assert unused_name(fresh) == fresh
     (tmp_path / "run").mkdir()
     (tmp_path / "run-2").mkdir()
-    assert free(fresh) == f"{fresh}-3"
+    assert unused_name(fresh) == f"{fresh}-3"
 
 
 def test_the_folder_to_resume_must_hold_a_run(tmp_path: Path):
     with pytest.raises(UserError, match="is not a folder"):
-        existing(str(tmp_path / "gone"))
+        checked_run(str(tmp_path / "gone"))
     with pytest.raises(UserError, match=r"has no config\.yaml"):
-        existing(str(tmp_path))
+        checked_run(str(tmp_path))
     (tmp_path / "config.yaml").touch()
-    assert existing(str(tmp_path)) == str(tmp_path)
+    assert checked_run(str(tmp_path)) == str(tmp_path)
 
 
 @pytest.mark.parametrize("overrides", ["", "data.dir=/a/b,seed=1", "x=" + "ä" * 300])
@@ -37,7 +37,7 @@ def test_long_names_that_differ_at_their_end_stay_apart():
     assert one_folder("x" * 300 + "1") != one_folder("x" * 300 + "2")
 
 
-def test_further_ranks_keep_out_of_the_way(monkeypatch, tmp_path: Path):
+def test_other_ranks_have_a_temporary_folder(monkeypatch, tmp_path: Path):
     """Only the first gets the run's folder."""
     for name in RANKS:
         monkeypatch.delenv(name, raising=False)
@@ -49,11 +49,11 @@ def test_further_ranks_keep_out_of_the_way(monkeypatch, tmp_path: Path):
 
 def test_only_a_new_folder_of_a_run_that_has_not_begun_is_removed(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(Folder, "path", None)
-    monkeypatch.setattr(Folder, "made", ())
+    monkeypatch.setattr(Folder, "created", ())
     new, old = tmp_path / "new", tmp_path / "old"
     old.mkdir()
     for folder, begun, stays in ((new, False, False), (new, True, True), (old, False, True)):
-        Folder.note("hydra.run.dir", folder)
+        Folder.remember("hydra.run.dir", folder)
         folder.mkdir(exist_ok=True)
         if begun:
             (folder / "metrics.jsonl").touch()

@@ -1,4 +1,4 @@
-"""One process at a time for a run's folder."""
+"""One process at a time holds the lock of a run's folder."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ with folder_lock(Path(sys.argv[1])):
 
 
 def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path):
-    """However it ends: SIGKILL leaves the file, and the system takes the claim back."""
+    """However it ends: SIGKILL leaves the file, and the operating system releases the lock."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -1,6 +1,6 @@
-"""The program around a run: what Hydra must know beforehand, and what a user sees when something is wrong.
+"""The command line: set-up before Hydra, exit codes, and error messages in one line.
 
-Imports nothing heavy, so that a typo is answered at once.
+Imports neither torch nor Lightning, so that a typo is answered at once.
 """
 
 import json
@@ -21,19 +21,19 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from ganduel.run import schema
-from ganduel.run.explain import explain, folder_trouble
+from ganduel.run.explain import explain, folder_error
 from ganduel.run.folder import Folder, one_folder, one_or_many, run_dir, tidy
 from ganduel.run.help import choices, option
 
 log = logging.getLogger("ganduel")
 
-# Those of Hydra that have a long name.
+# Hydra's long flags.
 FLAGS = ("help", "hydra-help", "version", "cfg", "resolve", "package", "run", "multirun", "shell-completion",
          "config-path", "config-name", "config-dir", "experimental-rerun", "info")  # fmt: skip
 
 
 def prepare() -> None:
-    """Make schema and resolvers known, let errors reach `run` as they are, and find a user's modules from here."""
+    """Register schema and resolvers, let errors reach `run` unchanged, and make user modules here importable."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.path.append(os.getcwd())
     sys.argv[1:] = flags_first(sys.argv[1:])
@@ -45,27 +45,27 @@ def prepare() -> None:
     OmegaConf.register_new_resolver("choices", choices, replace=True)
 
 
-def flags_first(words: Sequence[str]) -> list[str]:
-    """The words of a command with its overrides last: argparse takes them only if no flag is between them."""
-    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word.startswith("~"))]
-    return [word for word in words if word not in overrides] + overrides
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with overrides last: argparse takes overrides only if no flag is between them."""
+    overrides = [a for a in arguments if not a.startswith("-") and ("=" in a or a.startswith("~"))]
+    return [argument for argument in arguments if argument not in overrides] + overrides
 
 
-def unknown_flag(words: Sequence[str]) -> str | None:
-    """In one line, that a word with dashes is none of Hydra's flags, which may be shortened; None if there is none."""
-    for word in words:
-        name, equals, _ = word.removeprefix("--").partition("=")
-        if word.startswith("--") and not any(flag.startswith(name) for flag in FLAGS):
-            advice = f"Options have no dashes: {word[2:]}" if equals else "Options are written as name=value"
+def unknown_flag(arguments: Sequence[str]) -> str | None:
+    """The line for the first argument with dashes that is not a flag of Hydra, or a prefix of one; None without."""
+    for argument in arguments:
+        name, equals, _ = argument.removeprefix("--").partition("=")
+        if argument.startswith("--") and not any(flag.startswith(name) for flag in FLAGS):
+            advice = f"Options have no dashes: {argument[2:]}" if equals else "Options are written as name=value"
             return f"--{name} is no flag. {advice}. See --help."
     return None
 
 
 def run(main: Callable[[], Any]) -> None:
-    """Run Hydra's main function; what the user got wrong becomes one line and exit code 1."""
+    """Run Hydra's main function; an error of the user becomes one line and exit code 1."""
     if (message := unknown_flag(sys.argv[1:])) is not None:
         fail(message)
-    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGTERM, forward_signal)
     try:
         main()
         report_sweep()
@@ -77,7 +77,7 @@ def run(main: Callable[[], Any]) -> None:
             report_sweep()
         raise
     except Exception as error:
-        message = explain(error) or folder_trouble(error, Folder.option, Folder.path)
+        message = explain(error) or folder_error(error, Folder.option, Folder.path)
         failed = report_sweep()
         if Terminated.signum is not None:
             sys.exit(128 + Terminated.signum)
@@ -91,16 +91,16 @@ def run(main: Callable[[], Any]) -> None:
 
 
 def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> float | None:
-    """Run one job of Hydra's. In a sweep its failure is noted and the others go on; alone, it ends the program."""
+    """Run one Hydra job. In a sweep its failure is recorded and the other jobs run; alone, it ends the program."""
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     if sweeping:
-        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGTERM, exit_on_signal)
     try:
         return train(config)
     except Exception as error:
         message = explain(error)
         if sweeping:
-            note_failure(Path(HydraConfig.get().runtime.output_dir), message or f"{type(error).__name__}: {error}")
+            record_failure(Path(HydraConfig.get().runtime.output_dir), message or f"{type(error).__name__}: {error}")
             raise
         if message is None:
             raise
@@ -109,34 +109,34 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
 
 
 class Terminated:
-    """The signal that this process has passed on to the processes of its sweep, if it has."""
+    """The signal that this process has forwarded to the worker processes of its sweep; None before."""
 
     signum: int | None = None
 
 
-def pass_on(signum: int, frame: FrameType | None) -> None:
-    """End; but where a sweep runs side by side let its runs end first, each with a checkpoint."""
+def forward_signal(signum: int, frame: FrameType | None) -> None:
+    """Exit; in a sweep with parallel runs let these end first, each with a checkpoint."""
     workers = children() if Folder.sweep() is not None and Terminated.signum is None else []
     Terminated.signum = signum
     for worker in workers:
         with suppress(ProcessLookupError):
             os.kill(worker, signum)
     if not workers:
-        terminated(signum, frame)
+        exit_on_signal(signum, frame)
 
 
 def children() -> list[int]:
-    """The processes that this one has started, as far as the system tells."""
+    """The child processes of this one, where /proc lists them."""
     return [int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
 
 
-def terminated(signum: int, frame: FrameType | None) -> None:
-    """End the whole sweep, from wherever it is outside of training."""
+def exit_on_signal(signum: int, frame: FrameType | None) -> None:
+    """End the whole sweep, whatever it does outside of training."""
     sys.exit(128 + signum)
 
 
-def note_failure(run: Path, reason: str) -> None:
-    """Say in the log why a sweep's run failed, and in its folder too where it came to no summary of its own."""
+def record_failure(run: Path, reason: str) -> None:
+    """Log why a run of a sweep failed, and write a summary to its folder if it has none."""
     log.error("error: %s", reason)
     if not read_summary(run):
         summary = {
@@ -151,13 +151,13 @@ def note_failure(run: Path, reason: str) -> None:
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Print the one line and leave."""
+    """Print the line and exit."""
     print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 
 def report_sweep() -> int:
-    """Print one line on this process's sweep, and one for each run that did not finish; returns their number."""
+    """Print a line about this process's sweep, and one for each run that did not finish; returns their number."""
     folder = Folder.sweep()
     if folder is None:
         return 0
@@ -168,7 +168,7 @@ def report_sweep() -> int:
 
 
 def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[str, Any]]) -> int:
-    """Print how those in the folder have ended, by their summaries; returns how many did not finish."""
+    """Print how the runs in the folder have ended, by their summaries; returns the number that did not finish."""
     failed = {name: summary for name, summary in summaries.items() if summary.get("status") != "finished"}
     print(f"{title}: {len(summaries) - len(failed)} of {len(summaries)} {what} finished", file=sys.stderr)
     for name, summary in failed.items():

@@ -1,4 +1,4 @@
-"""Errors in a user's words: one line that names the option, what is wrong with it, and the nearest that would do."""
+"""Errors explained in one line: the option, what is wrong with it, and the nearest valid one."""
 
 import errno
 import os
@@ -22,8 +22,8 @@ from yaml import YAMLError
 from ganduel.errors import UserError, nearest
 from ganduel.run.retired import retired_choice, retired_option
 
-# What these say of a file is said of the folder that the user chose for the run.
-FOLDER = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
+# Errors of a file that are explained as errors of the run folder.
+FOLDER_ERRORS = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
 GROUPS = (
     "loss",
     "penalty",
@@ -39,33 +39,34 @@ GROUPS = (
     "tracking",
     "experiment",
 )
-WORDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+TYPE_NAMES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
 def explain(error: BaseException) -> str | None:
-    """What the user did wrong, in one line; None if the fault is not the user's."""
+    """What the user did wrong, in one line; None if the error is not the user's."""
     for cause in causes(error):
         if isinstance(cause, UserError):
             return str(cause)
-        if isinstance(cause, OSError) and cause.errno in FOLDER:
+        if isinstance(cause, OSError) and cause.errno in FOLDER_ERRORS:
             return f"{cause.strerror}: {cause.filename or 'the run folder'}. Choose another folder with hydra.run.dir=."
         if isinstance(cause, YAMLError):
             return bad_yaml(cause)
     if isinstance(error, MissingConfigException):
         return missing_choice(error)
     if isinstance(error, OverrideParseException):
-        return bad_word(error)
+        return bad_override(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return bad_value(error)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be a string or a list"):
-        words = [word for word in sys.argv[1:] if word.partition("=")[0] in GROUPS]
-        words = [word for word in words if word.endswith("=null")] or words
-        return f"a group takes the name of a choice: one of {', '.join(words) or 'the words'} names none. See --help."
+        overrides = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in GROUPS]
+        overrides = [override for override in overrides if override.endswith("=null")] or overrides
+        which = ", ".join(overrides) or "the overrides"
+        return f"a group takes the name of a choice: one of {which} names none. See --help."
     return None
 
 
-def folder_trouble(error: BaseException, option: str, folder: Path | None) -> str | None:
-    """In one line, that the folder of a run or a sweep cannot be made; None if the error is another."""
+def folder_error(error: BaseException, option: str, folder: Path | None) -> str | None:
+    """The line for a folder of a run or a sweep that cannot be created; None for any other error."""
     if not isinstance(error, OSError) or folder is None or error.filename is None:
         return None
     failed = Path(os.path.abspath(error.filename))
@@ -76,14 +77,14 @@ def folder_trouble(error: BaseException, option: str, folder: Path | None) -> st
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that it was raised from."""
+    """The error, its cause, the cause of that, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def missing_choice(error: MissingConfigException) -> str:
-    """A group has no such choice."""
+    """The line for a group without such a choice."""
     group, _, choice = (error.missing_cfg_file or "").rpartition("/")
     if not group:
         return first_line(error)
@@ -100,29 +101,29 @@ EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "s
 
 
 def choices(group: str, message: str) -> list[str]:
-    """The choices that a group has, in the folders that Hydra's message says it looked in."""
+    """The choices of a group, in the folders that Hydra's message lists as searched."""
     folders = [Path(path) / group for path in re.findall(r"path=file://(.+)", message)]
     return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
 
 
-def bad_word(error: OverrideParseException) -> str:
-    """A word of the command line is no override."""
+def bad_override(error: OverrideParseException) -> str:
+    """The line for an argument that is not an override."""
     if "=" not in error.override and not error.override.startswith("~"):
         return f"{error.override} cannot be parsed: options are given as name=value. See --help."
     return f"{error.override} cannot be parsed: {first_line(error)}. Quote values with brackets or spaces."
 
 
 def bad_yaml(error: YAMLError) -> str:
-    """A file is not YAML."""
+    """The line for a file that is not YAML."""
     mark = getattr(error, "problem_mark", None)
-    place = "a config file" if mark is None else f"{mark.name}, line {mark.line + 1},"
-    return f"{place} is not YAML: {getattr(error, 'problem', None) or first_line(error)}."
+    source = "a config file" if mark is None else f"{mark.name}, line {mark.line + 1},"
+    return f"{source} is not YAML: {getattr(error, 'problem', None) or first_line(error)}."
 
 
 def bad_value(error: BaseException) -> str:
-    """A key or a value that the config cannot take."""
+    """The line for a key or a value that the config does not take."""
     match = re.fullmatch(r"Error merging override (\w+)=(.*)", first_line(error))
-    if match and match[1] in GROUPS:  # without a folder of its own, as penalty_g
+    if match and match[1] in GROUPS:  # a group without a config folder, as penalty_g
         return f"{match[1]}={match[2]} is not a choice: there is none in the config folders. Add yours: --config-dir."
     for cause in causes(error):
         key = getattr(cause, "full_key", None)
@@ -133,26 +134,26 @@ def bad_value(error: BaseException) -> str:
             return unknown_key(cause)
         if isinstance(cause, ValidationError):
             line = first_line(cause)
-            if found := re.fullmatch(r"Value '(.*)' of type '.*' could not be converted to (\w+)", line):
-                return f"{key}={found[1]} is not {WORDS.get(found[2], found[2])}."
-            if found := re.fullmatch(r"Value '(.*)' is not a valid bool.*", line):
-                return f"{key}={found[1]} is not true or false."
-            if found := re.fullmatch(r"Invalid type assigned: .* value: (.*)", line):
-                return f"{key}={found[1]} cannot be: {key} has options of its own, such as {key}.…=. See --cfg job."
+            if match := re.fullmatch(r"Value '(.*)' of type '.*' could not be converted to (\w+)", line):
+                return f"{key}={match[1]} is not {TYPE_NAMES.get(match[2], match[2])}."
+            if match := re.fullmatch(r"Value '(.*)' is not a valid bool.*", line):
+                return f"{key}={match[1]} is not true or false."
+            if match := re.fullmatch(r"Invalid type assigned: .* value: (.*)", line):
+                return f"{key}={match[1]} cannot be: {key} has options of its own, such as {key}.…=. See --cfg job."
             if line.endswith("is not Optional"):
                 return f"{key}=null cannot be: {key} needs a value."
             return f"{key}: {line}."
     line = first_line(error)
-    if found := re.match(r"Ambiguous value for argument '(.*)'", line):
-        values = found[1].partition("=")[2]
-        return f"{found[1]} gives several values: add -m for a run with each, or write [{values}] for a list."
-    if found := re.match(r"Could not override '(.*)'\.", line):
-        return f"{found[1] or 'a word without a name'} is not an option or a group. See --help."
+    if match := re.match(r"Ambiguous value for argument '(.*)'", line):
+        values = match[1].partition("=")[2]
+        return f"{match[1]} gives several values: add -m for a run with each, or write [{values}] for a list."
+    if match := re.match(r"Could not override '(.*)'\.", line):
+        return f"{match[1] or 'a word without a name'} is not an option or a group. See --help."
     return line
 
 
 def unknown_key(error: OmegaConfBaseException) -> str:
-    """A config has no such key: name the nearest on the same level, or where one of that name is."""
+    """The line for a key that the config does not have: the nearest on the same level, or the choices that have it."""
     full_key, key = str(error.full_key), str(error.key)
     if line := retired_option(full_key):
         return line
@@ -162,24 +163,25 @@ def unknown_key(error: OmegaConfBaseException) -> str:
         else []
     )
     advice = nearest(key, known) if known else "See --help."
-    if having := others(full_key):
-        advice = f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} it: add {having[0]}."
+    if choices_with_it := choices_with(full_key):
+        verb = "has" if len(choices_with_it) == 1 else "have"
+        advice = f"{' and '.join(choices_with_it)} {verb} it: add {choices_with_it[0]}."
     return f"{full_key} is not an option. {advice}"
 
 
-def others(full_key: str) -> list[str]:
-    """The choices of the key's group that have it, as words to type, such as penalty=r1 for penalty.gamma."""
+def choices_with(full_key: str) -> list[str]:
+    """The choices that have the key, as overrides to type, such as penalty=r1 for penalty.r1.gamma."""
     group, *keys = full_key.split(".")
-    found = []
+    overrides = []
     for file in sorted((Path(sys.argv[0]).resolve().parent / "conf" / group).glob("*.yaml")):
         node = yaml.safe_load(file.read_text(encoding="utf-8"))
         for key in keys:
             node = node.get(key) if isinstance(node, dict) else None
         if keys and node is not None:
-            found.append(f"{group}={file.stem}")
-    return found
+            overrides.append(f"{group}={file.stem}")
+    return overrides
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what the error says, without a full stop."""
+    """The first line of the error's message, without a full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Where a run's folder is, that no two runs get the same one, and that none is left of a run that never began."""
+"""The folder of a run: its name, which no two runs share, and its removal if the run never began."""
 
 import logging
 import shutil
@@ -19,20 +19,20 @@ from ganduel.errors import UserError
 
 
 def run_dir(resume: str | None, fresh: str) -> str:
-    """The folder of a run: that of the run to resume, or a fresh one; ranks but the first keep out of the way."""
+    """The folder of a run: that of the run to resume, or a new one; a temporary one on ranks other than the first."""
     if rank_from_environment() > 0:
         return tempfile.mkdtemp(prefix=f"ganduel-rank{rank_from_environment()}-")
-    return free(fresh) if resume is None else existing(resume)
+    return unused_name(fresh) if resume is None else checked_run(resume)
 
 
-def free(fresh: str) -> str:
-    """The name, with a number behind it if it is taken."""
-    taken = (n for n in count(2) if not Path(f"{fresh}-{n}").exists())
-    return f"{fresh}-{next(taken)}" if Path(fresh).exists() else fresh
+def unused_name(fresh: str) -> str:
+    """The name, with a number appended if it is in use."""
+    numbers = (n for n in count(2) if not Path(f"{fresh}-{n}").exists())
+    return f"{fresh}-{next(numbers)}" if Path(fresh).exists() else fresh
 
 
-def existing(resume: str) -> str:
-    """The folder to resume; refused here if it holds no run, before Hydra makes it."""
+def checked_run(resume: str) -> str:
+    """The folder to resume; refused if it holds no run, before Hydra would create it."""
     if not Path(resume).is_dir():
         raise UserError(
             f"resume={resume} is not a folder. Give the folder of a run, such as runs/2026-01-31/12-00-00-…."
@@ -43,12 +43,12 @@ def existing(resume: str) -> str:
 
 
 def one_or_many(seed: int, population: DictConfig) -> str:
-    """The end of a run's name: its seed, or that it is a population."""
+    """The last part of a run's name: its seed, or "population"."""
     return "population" if is_population(population) else f"seed{seed}"
 
 
 def is_population(population: DictConfig) -> bool:
-    """Whether that part of a config asks for one."""
+    """Whether this part of a config asks for a population."""
     return population.seeds is not None or population.grid is not None
 
 
@@ -60,68 +60,70 @@ def one_folder(overrides: str) -> str:
 
 
 class Folder(Callback):
-    """Hydra tells it of the folder that this process is about to use.
+    """Keeps track of the folder that Hydra is about to use in this process.
 
     Attributes:
         option: the option that chooses the folder.
         path: the folder of the run or of the sweep; None before there is one.
-        made: those folders that are new, the innermost first.
+        created: the folders that are new, the innermost first.
     """
 
     option: str = "hydra.run.dir"
     path: Path | None = None
-    made: tuple[Path, ...] = ()
+    created: tuple[Path, ...] = ()
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make the folder. Of two runs that chose the same name in the same second one finds it made and moves on."""
+        """Create the folder. If another run created one of that name in the same second, use the next name."""
         HydraConfig.instance().set_config(config)  # the name of the folder refers to it
         try:
-            wanted = config.hydra.run.dir
-            Folder.note("hydra.run.dir", Path(wanted))
-            ours = str(config.hydra.run._get_node("dir")._value()).startswith("${run_dir:") and config.resume is None
-            while not Folder.claim(Path(wanted)) and ours:
-                wanted = free(wanted)
+            path = config.hydra.run.dir
+            Folder.remember("hydra.run.dir", Path(path))
+            is_default = (
+                str(config.hydra.run._get_node("dir")._value()).startswith("${run_dir:") and config.resume is None
+            )
+            while not Folder.create(Path(path)) and is_default:
+                path = unused_name(path)
             with flag_override(config, "readonly", False):
-                config.hydra.run.dir = wanted
-            Folder.path = Path(wanted)
+                config.hydra.run.dir = path
+            Folder.path = Path(path)
         except (OSError, OmegaConfBaseException):
-            return  # Hydra is about to raise the same again, where it can be answered
+            return  # Hydra is about to raise the same error, where it can be explained
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        Folder.note("hydra.sweep.dir", Path(config.hydra.sweep.dir))
+        Folder.remember("hydra.sweep.dir", Path(config.hydra.sweep.dir))
 
     @staticmethod
-    def note(option: str, path: Path) -> None:
-        """Remember the folder, and which of it are not there yet."""
+    def remember(option: str, path: Path) -> None:
+        """Store the folder, and which of its parents do not exist yet."""
         Folder.option, Folder.path = option, path
-        Folder.made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
+        Folder.created = tuple(folder for folder in (path, *path.parents) if not folder.exists())
 
     @staticmethod
-    def claim(path: Path) -> bool:
-        """Make the folder, or say that it is there already."""
+    def create(path: Path) -> bool:
+        """Create the folder; False if it exists already."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir()
         except FileExistsError:
-            Folder.made = tuple(folder for folder in Folder.made if folder != path)
+            Folder.created = tuple(folder for folder in Folder.created if folder != path)
             return False
-        Folder.made = (path, *(folder for folder in Folder.made if folder != path and folder in path.parents))
+        Folder.created = (path, *(folder for folder in Folder.created if folder != path and folder in path.parents))
         return True
 
     @staticmethod
     def sweep() -> Path | None:
-        """The folder of the sweep that this process has begun, if it has."""
+        """The folder of this process's sweep; None if it runs no sweep."""
         return Folder.path if Folder.option == "hydra.sweep.dir" else None
 
 
 def has_begun(run: Path) -> bool:
-    """Whether the run, or a member of the population, has something that is worth keeping: weights or rows."""
+    """Whether the run, or a member of the population, has weights or rows of metrics."""
     return any(any(run.glob(name)) for name in ("checkpoints/*.ckpt", "metrics.jsonl", "*/checkpoints/*.ckpt"))
 
 
 def tidy() -> None:
     """Remove the new folders of a run that has not begun, or of a sweep without runs."""
-    if Folder.path is None or Folder.path not in Folder.made or not Folder.path.is_dir():
+    if Folder.path is None or Folder.path not in Folder.created or not Folder.path.is_dir():
         return
     runs = [entry for entry in Folder.path.iterdir() if entry.is_dir()] if Folder.sweep() else []
     if runs or has_begun(Folder.path):
@@ -131,6 +133,6 @@ def tidy() -> None:
             logging.getLogger().removeHandler(handler)
             handler.close()
     shutil.rmtree(Folder.path, ignore_errors=True)
-    for folder in Folder.made[1:]:
-        with suppress(OSError):  # others may be in it by now
+    for folder in Folder.created[1:]:
+        with suppress(OSError):  # it may hold other runs by now
             folder.rmdir()

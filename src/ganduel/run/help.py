@@ -1,4 +1,4 @@
-"""What `--help` needs to know of the config, so that it cannot go stale: resolvers for conf/help.yaml."""
+"""Resolvers for conf/help.yaml, so that `--help` shows options and choices as the config has them."""
 
 import textwrap
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-WIDTH = 38  # of the column that options stand in
+WIDTH = 38  # of the column of options
 
 
 def option(key: str, example: Any = None, *, _root_: DictConfig) -> str:
-    """An option with the value it has, or an example where the parts that are chosen do not have it."""
+    """An option with its value, or with an example if the chosen parts do not have it."""
     value = OmegaConf.select(_root_, key, default=example)
     return f"{key}={shown(value)}".ljust(WIDTH)
 
 
 def shown(value: Any) -> str:
-    """A value as the command line takes it."""
-    if OmegaConf.is_dict(value) and not value:  # of a group of which several can be chosen, none
+    """A value in the syntax of the command line."""
+    if OmegaConf.is_dict(value) and not value:  # no choice in a group that takes several
         return "[]"
     if OmegaConf.is_list(value):
         return f"[{','.join(map(shown, value))}]"
@@ -25,12 +25,12 @@ def shown(value: Any) -> str:
 
 
 def several(parts: Any, group: str) -> str:
-    """The choices of a group of which several can be made, by the names of the parts."""
+    """The choices made in a group that takes several, by the names of the parts."""
     return "null" if group == "metric" and not parts else shown(OmegaConf.create(list(parts or [])))
 
 
 def choices(*, _root_: DictConfig) -> str:
-    """All groups, what is chosen of each, and what else there is."""
+    """All groups, the choice made in each, and all its choices."""
     loader = GlobalHydra.instance().config_loader()
     chosen = _root_.hydra.runtime.choices
     lines = []

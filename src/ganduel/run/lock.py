@@ -1,4 +1,4 @@
-"""One process at a time for the folder of a run: two that write one record would leave neither's."""
+"""A lock on the folder of a run: two processes that write the same files would corrupt them."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from ganduel.errors import UserError
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing is claimed
+except ImportError:  # not on Windows, where nothing is locked
     fcntl = None
 
 LOCK = ".lock"
@@ -17,7 +17,7 @@ LOCK = ".lock"
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """The folder is this process's inside; the system takes the claim back when the process ends, however it ends."""
+    """Hold the folder's lock; the operating system releases it when the process ends, however it ends."""
     if fcntl is None:
         yield
         return

@@ -1,15 +1,14 @@
-"""What a config must look like, so that a mistyped word is caught before anything is built.
+"""The schema of a config: mistyped names and wrong types are found before anything is built.
 
-The run-wide values and the trainer's are stated here as dataclasses. A part with a `_target_` is checked against the
-signature of that target: its parameters are the keys, their annotations the types, of a user's own classes as of ours.
+Run-wide values and those of the trainer have dataclasses here. A part with a `_target_` is checked against the
+signature of the target, a user's class or ours: the parameters are the keys, their annotations the types.
 """
 
 import inspect
 import re
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
@@ -17,6 +16,7 @@ from omegaconf import MISSING
 
 from ganduel.errors import UserError, nearest
 from ganduel.run.retired import retired_option
+from ganduel.run.type_check import describe, fits, parameter_types
 
 
 @dataclass
@@ -46,9 +46,9 @@ class TrainerConfig:
 
 @dataclass
 class PopulationConfig:
-    seeds: Any = MISSING  # how many, or a list of them
-    grid: Any = MISSING  # a list of values for each option or group that members differ in
-    processes: Any = MISSING  # how many, or "auto"
+    seeds: Any = MISSING  # a number of seeds, or a list of them
+    grid: Any = MISSING  # a list of values per option or group that members differ in
+    processes: Any = MISSING  # a number, or "auto"
 
 
 @dataclass
@@ -80,7 +80,7 @@ class TrainConfig:
 
 
 def register() -> None:
-    """Make the schema known to Hydra under the name that train.yaml's defaults list."""
+    """Register the schema with Hydra, under its name in the defaults of train.yaml."""
     ConfigStore.instance().store(name="schema", node=TrainConfig)
 
 
@@ -98,12 +98,12 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-t
 LISTS = {"penalty": "r1", "penalty_g": "mine", "callback": "statistics", "metric": "frechet"}
 PENALTIES = ("penalty", "penalty_g")
 
-# Parameters that the program fills in, and a config therefore does not have.
+# Parameters that the program supplies, so that a config does not have them.
 SUPPLIED = {"self", "shape", "params", "optimizer", "folder", "config"}
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Refuse what can't be run, in one line that names the key. The config is resolved, in plain containers."""
+    """Refuse what cannot be run, in one line that names the key. The config is resolved, in plain containers."""
     check_names(config)
     check_numbers(config)
     check_engine(config)
@@ -119,9 +119,9 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def check_names(config: Mapping[str, Any]) -> None:
-    """Refuse run-wide keys that nothing reads: `+name=value` on a command line adds any."""
-    stated = {"": (config, TrainConfig), **{f"{key}.": (config.get(key), node) for key, node in NODES.items()}}
-    for path, (values, node) in stated.items():
+    """Refuse run-wide keys that nothing reads: `+name=value` on a command line can add any."""
+    nodes = {"": (config, TrainConfig), **{f"{key}.": (config.get(key), node) for key, node in NODES.items()}}
+    for path, (values, node) in nodes.items():
         known = {knob.name for knob in fields(node)}
         for name in values or ():
             if name not in known and path + name not in RECORDED:
@@ -129,7 +129,7 @@ def check_names(config: Mapping[str, Any]) -> None:
 
 
 def check_numbers(config: Mapping[str, Any]) -> None:
-    """Refuse run-wide numbers that make no run."""
+    """Refuse run-wide numbers out of range."""
     for key, least in (("k", 1), ("batch_size", 1), ("log_every", 1), ("checkpoint_every", 1)):
         if config[key] < least:
             raise UserError(f"{key}={config[key]} must be at least {least}.")
@@ -148,7 +148,7 @@ def check_numbers(config: Mapping[str, Any]) -> None:
 
 
 def check_trainer(trainer: Mapping[str, Any]) -> None:
-    """Refuse devices that no machine has, and precisions that are none."""
+    """Refuse invalid devices, accelerators and precisions."""
     devices = trainer["devices"]
     counts = re.fullmatch(r"auto|-1|\d*[1-9]\d*|\d+(,\d+)*,?", str(devices)) and str(devices) != "0"
     indices = isinstance(devices, list) and devices and all(fits(i, int) and i >= 0 for i in devices)
@@ -168,10 +168,10 @@ def check_engine(config: Mapping[str, Any]) -> None:
 
 
 def check_list(parts: Any, group: str, example: str) -> None:
-    """A group of which several can be chosen: each part under a name of its own."""
+    """Check a group of which several can be chosen: each part has a name."""
     if not isinstance(parts, Mapping) or "_target_" in parts:
-        found = parts["_target_"] if isinstance(parts, Mapping) else parts
-        raise UserError(f"{group}={found} must give each {group} a name, as {group}.{example} does.")
+        unnamed = parts["_target_"] if isinstance(parts, Mapping) else parts
+        raise UserError(f"{group}={unnamed} must give each {group} a name, as {group}.{example} does.")
     for name, node in parts.items():
         if line := retired_option(f"{group}.{name}"):
             raise UserError(line)
@@ -187,7 +187,7 @@ def check_list(parts: Any, group: str, example: str) -> None:
 
 
 def check_networks(node: Any, path: str, required: bool) -> None:
-    """A group that says one thing of each network."""
+    """Check a group with a part for each network."""
     names = {"discriminator", "generator"}
     if not isinstance(node, Mapping):
         raise UserError(f"{path}={node} must have {path}.discriminator and {path}.generator.")
@@ -202,7 +202,7 @@ def check_networks(node: Any, path: str, required: bool) -> None:
 
 
 def check_target(node: Any, path: str) -> None:
-    """A part's keys and types against the signature of its target."""
+    """Check a part's keys and types against the signature of its target."""
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(f"{path} must have a _target_, the class to build; found {node!r}.")
     try:
@@ -216,7 +216,7 @@ def check_target(node: Any, path: str) -> None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     knobs = {name for name in parameters if name not in SUPPLIED}
-    hints = annotations(target)
+    hints = parameter_types(target)
     for name, value in node.items():
         if name.startswith("_"):
             continue
@@ -225,61 +225,3 @@ def check_target(node: Any, path: str) -> None:
             raise UserError(retired_option(f"{path}.{name}") or f"{path}.{name} is not known. {advice}")
         if name in hints and not fits(value, hints[name]):
             raise UserError(f"{path}.{name}={value!r} is not {describe(hints[name])}.")
-
-
-def annotations(target: Any) -> dict[str, Any]:
-    """The types of the target's parameters, as far as they can be evaluated."""
-    function = target.__init__ if inspect.isclass(target) else target
-    try:
-        return get_type_hints(function)
-    except (NameError, TypeError):
-        return {}
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a value from a config can stand for a parameter of this type. Unknown types are not judged."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        members = arguments if isinstance(value, Mapping) else alternatives(arguments)
-        return any(fits(value, member) for member in members)
-    if origin is Literal:
-        return value in arguments
-    if hint is type(None):
-        return value is None
-    if hint is bool:
-        return isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is str:
-        return isinstance(value, str)
-    if origin in (list, tuple, Sequence) or hint in (list, tuple):
-        inner = [argument for argument in arguments if argument is not Ellipsis]
-        if not isinstance(value, list):
-            return False
-        if origin is tuple and Ellipsis not in arguments and len(value) != len(inner):
-            return False
-        kinds = inner if len(inner) > 1 else inner * len(value)
-        return all(fits(item, kind) for item, kind in zip(value, kinds, strict=False))
-    return value is not None or not inspect.isclass(hint)
-
-
-def alternatives(members: tuple[Any, ...]) -> Sequence[Any]:
-    """The members of a union that a plain value can mean: `float | Tensor` is a number, the rest is for callers."""
-    plain = [hint for hint in members if not inspect.isclass(hint) or hint in (bool, int, float, str, list, tuple)]
-    return [hint for hint in members if hint in plain or hint is type(None)] if plain else members
-
-
-def describe(hint: Any) -> str:
-    """A type in words for an error's sake."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(describe(member) for member in alternatives(arguments))
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin in (list, tuple, Sequence) and arguments:
-        return f"a list of {describe(arguments[0]).removeprefix('a ').removeprefix('an ')}s, such as [256,512]"
-    if hint is type(None):
-        return "null"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))

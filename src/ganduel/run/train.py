@@ -1,4 +1,4 @@
-"""One job of Hydra's: a run, or a population of runs."""
+"""One Hydra job: a run, or a population of runs."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,10 +15,10 @@ from ganduel.tracking.files import POPULATION
 
 
 def train(config: DictConfig) -> float | None:
-    """Begin a run, or go on with one. Returns the objective's last value, for a sweeper."""
+    """Start or resume a run or a population. Returns the last value of the objective, for a sweeper."""
     folder = Path(HydraConfig.get().runtime.output_dir if config.resume is None else config.resume)
     if is_population(config.population) or (config.resume is not None and (folder / POPULATION).exists()):
-        from ganduel.population.training import train_population  # here, for most runs are alone
+        from ganduel.population.training import train_population  # here, as most runs are single
 
         return train_population(config, folder)
     with folder_lock(folder) if is_first_rank() else nullcontext():

@@ -1,7 +1,7 @@
-"""A further rank of a run that the first rank has begun: python -m ganduel.run.worker FOLDER [CHECKPOINT].
+"""A rank other than the first: python -m ganduel.run.worker FOLDER [CHECKPOINT].
 
-The first rank starts it, with Lightning's environment variables set. It reads the run's own config.yaml instead of
-composing one: nothing of a sweep or of Hydra's is repeated.
+The first rank starts it, with Lightning's environment variables set. It reads the run's config.yaml instead of
+composing it: neither Hydra nor a sweep runs again.
 """
 
 import sys
