@@ -9,11 +9,11 @@ LENGTH, TAG_LENGTH = 128, 64  # W&B's limits
 NAMED_KEYS = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that have a part of the name to themselves
 # Keys of the config that no computed number depends on: how the run is logged, and where it comes from.
 IGNORED_IN_COMPARISON = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
-              "checkpoint_seconds", "resume", "population"}  # fmt: skip
-UNNAMED_KEYS = IGNORED_IN_COMPARISON | {"trainer", "hydra"}
+              "checkpoint_min_seconds", "checkpoint_seconds", "resume", "population"}  # fmt: skip
+UNNAMED_KEYS = IGNORED_IN_COMPARISON | {"engine", "trainer", "hydra"}
 # Where a run is computed, which changes its numbers by rounding at most.
-HARDWARE_KEYS = ("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph", "trainer.replay",
-         "trainer.onednn", "trainer.compile")  # fmt: skip
+HARDWARE_KEYS = ("engine", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph",
+                 "trainer.replay", "trainer.onednn", "trainer.compile")  # fmt: skip
 SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
 SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so
 HIDDEN = "(hidden)"
