@@ -7,7 +7,7 @@ from golden import FD, FLOORS, config
 
 from ganduel.compare.analysis import Report, analyse
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import Run, columns
+from ganduel.compare.reading import Run, to_columns
 
 SAT, NS = "saturating", "nonsaturating"
 
@@ -27,7 +27,7 @@ def a_run(
     """
     metrics = {name.replace("_", "/", 1): value for name, value in more.items()} | ({} if fd is None else {FD: fd})
     floors = {f"{key}/floor": FLOORS.get(key, 0.0) for key in metrics}
-    curves, last = columns([{"iteration": 500, "loss/g": 0.5 + seed, **metrics, **floors}])
+    curves, last = to_columns([{"iteration": 500, "loss/g": 0.5 + seed, **metrics, **floors}])
     protocols: dict[str, Any] = {}
     for key in metrics if hash is not None else ():
         up = None if key == "parzen/se" else not key.startswith(("fd/", "kd/"))

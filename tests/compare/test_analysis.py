@@ -270,8 +270,8 @@ def test_pairs_without_a_failed_run_are_also_summed_up_by_themselves():
     runs[-1] = replace(lost, protocols=protocols, last={**lost.last, RECALL: 0.01, f"{RECALL}/floor": 0.9})
     (found,) = [c for c in report(runs).contrasts if c.metric == FD]
     assert found.difference.mean == pytest.approx((-1 - 3 - 470) / 3)
-    assert (found.sound.n, found.sound.mean) == (2, pytest.approx(-2))
-    assert [c.sound for c in report(duel({0: 1.0}, {0: 2.0})).contrasts] == [None]
+    assert (found.without_failures.n, found.without_failures.mean) == (2, pytest.approx(-2))
+    assert [c.without_failures for c in report(duel({0: 1.0}, {0: 2.0})).contrasts] == [None]
 
 
 def test_failures_of_one_kind_are_told_together():

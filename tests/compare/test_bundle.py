@@ -26,18 +26,18 @@ from ganduel.compare.bundle import (
     POINTS,
     band,
     bundle,
-    every,
-    frames,
+    downsample,
+    histogram_frames,
     histograms,
     link,
-    listed,
     loss_forms,
     pictures,
-    thinned,
+    rounded,
+    subsample,
 )
 from ganduel.compare.interval import mean_interval
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import Run, columns, read, read_all
+from ganduel.compare.reading import Run, read, read_all, to_columns
 
 
 def of(*folders: Path, page: Path = Path("duel.html")) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def of(*folders: Path, page: Path = Path("duel.html")) -> dict[str, Any]:
 
 
 def run_of(rows: list[dict[str, Any]], loss: str = SAT, seed: int = 0, **more: Any) -> Run:
-    curves, last = columns(rows)
+    curves, last = to_columns(rows)
     return Run(Path(f"/runs/{loss}-{seed}"), config(loss, seed), "finished", curves=curves, last=last, **more)
 
 
@@ -168,7 +168,7 @@ def test_links_lead_from_the_page_to_the_folder(tmp_path, monkeypatch):
 @given(st.integers(1, 400), st.integers(2, 60))
 def test_every_keeps_the_first_and_the_last(n, most):
     values = np.arange(n) * 7
-    found = every(values, most)
+    found = subsample(values, most)
     assert len(found) == min(n, most)
     assert (found[0], found[-1]) == (values[0], values[-1])
     assert (np.diff(found) > 0).all()
@@ -185,7 +185,7 @@ def test_what_is_shown_of_a_run_was_measured(steps, points):
     for one, (dense, seldom, x) in zip(rows, steps, strict=True):
         one |= ({"a": x} if dense else {}) | ({"b": -x} if seldom else {})
     run = run_of(rows)
-    found = thinned(run, ["a", "b", "none"], points)
+    found = downsample(run, ["a", "b", "none"], points)
     measured = {key: {r["iteration"]: r[key] for r in rows if key in r} for key in ("a", "b")}
     assert found.keys() <= {"iteration", "images_seen", "a", "b"}
     assert (found["iteration"][0], found["iteration"][-1]) == (0, 11 * (len(rows) - 1))
@@ -207,7 +207,7 @@ def test_a_metric_that_comes_seldom_keeps_all_its_rows():
     rows = [{**row(50 * n, 0.3), **({FD: float(n)} if n % 100 == 0 else {})} for n in range(1, 2001)]
     run = run_of(rows)
     expected = [50 * n for n in range(100, 2001, 100)]
-    assert thinned(run, [FD], POINTS)[FD] == {"at": expected, "y": [n / 50 for n in expected]}
+    assert downsample(run, [FD], POINTS)[FD] == {"at": expected, "y": [n / 50 for n in expected]}
     found = bundle(analyse(arrange([run])), [], Path("x.html"))["groups"][0]
     at = found["curves"][FD]["at"]
     assert [found["x"]["iteration"][place] for place in at] == expected
@@ -242,7 +242,7 @@ def test_curves_of_a_level_are_thinned_by_leaving_out():
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=500, unique=True))
 def test_frames_of_histograms(iterations):
     values = np.array(sorted(iterations))
-    found = frames(values)
+    found = histogram_frames(values)
     assert len(found) <= max(FRAMES, 1)
     assert (found[0], found[-1]) == (values[0], values[-1])
     assert np.isin(found, values).all()
@@ -254,7 +254,7 @@ def test_frames_of_histograms(iterations):
 
 @given(st.lists(st.floats() | st.just(math.nan), max_size=8))
 def test_listed_keeps_four_digits_or_null(values):
-    found = listed(np.array(values))
+    found = rounded(np.array(values))
     text = json.dumps(found, allow_nan=False)
     assert json.loads(text) == found
     for x, shown in zip(values, found, strict=True):
@@ -265,7 +265,7 @@ def test_listed_keeps_four_digits_or_null(values):
 
 
 def test_listed_by_hand():
-    assert listed(np.array([123456.0, -0.00123456, 0.0, 1.0, math.inf])) == [123500.0, -0.001235, 0.0, 1.0, None]
+    assert rounded(np.array([123456.0, -0.00123456, 0.0, 1.0, math.inf])) == [123500.0, -0.001235, 0.0, 1.0, None]
 
 
 def test_a_band_by_hand():

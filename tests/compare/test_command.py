@@ -12,7 +12,7 @@ from golden import FD, make_run, make_sweep
 from rich.console import Console
 
 from ganduel.compare import command as module
-from ganduel.compare.command import compare, look
+from ganduel.compare.command import build_report, compare
 from ganduel.errors import UserError
 
 REFRESH = 'http-equiv="refresh"'
@@ -104,7 +104,7 @@ def test_folders_without_a_run_say_why(tmp_path):
     for name in "abcd":
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match=r"there is no run to compare\. .*/a: empty; .*/b: empty; .*/c: empty$"):
-        look([str(tmp_path)], None, None)
+        build_report([str(tmp_path)], None, None)
 
 
 @pytest.mark.parametrize("name", ["[red]a.html", "[/b].html", "a [x] b.html"])

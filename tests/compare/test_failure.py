@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganduel.compare.failure import failure
-from ganduel.compare.reading import Run, columns, read
+from ganduel.compare.reading import Run, read, to_columns
 
 MODES, COVERAGE, QUALITY = "modes/points_2k", "coverage/mnist_cnn_10k", "high_quality/points_2k"
 
 
 def a_run(rows: list[dict[str, Any]], metrics: dict[str, float] | None = None, status: str = "finished") -> Run:
     """A run of these rows; metrics are on record in the last."""
-    curves, last = columns([*rows, {"iteration": rows[-1]["iteration"], **(metrics or {})}])
+    curves, last = to_columns([*rows, {"iteration": rows[-1]["iteration"], **(metrics or {})}])
     protocols = {key: {"hash": "a"} for key in metrics or {} if not key.endswith("/floor")}
     return Run(Path("a"), config(), status, curves=curves, last=last, protocols=protocols)
 

@@ -9,7 +9,7 @@ from golden import config
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ganduel.compare.pairing import Design, arrange, besides, natural, short
+from ganduel.compare.pairing import Design, arrange, environment_differences, natural_sort, short
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError
 
@@ -57,7 +57,7 @@ def test_forms_over_seeds_are_paired_by_seed():
         assert (first.config["seed"], second.config["seed"]) == (seed, seed)
         assert first.config["loss"]["_target_"].endswith(".Saturating")
         assert second.config["loss"]["_target_"].endswith(".NonSaturating")
-    assert (design.repeated, design.besides) == ([], [])
+    assert (design.duplicates, design.environment_differences) == ([], [])
 
 
 @settings(max_examples=20)  # each is a whole comparison
@@ -193,7 +193,7 @@ def test_a_group_across_experiments_that_agree_otherwise():
 
 def test_experiments_that_differ_in_name_alone_repeat_each_other():
     design = arrange([a_run(experiment="a"), a_run(experiment="b")])
-    assert (design.factor, design.levels, len(design.repeated)) == ("loss", ["saturating"], 1)
+    assert (design.factor, design.levels, len(design.duplicates)) == ("loss", ["saturating"], 1)
     assert arrange([a_run(experiment="a"), a_run(experiment="b")], "experiment").levels == ["a", "b"]
 
 
@@ -271,7 +271,7 @@ def test_of_repeated_runs_the_first_that_finished_is_taken(statuses: Sequence[st
     runs = [a_run(status=status, name=str(n)) for n, status in enumerate(statuses)]
     design = arrange(runs)
     assert list(design.cells.values()) == [runs[taken]]
-    assert {run.name for run in design.repeated} == {str(n) for n in range(len(runs)) if n != taken}
+    assert {run.name for run in design.duplicates} == {str(n) for n in range(len(runs)) if n != taken}
 
 
 @given(
@@ -279,7 +279,7 @@ def test_of_repeated_runs_the_first_that_finished_is_taken(statuses: Sequence[st
 )
 def test_every_run_has_one_place(runs: list[Run]):
     design = arrange(runs)
-    assert len(design.cells) + len(design.repeated) == len(runs)
+    assert len(design.cells) + len(design.duplicates) == len(runs)
     for (stratum, level, seed), run in design.cells.items():
         assert stratum in design.strata
         assert level in design.levels
@@ -302,7 +302,7 @@ def test_what_differs_besides_is_named_and_keeps_nothing_apart():
     ]
     design = arrange(runs)
     assert design.strata == [""]
-    assert design.besides == ["versions.torch: 2.12.0 (1 run), 2.13.0 (2 runs)"]
+    assert design.environment_differences == ["versions.torch: 2.12.0 (1 run), 2.13.0 (2 runs)"]
 
 
 def test_devices_machines_and_commits_are_named():
@@ -310,7 +310,7 @@ def test_devices_machines_and_commits_are_named():
         a_run(seed=0),
         a_run(seed=1, trainer__accelerator="gpu", trainer__devices=2, run__git="fedcba", run__machine={"cpu": "other"}),
     ]
-    said = besides(runs)
+    said = environment_differences(runs)
     assert "trainer.accelerator: cpu (1 run), gpu (1 run)" in said
     assert "trainer.devices: 1 (1 run), 2 (1 run)" in said
     assert "git: 0123456789 (1 run), fedcba (1 run)" in said
@@ -320,7 +320,7 @@ def test_devices_machines_and_commits_are_named():
 
 def test_a_version_that_some_runs_lack():
     runs = [a_run(seed=0), a_run(seed=1, run__versions={"python": "3.11.7"})]
-    assert besides(runs) == ["versions.torch: 2.13.0 (1 run), absent (1 run)"]
+    assert environment_differences(runs) == ["versions.torch: 2.13.0 (1 run), absent (1 run)"]
 
 
 def test_configs_without_a_trainer_or_choices():
@@ -330,7 +330,7 @@ def test_configs_without_a_trainer_or_choices():
         run.config["run"].pop("choices")
         run.config["run"].pop("git")
     design: Design = arrange(runs)
-    assert (design.levels, design.besides) == (["loss=Saturating"], [])
+    assert (design.levels, design.environment_differences) == (["loss=Saturating"], [])
 
 
 # ---- words
@@ -350,13 +350,13 @@ def test_values_as_one_would_type_them(value: str | None, words: str):
 def test_names_in_order_with_numbers_by_size():
     names = ["k=10", "k=9", "k=2", "1e-05", "0.001", "0.0002", "none", "r1 (gamma=10)", "r1 (gamma=2)", "x"]
     expected = ["1e-05", "0.0002", "0.001", "k=2", "k=9", "k=10", "none", "r1 (gamma=2)", "r1 (gamma=10)", "x"]
-    assert natural(names) == expected
-    assert natural(["1e+16", "2.0"]) == ["2.0", "1e+16"]
+    assert natural_sort(names) == expected
+    assert natural_sort(["1e+16", "2.0"]) == ["2.0", "1e+16"]
 
 
 @given(st.lists(st.text(st.sampled_from("ab10.e-+ ²٣"))))
 @example(["0", "00"])
 def test_any_names_have_an_order(names: list[str]):
-    ordered = natural(names)
+    ordered = natural_sort(names)
     assert sorted(ordered) == sorted(names)
-    assert natural(reversed(ordered)) == natural(names)
+    assert natural_sort(reversed(ordered)) == natural_sort(names)

@@ -12,7 +12,7 @@ from golden import FD, RECALL, config, counts, form, make_run, make_sweep, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.compare.reading import UNFINISHED, Aside, Run, candidates, columns, read, read_all
+from ganduel.compare.reading import UNFINISHED, Run, SkippedFolder, expand_paths, read, read_all, to_columns
 from ganduel.errors import UserError
 
 
@@ -24,7 +24,7 @@ def run_of(folder: Path) -> Run:
 
 def reason_of(folder: Path) -> str:
     found = read(folder)
-    assert isinstance(found, Aside), "was read"
+    assert isinstance(found, SkippedFolder), "was read"
     assert found.folder == folder
     assert "\n" not in found.reason
     return found.reason
@@ -121,7 +121,7 @@ def test_rows_cut_off_anywhere_are_a_run_or_set_aside(tmp_path_factory, size):
     content = (folder / "metrics.jsonl").read_bytes()
     (folder / "metrics.jsonl").write_bytes(content[:size])
     found = read(folder)
-    if isinstance(found, Aside):
+    if isinstance(found, SkippedFolder):
         assert found.reason == "finished: it has no rows"
         assert b"}" not in content[:size]
     else:
@@ -217,7 +217,7 @@ def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch):
 
 
 def test_rows_out_of_order_become_columns_in_order():
-    found = columns([{"iteration": n, "a": 10.0 * n} for n in (50, 1, 100)])[0]
+    found = to_columns([{"iteration": n, "a": 10.0 * n} for n in (50, 1, 100)])[0]
     assert found["iteration"].tolist() == [1, 50, 100]
     assert found["a"].tolist() == [10, 500, 1000]
 
@@ -225,7 +225,7 @@ def test_rows_out_of_order_become_columns_in_order():
 def test_of_rows_made_again_after_a_resume_the_later_counts():
     """Some programs append what a resume makes again; all rows of an iteration are one."""
     rows = [{"iteration": 1, "a": 1.0}, {"iteration": 2, "a": 2.0}, {"iteration": 1, "a": 5.0, "b": 6.0}]
-    found, last = columns(rows)
+    found, last = to_columns(rows)
     assert found["iteration"].tolist() == [1, 2]
     assert found["a"].tolist() == [5, 2]
     assert found["b"] == pytest.approx([6, math.nan], nan_ok=True)
@@ -234,7 +234,7 @@ def test_of_rows_made_again_after_a_resume_the_later_counts():
 
 @pytest.mark.parametrize("value", [None, True, "1.5", [1.5], {"a": 1.5}, 10**400])
 def test_what_is_no_number_is_no_value(value):
-    found, last = columns([{"iteration": 1, "a": 1.5, "b": value}, {"iteration": 2, "a": value}])
+    found, last = to_columns([{"iteration": 1, "a": 1.5, "b": value}, {"iteration": 2, "a": value}])
     assert found["a"] == pytest.approx([1.5, math.nan], nan_ok=True)
     assert "b" not in found
     assert last == {"iteration": 2, "a": 1.5}
@@ -243,7 +243,7 @@ def test_what_is_no_number_is_no_value(value):
 @pytest.mark.parametrize("value", [None, True, "2", [2], {"a": 2}, math.nan, math.inf, -1, 1e300])
 def test_a_row_without_the_number_of_an_iteration_is_no_row(value):
     """True is 1 to Python, and no iteration."""
-    found, last = columns([{"iteration": 1, "a": 1.5}, {"iteration": value, "a": 9.0}, {"a": 9.0}])
+    found, last = to_columns([{"iteration": 1, "a": 1.5}, {"iteration": value, "a": 9.0}, {"a": 9.0}])
     assert found["iteration"].tolist() == [1]
     assert found["a"].tolist() == [1.5]
     assert last["a"] == 1.5
@@ -255,7 +255,7 @@ def test_a_row_without_the_number_of_an_iteration_is_no_row(value):
     )
 )
 def test_columns_are_of_one_length_and_hold_what_was_logged(rows):
-    found, last = columns(rows)
+    found, last = to_columns(rows)
     n = len(found["iteration"])
     assert (np.diff(found["iteration"]) > 0).all()
     assert all(values.shape == (n,) and values.dtype == np.float64 for values in found.values())
@@ -380,18 +380,18 @@ def test_a_run_a_sweep_and_a_pattern_name_the_same_runs(tmp_path, monkeypatch):
     sweep = make_sweep(tmp_path / "runs" / "sweep", 2)
     everyone = names(sweep.iterdir())
     assert len(everyone) == 4
-    assert names(candidates([sweep])) == everyone
-    assert names(candidates([str(tmp_path)])) == everyone
-    assert names(candidates([f"{sweep}/*"])) == everyone
-    assert names(candidates([f"{tmp_path}/*/*/*seed=1*"])) == [name for name in everyone if "seed=1" in name]
-    assert names(candidates(sorted(sweep.iterdir()))) == everyone
+    assert names(expand_paths([sweep])) == everyone
+    assert names(expand_paths([str(tmp_path)])) == everyone
+    assert names(expand_paths([f"{sweep}/*"])) == everyone
+    assert names(expand_paths([f"{tmp_path}/*/*/*seed=1*"])) == [name for name in everyone if "seed=1" in name]
+    assert names(expand_paths(sorted(sweep.iterdir()))) == everyone
     monkeypatch.chdir(sweep / everyone[0])
-    assert candidates(["."]) == [Path(".")]
+    assert expand_paths(["."]) == [Path(".")]
 
 
 def test_a_name_with_the_signs_of_a_pattern_is_a_name(tmp_path):
     make_run(tmp_path / "hidden=[8,8]")
-    assert names(candidates([tmp_path / "hidden=[8,8]"])) == ["hidden=[8,8]"]
+    assert names(expand_paths([tmp_path / "hidden=[8,8]"])) == ["hidden=[8,8]"]
 
 
 def test_nested_folders_and_what_is_no_run_in_them(tmp_path):
@@ -411,7 +411,7 @@ def test_nested_folders_and_what_is_no_run_in_them(tmp_path):
 def test_a_run_inside_a_run_is_not_looked_for(tmp_path):
     make_run(tmp_path / "a")
     make_run(tmp_path / "a" / "b")
-    assert candidates([tmp_path]) == [tmp_path / "a"]
+    assert expand_paths([tmp_path]) == [tmp_path / "a"]
 
 
 def test_each_run_is_taken_once(tmp_path, monkeypatch):
@@ -451,7 +451,7 @@ def test_a_word_that_names_nothing(tmp_path, monkeypatch, word):
 
 
 def test_a_folder_of_nothing_names_itself(tmp_path):
-    assert read_all([tmp_path]) == ([], [Aside(tmp_path, "empty")])
+    assert read_all([tmp_path]) == ([], [SkippedFolder(tmp_path, "empty")])
 
 
 def test_a_sweep_with_every_defect(tmp_path):

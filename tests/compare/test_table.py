@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ganduel.compare.analysis import Report
-from ganduel.compare.reading import Aside
+from ganduel.compare.reading import SkippedFolder
 from ganduel.compare.table import as_json, plain, print_report
 
 
-def printed(found: Report, aside: list[Aside] | None = None, width: int = 200) -> str:
+def printed(found: Report, aside: list[SkippedFolder] | None = None, width: int = 200) -> str:
     console = Console(file=StringIO(), width=width)
     print_report(found, aside or [], console)
     return console.file.getvalue()
@@ -32,7 +32,7 @@ def rows_of(text: str, name: str) -> list[list[str]]:
 
 def level(text: str, name: str) -> dict[str, str]:
     """A column of the first table: what each row has of a level."""
-    first = text.split("less")[0].split("note")[0]
+    first = text.split("minus")[0].split("note")[0]
     head = next(line for line in first.splitlines() if line[:1] == "┃")
     place = [cell.strip() for cell in head.strip("┃").split("┃")].index(name)
     rows = [line.strip("│").split("│") for line in first.splitlines() if line[:1] == "│"]
@@ -47,11 +47,11 @@ def test_levels_and_differences_by_hand():
     metric, n, gap, p, adjusted, effect, needed = rows_of(text, FD)[1]
     assert (metric, n, p, adjusted, effect, needed) == (FD, "2", "0.5", "0.5", "–", "–")
     assert gap.startswith("-20 [")
-    assert "nonsaturating less saturating, over pairs of a seed" in text
+    assert "nonsaturating minus saturating, paired by seed" in text
 
 
 def test_the_answer_comes_last():
-    text = printed(report(duel({0: 1.0}, {0: 2.0})), [Aside(Path("x"), "empty")])
+    text = printed(report(duel({0: 1.0}, {0: 2.0})), [SkippedFolder(Path("x"), "empty")])
     assert text.rstrip().endswith("One pair decides nothing.")
     assert text.index("left out: x: empty") < text.index("Over 1 paired seed")
 
@@ -73,7 +73,7 @@ def test_strata_are_named():
     text = printed(report(duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 3.0}, k=5)))
     assert level(text, "saturating, k=5") == {FD: "3", "runs": "1", "failed": "0 of 1"}
     assert [cells[2] for cells in rows_of(text, FD)[1:]] == ["-1", "-2"]
-    assert "nonsaturating less saturating (k=5), over pairs of a seed" in text
+    assert "nonsaturating minus saturating (k=5), paired by seed" in text
     assert "From k=1 to k=5 the difference" in text
 
 
@@ -86,10 +86,10 @@ def test_what_comes_from_runs_is_no_markup(words):
     """Else a bracket in a label or a reason would vanish, or raise."""
     runs = [a_run(words, 0, 1.0), a_run(SAT, 0, 2.0), a_run(words, 1, status="failed")]
     runs[2] = type(runs[2])(runs[2].folder, runs[2].config, "failed", reason=words, curves=runs[2].curves)
-    text = printed(report(runs), [Aside(Path(words), words)])
+    text = printed(report(runs), [SkippedFolder(Path(words), words)])
     assert level(text, words) == {FD: "1", "runs": "2", "failed": "1 of 2"}
     assert f"left out: {Path(words)}: {words}" in text
-    assert f"{words} less {SAT}" in text
+    assert f"{words} minus {SAT}" in text
     assert f"seed 1: failed: {words}." in text
 
 
@@ -117,7 +117,7 @@ def columns(text: str) -> list[str]:
 
 def test_json_has_all_numbers_unrounded():
     runs = [*duel({0: 1.0, 1: 2.0}, {0: 2.0 / 3, 1: 4.0}), a_run(SAT, 2, status="failed"), a_run(NS, 2, 3.0)]
-    found = as_json(report(runs), [Aside(Path("x"), "empty")])
+    found = as_json(report(runs), [SkippedFolder(Path("x"), "empty")])
     assert (found["factor"], found["levels"], found["strata"], found["metrics"]) == ("loss", [NS, SAT], [""], [FD])
     (d,) = found["differences"]
     assert (d["first"], d["second"], d["seeds"], d["values"]) == (NS, SAT, [0, 1], [[1, 2 / 3], [2, 4]])

@@ -131,7 +131,7 @@ def test_levels_without_a_pair():
 def test_a_metric_that_is_not_compared_is_not_said_to_be_missing():
     """Its protocols differ."""
     words = verdicts(report([a_run(NS, 0, 1.0), a_run(SAT, 0, 2.0, hash="bbbb2222")]))
-    assert words == ["Nothing is said of fd/mnist_cnn_10k: it was not measured by one protocol, see the notes."]
+    assert words == ["Nothing can be said about fd/mnist_cnn_10k: it was not measured by one protocol, see the notes."]
 
 
 def test_one_level_alone():
@@ -156,7 +156,7 @@ def test_unfinished_runs_are_counted_first():
 
 def test_without_metrics_nothing_is_better():
     assert verdicts(report([a_run(NS), a_run(SAT)])) == [
-        "No metric of samples is on record, so that nothing says which is better."
+        "No sample metric was logged, so that nothing says which is better."
     ]
 
 
@@ -195,7 +195,7 @@ def test_each_stratum_has_its_sentence_and_their_difference_one():
     words = verdicts(report(runs))
     assert words[0].startswith("At k=1: over 2 paired seeds, nonsaturating ends at ")
     assert words[1].startswith("At k=5: over 2 paired seeds, saturating ends at ")
-    change = "From k=1 to k=5 the difference nonsaturating less saturating is not seen to change: by 7.5 ["
+    change = "From k=1 to k=5 the difference nonsaturating minus saturating is not seen to change: by 7.5 ["
     assert words[2].startswith(change)
     assert words[2].endswith("over 2 seeds, p = 0.5.")
     assert len(words) == 3
@@ -206,7 +206,7 @@ def test_a_change_between_strata_that_is_seen():
     low = duel({s: 1.0 for s in range(6)}, {s: 2.0 + s / 10 for s in range(6)})
     high = duel({s: 5.0 for s in range(6)}, {s: 2.0 for s in range(6)}, k=5)
     words = verdicts(report(low + high))[2]
-    assert words.startswith("From k=1 to k=5 the difference nonsaturating less saturating changes: by 4.25 [4.")
+    assert words.startswith("From k=1 to k=5 the difference nonsaturating minus saturating changes: by 4.25 [4.")
     assert words.endswith("over 6 seeds, p = 0.031.")
 
 

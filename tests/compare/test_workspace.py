@@ -45,7 +45,7 @@ def test_sections_are_those_of_the_page(built):
     """Of what the runs have on record; a line for each key, a bar for each metric of samples."""
     found = {name: [p.get("metrics") or p["mediaKeys"] for p in own] for name, own in panels(built).items()}
     assert found == {
-        "Metrics of samples": [[f"summary_metrics.{FD}"], [f"summary_metrics.{RECALL}"]],
+        "Sample metrics": [[f"summary_metrics.{FD}"], [f"summary_metrics.{RECALL}"]],
         "Losses": [["loss/d"], ["loss/g"]],
         "D(x) and D(G(z))": [["d/real"], ["d/fake"], ["d/fake_g"]],
         "Gradients": [["grad/norm_d"], ["grad/norm_g"]],
@@ -64,7 +64,7 @@ def test_each_form_is_one_line_with_its_spread(built):
         ("run.value.choices.loss", "mean", "stderr", True)
     }
     assert {p["xAxis"] for p in lines} == {"images_seen"}
-    assert {p["groupBy"] for p in panels(built)["Metrics of samples"]} == {"run.value.choices.loss"}
+    assert {p["groupBy"] for p in panels(built)["Sample metrics"]} == {"run.value.choices.loss"}
     (runs,) = saved(built)["runSets"]
     assert runs["grouping"] == [{"section": "config", "name": "run.value.choices.loss"}]
 
@@ -88,7 +88,7 @@ def test_only_these_runs_are_in_it(built):
 def test_a_key_is_grouped_by_itself(factor, path, name):
     """W&B takes no "=" in a name."""
     made = workspace(report([a_run(SAT, 0, 1.0), a_run(SAT, 0, 1.0, k=2)], factor), PLACE)
-    (bar,) = panels(made)["Metrics of samples"]
+    (bar,) = panels(made)["Sample metrics"]
     (grouping,) = saved(made)["runSets"][0]["grouping"]
     assert {bar["groupBy"], grouping["name"]} <= {path, f"{path}.value"}
     assert made.name == name
@@ -125,7 +125,7 @@ def test_without_the_package_one_line_says_how_to_get_it(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError) as error:
         workspace(report(duel({0: 1.0}, {0: 2.0})), PLACE)
-    assert str(error.value) == "--wandb takes wandb-workspaces: pip install 'ganduel[workspaces]'."
+    assert str(error.value) == "--wandb needs wandb-workspaces: pip install 'ganduel[workspaces]'."
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_without_a_key_nothing_is_sent(saving, monkeypatch):
     monkeypatch.setattr(session, "has_key", lambda wandb: False)
     with pytest.raises(UserError) as error:
         save_workspace(report(duel({0: 1.0}, {0: 2.0})), PLACE)
-    assert str(error.value) == "--wandb takes an API key, and there is none. wandb login takes one."
+    assert str(error.value) == "--wandb needs an API key, and there is none. wandb login takes one."
     assert saving == []
 
 
@@ -164,7 +164,7 @@ def test_what_wandb_refuses_is_one_line(saving, monkeypatch):
     with pytest.raises(UserError) as error:
         save_workspace(report(duel({0: 1.0}, {0: 2.0})), PLACE)
     text = str(error.value)
-    assert text.startswith("W&B does not take the workspace: permission denied for entity me xxx")
+    assert text.startswith("W&B rejected the workspace: permission denied for entity me xxx")
     assert "\n" not in text
     assert len(text) < 300
 
@@ -180,4 +180,4 @@ def test_the_program_without_a_key_says_one_line(tmp_path):
         env={**kept, "HOME": str(tmp_path)}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: --wandb takes an API key, and there is none. wandb login takes one.\n"
+    assert done.stderr == "error: --wandb needs an API key, and there is none. wandb login takes one.\n"

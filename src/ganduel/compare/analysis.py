@@ -1,8 +1,7 @@
-"""A comparison in numbers: every level of the factor summed up over its seeds, every two levels paired seed by seed.
+"""The statistics of a comparison: each level of the factor summarised over its seeds, levels compared by paired seeds.
 
-What is compared are the last values of metrics. Those of samples are compared only if all runs of a stratum measured
-them by the same protocol. The first metric is the question asked; the p-values of all metrics together are also given
-as adjusted for asking so many (Holm).
+Compared are the last values of metrics. A sample metric is compared only if all runs of a stratum measured it by the
+same protocol. The first metric is the primary one; p-values are also given adjusted for the number of metrics (Holm).
 """
 
 import math
@@ -20,12 +19,12 @@ from ganduel.compare.reading import UNFINISHED, Run
 from ganduel.compare.statistics import Difference, Summary, difference, holm, summary
 from ganduel.errors import UserError, nearest
 
-PREFERRED = ("fid", "fd", "kd", "high_quality", "modes")  # to be the first metric, by the first word of its name
+PREFERRED = ("fid", "fd", "kd", "high_quality", "modes")  # as the first metric, by the first word of its name
 
 
 @dataclass(frozen=True)
 class Failures:
-    """How many of the runs that have ended failed, and why; low to high is the interval of the share."""
+    """How many of the ended runs failed, and why; low to high is the interval of the proportion."""
 
     count: int
     n: int
@@ -40,9 +39,9 @@ class Cell:
 
     Attributes:
         runs: by seed.
-        finals: the summary of each metric's last values, over the runs that finished.
+        finals: per metric the summary of its last values over the finished runs.
         failures: of the runs that have ended.
-        unfinished: how many have not.
+        unfinished: the number of runs that have not.
     """
 
     stratum: str
@@ -55,14 +54,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two levels by one metric.
+    """Two levels compared by one metric.
 
     Attributes:
         values: of the pairs, (pairs, 2), first and second, in the order of `seeds`.
-        difference: first less second.
-        sound: the same over the pairs in which no run failed; None if none did.
-        p_holm: adjusted for all metrics of these two levels.
-        higher_is_better: None, if neither is.
+        difference: first minus second.
+        without_failures: the same over the pairs in which no run failed; None if no run failed.
+        p_holm: adjusted for the number of metrics.
+        higher_is_better: None if the metric has no direction.
     """
 
     stratum: str
@@ -72,13 +71,13 @@ class Contrast:
     seeds: list[int]
     values: np.ndarray
     difference: Difference
-    sound: Difference | None
+    without_failures: Difference | None
     p_holm: float
     higher_is_better: bool | None
 
     @property
     def better(self) -> str | None:
-        """The level that is better on average; None if no direction is, there is no difference, or no pair."""
+        """The level that is better on average; None without a direction, a difference or a pair."""
         if self.higher_is_better is None or self.difference.mean == 0 or math.isnan(self.difference.mean):
             return None
         return self.first if (self.difference.mean > 0) == self.higher_is_better else self.second
@@ -86,10 +85,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Interaction:
-    """How the difference of two levels, first less second, changes from one stratum to another, seed by seed.
+    """How the difference of two levels, first minus second, changes from one stratum to another, seed by seed.
 
     Attributes:
-        difference: of the differences, that in the stratum `of` less that in the stratum `to`.
+        difference: of the differences, the one in stratum `of` minus the one in stratum `to`.
     """
 
     metric: str
@@ -102,7 +101,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a page or a table shows of a comparison in numbers."""
+    """Everything that the page and the tables show of a comparison."""
 
     design: Design
     metrics: list[str]
@@ -116,45 +115,50 @@ class Report:
 
 
 def analyse(design: Design, metric: str | None = None) -> Report:
-    """Sum up and compare.
+    """Summarise and compare.
 
     Args:
-        design: the runs in their places.
-        metric: the first metric, or the beginning of its name; None: the first of the usual ones that was measured.
+        design: the runs by stratum, level and seed.
+        metric: the first metric, or the beginning of its name; None: the first of PREFERRED that was measured.
 
     Raises:
-        UserError: the metric is on no record.
+        UserError: no run has logged the metric.
     """
     runs = list(design.cells.values())
-    metrics = chosen(metric, runs)
+    metrics = select_metrics(metric, runs)
     warnings: list[str] = []
     cells, contrasts = [], []
     for stratum in design.strata:
-        places = {level: design.of(stratum, level) for level in design.levels}
-        sound = [m for m in metrics if not (mixed := protocols_mixed(m, places.values())) or warnings.append(mixed)]
-        cells += [cell(stratum, level, own, sound) for level, own in places.items() if own]
-        for first, second in combinations([level for level, own in places.items() if own], 2):
-            contrasts += contrast(design, stratum, first, second, sound)
-    found = interactions([c for c in contrasts if c.metric == metrics[0]]) if metrics else []
-    return Report(design, metrics, cells, contrasts, found, warnings + remarks(design))
+        runs_of_level = {level: by_seed for level in design.levels if (by_seed := design.of(stratum, level))}
+        comparable = []
+        for key in metrics:
+            if (warning := protocol_warning(key, runs_of_level.values())) is None:
+                comparable.append(key)
+            else:
+                warnings.append(warning)
+        cells += [cell(stratum, level, by_seed, comparable) for level, by_seed in runs_of_level.items()]
+        for first, second in combinations(runs_of_level, 2):
+            contrasts += contrast(design, stratum, first, second, comparable)
+    changes = interactions([c for c in contrasts if c.metric == metrics[0]]) if metrics else []
+    return Report(design, metrics, cells, contrasts, changes, warnings + notes(design))
 
 
-def chosen(metric: str | None, runs: Sequence[Run]) -> list[str]:
-    """The metrics of samples, with the first metric in front."""
+def select_metrics(metric: str | None, runs: Sequence[Run]) -> list[str]:
+    """The sample metrics, with the first metric in front."""
     measured = list(dict.fromkeys(key for run in runs for key in run.protocols))
     if metric is not None:
         known = [*measured, *sorted({key for run in runs for key in run.curves} - set(measured))]
-        found = [key for key in known if key == metric] or [key for key in known if key.startswith(f"{metric}/")]
-        if not found:
+        matches = [key for key in known if key == metric] or [key for key in known if key.startswith(f"{metric}/")]
+        if not matches:
             raise UserError(f"--metric {metric} is on no record. {nearest(metric, known)}")
-        return [found[0], *(key for key in measured if key != found[0])]
+        return [matches[0], *(key for key in measured if key != matches[0])]
     rank = {name: n for n, name in enumerate(PREFERRED)}
     return sorted(measured, key=lambda key: rank.get(key.partition("/")[0], len(rank)))
 
 
-def protocols_mixed(metric: str, places: Iterable[dict[int, Run]]) -> str | None:
-    """What to say if the runs measured the metric by different protocols, or some by an unknown one."""
-    runs = [run for own in places for run in own.values()]
+def protocol_warning(metric: str, runs_of_levels: Iterable[dict[int, Run]]) -> str | None:
+    """A warning if the runs measured the metric by different protocols, or some by an unknown one."""
+    runs = [run for by_seed in runs_of_levels for run in by_seed.values()]
     known = [run.protocols.get(metric, {}).get("hash", "not on record") for run in runs if metric in run.last]
     hashes = Counter(str(name) for name in known)
     if len(hashes) < 2:
@@ -164,60 +168,68 @@ def protocols_mixed(metric: str, places: Iterable[dict[int, Run]]) -> str | None
 
 
 def cell(stratum: str, level: str, runs: dict[int, Run], metrics: Sequence[str]) -> Cell:
+    """Summarise the runs of one level in one stratum."""
     ended = [run for run in runs.values() if run.status != UNFINISHED]
-    why: dict[str, list[str]] = {}
+    seeds_of_reason: dict[str, list[str]] = {}
     for run in ended:
         if (reason := failure(run)) is not None:
-            why.setdefault(reason, []).append(str(run.config["seed"]))
-    reasons = [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {reason}" for reason, seeds in why.items()]
-    count = sum(map(len, why.values()))
+            seeds_of_reason.setdefault(reason, []).append(str(run.config["seed"]))
+    reasons = [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {why}" for why, seeds in seeds_of_reason.items()]
+    count = sum(map(len, seeds_of_reason.values()))
     low, high = proportion_interval(count, len(ended))
-    finals = {key: summary(np.array([last(run, key) for run in runs.values()])) for key in metrics}
+    finals = {key: summary(np.array([final_value(run, key) for run in runs.values()])) for key in metrics}
     failures = Failures(count, len(ended), low, high, reasons)
     return Cell(stratum, level, runs, finals, failures, len(runs) - len(ended))
 
 
-def last(run: Run, metric: str) -> float:
-    """The last value of a run that finished; NaN of any other."""
+def final_value(run: Run, metric: str) -> float:
+    """The last value of a finished run; NaN for any other."""
     return run.final(metric) if run.status == "finished" else float("nan")
 
 
 def contrast(design: Design, stratum: str, first: str, second: str, metrics: Sequence[str]) -> list[Contrast]:
-    """Two levels by all metrics."""
+    """Two levels compared by all metrics."""
     pairs = design.pairs(stratum, first, second)
     failed = {seed for seed, pair in pairs.items() if any(failure(run) is not None for run in pair)}
-    made = []
+    values_of: dict[str, dict[int, list[float]]] = {}
     for metric in metrics:
-        values = {seed: [last(run, metric) for run in pair] for seed, pair in pairs.items()}
-        known = {seed: row for seed, row in values.items() if np.isfinite(row).all()}
-        whole = difference_of(list(known.values()))
-        sound = difference_of([row for seed, row in known.items() if seed not in failed]) if failed else None
-        made.append((metric, known, whole, sound))
-    adjusted = holm(np.array([whole.p for *_, whole, _ in made]))
-    return [
-        Contrast(
-            stratum, metric, first, second, list(known), np.array(list(known.values()), dtype=float).reshape(-1, 2),
-            whole, sound, float(p), direction(design, metric),
-        )
-        for (metric, known, whole, sound), p in zip(made, adjusted, strict=True)
-    ]  # fmt: skip
+        values = {seed: [final_value(run, metric) for run in pair] for seed, pair in pairs.items()}
+        values_of[metric] = {seed: row for seed, row in values.items() if np.isfinite(row).all()}
+    differences = {metric: difference_of(values.values()) for metric, values in values_of.items()}
+    adjusted = holm(np.array([d.p for d in differences.values()]))
+    contrasts = []
+    for (metric, values), p_holm in zip(values_of.items(), adjusted, strict=True):
+        rest = [row for seed, row in values.items() if seed not in failed]
+        without_failures = difference_of(rest) if failed else None
+        contrasts.append(
+            Contrast(
+                stratum, metric, first, second, list(values), as_pairs(values.values()), differences[metric],
+                without_failures, float(p_holm), direction(design, metric),
+            )
+        )  # fmt: skip
+    return contrasts
 
 
-def difference_of(pairs: Sequence[Sequence[float]]) -> Difference:
-    """First less second of pairs of values."""
-    table = np.array(pairs, dtype=float).reshape(-1, 2)
-    return difference(table[:, 0], table[:, 1])
+def difference_of(pairs: Iterable[Sequence[float]]) -> Difference:
+    """First minus second of pairs of values."""
+    values = as_pairs(pairs)
+    return difference(values[:, 0], values[:, 1])
+
+
+def as_pairs(pairs: Iterable[Sequence[float]]) -> np.ndarray:
+    """Pairs of values as an array (pairs, 2), also of none."""
+    return np.array(list(pairs), dtype=float).reshape(-1, 2)
 
 
 def direction(design: Design, metric: str) -> bool | None:
-    """Whether more of the metric is better; None if neither is, or it is on no record."""
-    found = [run.protocols[metric] for run in design.cells.values() if metric in run.protocols]
-    return found[0].get("higher_is_better") if found else None
+    """Whether more of the metric is better; None if it has no direction or was not measured."""
+    protocols = [run.protocols[metric] for run in design.cells.values() if metric in run.protocols]
+    return protocols[0].get("higher_is_better") if protocols else None
 
 
 def interactions(contrasts: Sequence[Contrast]) -> list[Interaction]:
-    """Each two strata by what they make of each two levels, over the seeds that both have."""
-    made = []
+    """For each two strata, how the difference of two levels changes, over the seeds that both have."""
+    changes = []
     for one, two in combinations(contrasts, 2):
         if (one.first, one.second) != (two.first, two.second):
             continue
@@ -225,26 +237,26 @@ def interactions(contrasts: Sequence[Contrast]) -> list[Interaction]:
         seeds = [seed for seed in gaps[0] if seed in gaps[1]]
         if seeds:
             first, second = (np.array([gap[seed] for seed in seeds]) for gap in gaps)
-            found = difference(first, second)
-            made.append(Interaction(one.metric, one.first, one.second, one.stratum, two.stratum, found))
-    return made
+            change = difference(first, second)
+            changes.append(Interaction(one.metric, one.first, one.second, one.stratum, two.stratum, change))
+    return changes
 
 
-def remarks(design: Design) -> list[str]:
-    """What a reader should know of the runs beside the numbers."""
-    said = [f"the runs also differ in {words}" for words in design.besides]
-    said += [f"{run.name} repeats a run that is there already, and is left out" for run in design.repeated]
+def notes(design: Design) -> list[str]:
+    """What a reader should know about the runs besides the numbers."""
+    lines = [f"the runs also differ in {text}" for text in design.environment_differences]
+    lines += [f"{run.name} repeats a run that is there already, and is left out" for run in design.duplicates]
     for stratum in design.strata:
         present = [level for level in design.levels if design.of(stratum, level)]
         where = f" at {stratum}" if stratum else ""
         for first, second in combinations(present, 2):
-            if lonely := design.unpaired(stratum, first, second):
-                seeds = ", ".join(str(run.config["seed"]) for run in lonely)
-                which = f"seeds {seeds} have" if len(lonely) > 1 else f"seed {seeds} has"
-                verb = "are" if len(lonely) > 1 else "is"
-                said.append(f"{first} and {second}{where}: {which} a run of one of them only, and {verb} not compared")
+            if unpaired := design.unpaired(stratum, first, second):
+                seeds = ", ".join(str(run.config["seed"]) for run in unpaired)
+                which = f"seeds {seeds} have" if len(unpaired) > 1 else f"seed {seeds} has"
+                verb = "are" if len(unpaired) > 1 else "is"
+                lines.append(f"{first} and {second}{where}: {which} a run of one of them only, and {verb} not compared")
         if len(present) == 1 and len(design.levels) > 1:
-            said.append(
+            lines.append(
                 f"{present[0]}{where} has nothing to be compared with: no other {design.factor} has a run there"
             )
-    return said
+    return lines

@@ -1,4 +1,4 @@
-"""What `ganduel compare` does: read the runs, answer in the terminal or as JSON, write the page, keep it up to date."""
+"""`ganduel compare`: reads runs, prints the answer as tables or JSON, writes the page and keeps it up to date."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from rich.console import Console
 from ganduel.compare.analysis import Report, analyse
 from ganduel.compare.page import write_page
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import NO_ROWS, Aside, read_all
+from ganduel.compare.reading import NO_ROWS, SkippedFolder, read_all
 from ganduel.compare.table import as_json, print_report
 from ganduel.compare.verdict import verdicts
 from ganduel.errors import UserError
@@ -29,14 +29,14 @@ def compare(
     """Compare runs.
 
     Args:
-        paths: folders of runs or of sweeps, or patterns.
+        paths: folders of runs or sweeps, or glob patterns.
         factor: what is compared; None: what varies.
-        metric: the question's metric; None: the first of the usual ones.
+        metric: the primary metric; None: the first of the usual ones that was measured.
         out: the page to write; None: the answer is printed as tables.
         as_json_text: print JSON instead.
-        watch: seconds between two looks, until all runs have ended; None: look once.
-        wandb: ENTITY/PROJECT, to build a W&B workspace there.
-        console: where tables go.
+        watch: seconds between updates of the page, until all runs have ended; None: write it once.
+        wandb: ENTITY/PROJECT of the W&B workspace to build.
+        console: where tables are printed.
     """
     console = console or Console()
     if out is not None and (out.is_dir() or out.suffix.lower() not in (".html", ".htm")):
@@ -48,75 +48,75 @@ def compare(
     if watch is not None:
         keep_watching(paths, factor, metric, out or Path(), watch, console)
         return
-    report, aside = look(paths, factor, metric)
+    report, skipped = build_report(paths, factor, metric)
     if out is not None:
-        write_page(report, aside, out)
+        write_page(report, skipped, out)
     if wandb is not None:
         from ganduel.compare.workspace import save_workspace
 
-        beside = Console(stderr=True) if as_json_text else console
-        line(beside, f"W&B workspace: {save_workspace(report, wandb)}")
+        text_console = Console(stderr=True) if as_json_text else console
+        print_line(text_console, f"W&B workspace: {save_workspace(report, wandb)}")
     if as_json_text:
-        console.print_json(json.dumps(as_json(report, aside)))
+        console.print_json(json.dumps(as_json(report, skipped)))
     elif out is not None:
-        say(report, aside, out, console)
+        print_answer(report, skipped, out, console)
     else:
-        print_report(report, aside, console)
+        print_report(report, skipped, console)
 
 
-def look(paths: Sequence[str], factor: str | None, metric: str | None) -> tuple[Report, list[Aside]]:
-    """The comparison as it stands.
+def build_report(paths: Sequence[str], factor: str | None, metric: str | None) -> tuple[Report, list[SkippedFolder]]:
+    """The comparison of what the folders contain now.
 
     Raises:
         UserError: no run has a row yet.
     """
-    runs, aside = read_all(paths)
+    runs, skipped = read_all(paths)
     if not runs:
-        reasons = "; ".join(f"{entry.folder}: {entry.reason}" for entry in aside[:3])
+        reasons = "; ".join(f"{entry.folder}: {entry.reason}" for entry in skipped[:3])
         raise UserError(f"there is no run to compare. {reasons}")
-    return analyse(arrange(runs, factor), metric), aside
+    return analyse(arrange(runs, factor), metric), skipped
 
 
-def say(report: Report, aside: Sequence[Aside], out: Path, console: Console) -> None:
-    """The answer, and where the page is."""
-    for words in verdicts(report):
-        console.print(words, highlight=False, markup=False)
-    left = f", {len(aside)} left out" if aside else ""
+def print_answer(report: Report, skipped: Sequence[SkippedFolder], out: Path, console: Console) -> None:
+    """Print the verdicts and the path of the page."""
+    for sentence in verdicts(report):
+        console.print(sentence, highlight=False, markup=False)
+    left_out = f", {len(skipped)} left out" if skipped else ""
     size = out.stat().st_size / 1e6
-    line(console, f"{out}: {counted(len(report.design.cells))}{left}, {size:.1f} MB")
+    print_line(console, f"{out}: {counted(len(report.design.cells))}{left_out}, {size:.1f} MB")
 
 
-def line(console: Console, words: str) -> None:
-    """As it is: names of files may have brackets, and are copied."""
-    console.print(words, highlight=False, markup=False, soft_wrap=True)
+def print_line(console: Console, text: str) -> None:
+    """Print without wrapping or markup: file names may have brackets, and are copied."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def keep_watching(
     paths: Sequence[str], factor: str | None, metric: str | None, out: Path, seconds: int, console: Console
 ) -> None:
-    """Write the page again and again until all runs have ended, or Ctrl-C; the last one does not load itself again."""
+    """Rewrite the page until all runs have ended, or until Ctrl-C; the last version does not reload itself."""
     report: Report | None = None
-    aside: list[Aside] = []
+    skipped: list[SkippedFolder] = []
     try:
         while True:
             try:
-                report, aside = look(paths, factor, metric)
+                report, skipped = build_report(paths, factor, metric)
             except UserError as error:
-                line(console, f"waiting: {error}")
+                print_line(console, f"waiting: {error}")
             else:
-                going = sum(cell.unfinished for cell in report.cells)
-                begun = sum(entry.reason == NO_ROWS for entry in aside)
-                if not going + begun:
+                without_rows = sum(entry.reason == NO_ROWS for entry in skipped)
+                unfinished = sum(cell.unfinished for cell in report.cells) + without_rows
+                if not unfinished:
                     break
-                write_page(report, aside, out, refresh=seconds)
-                now, n = time.strftime("%H:%M:%S"), len(report.design.cells) + begun
-                line(console, f"{now} {out}: {counted(n)}, {going + begun} unfinished")
+                write_page(report, skipped, out, refresh=seconds)
+                now, n = time.strftime("%H:%M:%S"), len(report.design.cells) + without_rows
+                print_line(console, f"{now} {out}: {counted(n)}, {unfinished} unfinished")
             time.sleep(seconds)
     except KeyboardInterrupt:
-        line(console, "stopped watching")
+        print_line(console, "stopped watching")
     if report is not None:
-        write_page(report, aside, out)
-        say(report, aside, out, console)
+        write_page(report, skipped, out)
+        print_answer(report, skipped, out, console)
 
 
 def counted(n: int) -> str:

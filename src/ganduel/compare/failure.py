@@ -7,23 +7,23 @@
     modes are lost   fewer than half of the known modes that real samples show, or recall or coverage below a tenth of
                      that of real samples
 
-A run that has not ended has not failed yet. The thresholds are ours: generous, so that what fails by them has failed by
-any.
+A run that has not ended has not failed yet. The thresholds are ours, and generous: a run that fails by them fails by
+any others.
 """
 
 import math
 
 import numpy as np
 
-from ganduel.compare.reading import BADLY, UNFINISHED, Run
+from ganduel.compare.reading import FAILED_STATUSES, UNFINISHED, Run
 
-RIGHT, GONE = 0.999, 0.01
-LOST = {"modes": 0.5, "recall": 0.1, "coverage": 0.1}  # of the floor, by the first word of the metric
+WON_ACCURACY, VANISHED_GRADIENT = 0.999, 0.01
+MIN_OF_FLOOR = {"modes": 0.5, "recall": 0.1, "coverage": 0.1}  # by the first word of the metric
 
 
 def failure(run: Run) -> str | None:
     """Why the run has failed; None if it has not, or not yet."""
-    if run.status in BADLY:
+    if run.status in FAILED_STATUSES:
         return f"{run.status}: {run.reason}" if run.reason else run.status
     if run.status == UNFINISHED:
         return None
@@ -39,15 +39,16 @@ def not_a_number(run: Run) -> str | None:
 
 
 def d_has_won(run: Run) -> str | None:
-    needed = [run.curves.get(key) for key in ("d/accuracy_real", "d/accuracy_fake", "grad/norm_g")]
-    if any(values is None for values in needed):
+    curves = [run.curves.get(key) for key in ("d/accuracy_real", "d/accuracy_fake", "grad/norm_g")]
+    if any(values is None for values in curves):
         return None
-    real, fake, norms = (values[np.isfinite(values)] for values in needed if values is not None)
+    real, fake, norms = (values[np.isfinite(values)] for values in curves if values is not None)
     if not (len(real) and len(fake) and len(norms)):
         return None
-    right = (late(real) + late(fake)) / 2
-    gone = late(norms) <= GONE * norms.max()
-    return "D has won: it is always right, and G's gradient is gone" if right >= RIGHT and gone else None
+    accuracy = (late(real) + late(fake)) / 2
+    vanished = late(norms) <= VANISHED_GRADIENT * norms.max()
+    won = accuracy >= WON_ACCURACY and vanished
+    return "D has won: it is always right, and G's gradient is gone" if won else None
 
 
 def late(values: np.ndarray) -> float:
@@ -57,8 +58,8 @@ def late(values: np.ndarray) -> float:
 
 def modes_are_lost(run: Run) -> str | None:
     for metric in run.protocols:
-        least = LOST.get(metric.partition("/")[0])
+        min_of_floor = MIN_OF_FLOOR.get(metric.partition("/")[0])
         value, floor = run.final(metric), run.final(f"{metric}/floor")
-        if least is not None and value < least * floor:
+        if min_of_floor is not None and value < min_of_floor * floor:
             return f"modes are lost: {metric} is {value:.3g}, of real samples {floor:.3g}"
     return None

@@ -1,4 +1,4 @@
-"""Intervals of level 0.95 or another: of the mean of a few runs, and of a share of them."""
+"""Confidence intervals of the mean of a few runs, and of a proportion of them."""
 
 import math
 from functools import lru_cache
@@ -6,11 +6,11 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-DRAWS = 4_000  # resamples of the bootstrap: chance moves the length of the interval by about 2 %
+DRAWS = 4_000  # bootstrap resamples: the interval's length varies by about 2 % with the seed
 
 
 def mean_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A bootstrap interval of the mean over the first axis of (n,) or (n, T), each column by itself.
+    """A bootstrap interval of the mean over the first axis of (n,) or (n, T), separately per column.
 
         low = m − c (m − q_α),  high = m + c (q_(1−α) − m),  c = √(n/(n−1)) t_(1−α, n−1) / z_(1−α),  α = (1 − level)/2
 
@@ -18,9 +18,9 @@ def mean_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
     too narrow for few runs, 84 % instead of 95 % for five: the means of resamples vary as if the variance were divided
     by n, not n − 1, and the variance is itself estimated. Hesterberg's expanded interval makes up for both by taking
     quantiles further out, where five values have no resamples left (92 %). Here his correction is the factor c, so
-    that the interval may go beyond the smallest and the largest value. It leans to the side to which the data do.
+    that the interval may exceed the smallest and the largest value. It is skewed to the same side as the data.
 
-    Coverage at level 0.95 in percent, of 20,000 sets each:
+    Coverage at level 0.95 in percent, 20,000 sets each:
 
                                             n = 2       3       5      10      20      50
         normal                             93.0    95.0    94.6    94.5    94.8    95.3
@@ -34,12 +34,12 @@ def mean_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
     the median one is 1.3 times as long as Student's and one in twenty over 3 times; at n = 4 it is 1.9 and 18, at n = 3
     infinite. One value has no interval: NaN.
 
-    All n^n resamples enter up to n = 5, above it 4,000 drawn ones. Values that are not finite numbers are left out, so
-    where some runs ended early, the interval is of the mean of those still there, which may not be like the others.
+    Up to n = 5 all n^n resamples are used, above it 4,000 random ones. Values that are not finite are left out, so that
+    where some runs ended early, the interval is of the mean of the remaining ones, which may differ from the others.
     Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (arXiv:1411.5279).
     """
     columns = np.asarray(values, float).reshape(len(values), math.prod(values.shape[1:]))
-    columns = np.sort(np.where(np.isfinite(columns), columns, np.nan), axis=0)  # NaN last, and runs in no order
+    columns = np.sort(np.where(np.isfinite(columns), columns, np.nan), axis=0)  # NaN last; the order of runs is lost
     present = np.isfinite(columns).sum(0)
     low, high = np.full((2, columns.shape[1]), np.nan)
     for n in np.unique(present[present > 1]):
@@ -48,9 +48,9 @@ def mean_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
 
 
 def stretched(columns: np.ndarray, level: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of each column, all of finite values in ascending order."""
+    """The interval of each column of finite values in ascending order."""
     n, tail = len(columns), (1 - level) / 2
-    base = columns[0]  # values that are all alike then have an interval of length 0 exactly
+    base = columns[0]  # then equal values have an interval of length 0 exactly
     means = resamples(n, seed) @ (columns - base) / n
     rank = int(tail * len(means))  # no more than this share lies below
     low, high = np.partition(means, [rank, len(means) - 1 - rank], axis=0)[[rank, len(means) - 1 - rank]]
@@ -61,7 +61,7 @@ def stretched(columns: np.ndarray, level: float, seed: int) -> tuple[np.ndarray,
 
 @lru_cache(maxsize=64)
 def resamples(n: int, seed: int) -> np.ndarray:
-    """How often each of n values is in each resample, (resamples, n): in all of them, or in drawn ones."""
+    """How often each of n values is in each resample, (resamples, n): all resamples, or random ones."""
     if n**n <= DRAWS:
         picks = np.indices((n,) * n).reshape(n, -1).T
         return (picks[:, :, None] == np.arange(n)).sum(1).astype(float)
@@ -70,7 +70,7 @@ def resamples(n: int, seed: int) -> np.ndarray:
 
 
 def proportion_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share of n runs, say of those that collapsed; (0, 1) where there are none.
+    """Wilson's score interval of a proportion of n runs, say of those that collapsed; (0, 1) for n = 0.
 
         (p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n),  p = successes / n
 

@@ -1,8 +1,7 @@
 """One self-contained HTML file: the comparison's data, plotly's JavaScript and ours; it opens with no network.
 
-What comes from runs is in the page as JSON inside a script element of another type, which no browser runs, with "<"
-written as an escape so that nothing in it ends the element; the sentences of the answer are escaped. A content security
-policy forbids requests.
+The runs' data are in the page as JSON, in a script element of a type that no browser executes, with "<" escaped so that
+nothing in it ends the element; the sentences of the answer are escaped too. A content security policy forbids requests.
 """
 
 import json
@@ -14,24 +13,24 @@ from pathlib import Path
 from ganduel.atomic import output_file
 from ganduel.compare.analysis import Report
 from ganduel.compare.bundle import bundle
-from ganduel.compare.reading import Aside
+from ganduel.compare.reading import SkippedFolder
 
 ASSETS = files("ganduel.compare") / "assets"
 
 
-def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int | None = None) -> None:
-    """Write the page, whole or not at all.
+def write_page(report: Report, skipped: Sequence[SkippedFolder], path: Path, refresh: int | None = None) -> None:
+    """Write the page atomically.
 
     Args:
         report: the comparison.
-        aside: what was left out of it.
+        skipped: folders that were left out of it.
         path: the file.
-        refresh: seconds after which the page loads itself again; None: never.
+        refresh: seconds after which the page reloads itself; None: never.
     """
-    data = {**bundle(report, aside, path), "refresh": refresh}
+    data = {**bundle(report, skipped, path), "refresh": refresh}
     parts = {
         "title": escape(f"ganduel – {data['title']}"),
-        # By a script where there are any: the element would forget what the reader chose, which is in the address.
+        # With JavaScript the script reloads the page: this element would drop the settings, which are in the URL.
         "refresh": "" if refresh is None else f'<noscript><meta http-equiv="refresh" content="{refresh}"></noscript>',
         "style": asset("page.css"),
         "verdicts": "\n".join(f"<p>{escape(line)}</p>" for line in data["verdicts"]),
@@ -42,7 +41,7 @@ def write_page(report: Report, aside: Sequence[Aside], path: Path, refresh: int 
     first, *rest = asset("page.html").split("{{")
     text = first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
     with output_file(path) as part:
-        part.write_text(text, encoding="utf-8", errors="replace")  # a folder's name may be no text
+        part.write_text(text, encoding="utf-8", errors="replace")  # a folder's name may not be valid UTF-8
 
 
 def asset(name: str) -> str:

@@ -1,12 +1,12 @@
-"""Which runs may be compared with which: those whose configs are equal in everything but the factor, seed by seed.
+"""Which runs are compared with which: those whose configs are equal in everything but the factor, seed by seed.
 
     factor     what is compared: a group such as loss, a key such as k or optimizer.generator.lr, or experiment
-    level      a value that the factor takes
-    stratum    runs that agree in all that varies besides factor and seed; comparisons stay within one
+    level      a value of the factor
+    stratum    runs that agree in everything that varies besides factor and seed; comparisons stay within one
     pair       two runs of a stratum, of different levels and the same seed: same data order, same noise
 
-What a run does not depend on (where it is logged, which metrics watch it, a password) does not keep runs apart;
-versions and machines do not either, but are named where they differ.
+Keys that do not affect the result (logging, metrics, passwords) do not separate runs. Versions and machines do not
+either, but are reported where they differ.
 """
 
 import json
@@ -21,55 +21,55 @@ from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON, without_secrets
 
-FIRST = ("loss", "experiment", "penalty", "k")  # the factors that one would ask for, where they vary
-BESIDES = ("versions", "machine", "git")  # of a run, named where they differ
+FIRST = ("loss", "experiment", "penalty", "k")  # the default factor is the first of these that varies
+ENVIRONMENT_KEYS = ("versions", "machine", "git")  # of `run` in the config, reported where they differ
 
 Values = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
 class Design:
-    """The runs in their places.
+    """The runs by stratum, level and seed.
 
     Attributes:
         factor: what is compared.
-        levels: its values, as labels.
+        levels: labels of its values.
         strata: labels of the strata; a single "" if nothing else varies.
         cells: the run of each (stratum, level, seed).
-        repeated: runs of a place that is taken.
-        besides: what differs among the runs that is no part of what they compute, in words.
-        flats: for each folder of a run what its result depends on, as of `flat`, without secrets.
+        duplicates: further runs of the same stratum, level and seed.
+        environment_differences: which versions, machines and devices the runs differ in, as text.
+        flat_configs: per run folder the config keys that affect the result, as of `flat`, without secrets.
     """
 
     factor: str
     levels: list[str]
     strata: list[str]
     cells: Mapping[tuple[str, str, int], Run]
-    repeated: list[Run] = field(default_factory=list)
-    besides: list[str] = field(default_factory=list)
-    flats: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    duplicates: list[Run] = field(default_factory=list)
+    environment_differences: list[str] = field(default_factory=list)
+    flat_configs: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, stratum: str, level: str) -> dict[int, Run]:
         """The runs of a level in a stratum, by seed."""
-        return {place[2]: run for place, run in sorted(self.cells.items(), key=order) if place[:2] == (stratum, level)}
+        return {key[2]: run for key, run in sorted(self.cells.items(), key=seed_of) if key[:2] == (stratum, level)}
 
     def pairs(self, stratum: str, first: str, second: str) -> dict[int, tuple[Run, Run]]:
-        """The runs of two levels that belong together, by seed."""
+        """The pairs of two levels, by seed."""
         one, two = self.of(stratum, first), self.of(stratum, second)
         return {seed: (one[seed], two[seed]) for seed in one if seed in two}
 
     def unpaired(self, stratum: str, first: str, second: str) -> list[Run]:
         """The runs of two levels without a partner."""
         one, two = self.of(stratum, first), self.of(stratum, second)
-        return [run for own, others in ((one, two), (two, one)) for seed, run in own.items() if seed not in others]
+        return [run for runs, others in ((one, two), (two, one)) for seed, run in runs.items() if seed not in others]
 
 
-def order(item: tuple[tuple[str, str, int], Run]) -> int:
+def seed_of(item: tuple[tuple[str, str, int], Run]) -> int:
     return item[0][2]
 
 
 def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
-    """Find each run's place.
+    """Assign each run its stratum and level.
 
     Args:
         runs: at least one.
@@ -78,134 +78,142 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     Raises:
         UserError: the factor is not in the configs.
     """
-    flats = [flat(without_secrets(run.config)) for run in runs]
-    units = varying(runs, flats)
-    factor = chosen(factor, units, runs, flats)
-    own = units.pop(factor, []) or keys_of(factor, flats)
-    levels = labels(factor, own, runs, flats)
-    if len(own) == 1 and not any(factor in choices(run) for run in runs):
+    flat_configs = [flat(without_secrets(run.config)) for run in runs]
+    groups = varying_groups(runs, flat_configs)
+    factor = select_factor(factor, groups, runs, flat_configs)
+    factor_keys = groups.pop(factor, []) or keys_of(factor, flat_configs)
+    levels = labels(factor, factor_keys, runs, flat_configs)
+    if len(factor_keys) == 1 and not any(factor in choices(run) for run in runs):
         levels = [f"{factor.rpartition('.')[2]}={label}" for label in levels]  # 5 alone would say little
-    rest = without(own, units)
-    parts = [[f"{unit}={label}" for label in labels(unit, keys, runs, flats)] for unit, keys in rest.items()]
-    strata = [", ".join(words) for words in zip(*parts, strict=True)] if parts else [""] * len(runs)
+    rest = without_keys(factor_keys, groups)
+    parts = [[f"{name}={label}" for label in labels(name, keys, runs, flat_configs)] for name, keys in rest.items()]
+    strata = [", ".join(texts) for texts in zip(*parts, strict=True)] if parts else [""] * len(runs)
     cells: dict[tuple[str, str, int], Run] = {}
-    repeated = []
+    duplicates = []
     for run, stratum, level in zip(runs, strata, levels, strict=True):
-        place = (stratum, level, int(run.config["seed"]))
-        if place in cells:
-            better = run.status == "finished" and cells[place].status != "finished"
-            repeated.append(cells[place] if better else run)
+        key = (stratum, level, int(run.config["seed"]))
+        if key in cells:
+            better = run.status == "finished" and cells[key].status != "finished"
+            duplicates.append(cells[key] if better else run)
             if not better:
                 continue
-        cells[place] = run
-    by_folder = {run.folder: one for run, one in zip(runs, flats, strict=True)}
-    return Design(factor, natural(set(levels)), natural(set(strata)), cells, repeated, besides(runs), by_folder)
+        cells[key] = run
+    by_folder = {run.folder: config for run, config in zip(runs, flat_configs, strict=True)}
+    differences = environment_differences(runs)
+    return Design(
+        factor, natural_sort(set(levels)), natural_sort(set(strata)), cells, duplicates, differences, by_folder
+    )
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """What a run's result depends on: dotted keys, with values as JSON."""
-    found: dict[str, str] = {}
+    """The keys that affect a run's result: dotted, with values as JSON."""
+    values: dict[str, str] = {}
     for name, value in config.items():
         key = f"{prefix}{name}"
         if key in IGNORED_IN_COMPARISON or key in HARDWARE_KEYS:
             continue
         if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{key}.")
+            values |= flat(value, f"{key}.")
         else:
-            found[key] = json.dumps(value, ensure_ascii=False, default=str)
-    return found
+            values[key] = json.dumps(value, ensure_ascii=False, default=str)
+    return values
 
 
 def choices(run: Run) -> Mapping[str, Any]:
     """What was chosen in each group of the config."""
-    found = run.config["run"].get("choices")
-    return found if isinstance(found, Mapping) else {}
+    chosen = run.config["run"].get("choices")
+    return chosen if isinstance(chosen, Mapping) else {}
 
 
-def varying(runs: Sequence[Run], flats: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """What varies among the runs besides the seed, a group, an experiment or a key, with the keys that belong to it."""
-    everywhere = sorted({key for one in flats for key in one} - {"seed"})
-    keys = [key for key in everywhere if len({one.get(key) for one in flats}) > 1]
-    units: dict[str, list[str]] = {}
+def varying_groups(runs: Sequence[Run], flat_configs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """What varies among the runs besides the seed: groups, experiments or single keys, each with its keys."""
+    all_keys = sorted({key for config in flat_configs for key in config} - {"seed"})
+    keys = [key for key in all_keys if len({config.get(key) for config in flat_configs}) > 1]
+    groups: dict[str, list[str]] = {}
     for key in keys:
         top = key.partition(".")[0]
-        grouped = len({str(choices(run).get(top)) for run in runs}) > 1
-        units.setdefault(top if grouped else key, []).append(key)
+        choice_varies = len({str(choices(run).get(top)) for run in runs}) > 1
+        groups.setdefault(top if choice_varies else key, []).append(key)
     experiments = [str(choices(run).get("experiment")) for run in runs]
     if len(set(experiments)) > 1:
-        told = [unit for unit, own in units.items() if follows(own, experiments, flats)]
-        if told:
-            units = {"experiment": [key for unit in told for key in units.pop(unit)], **units}
-    return units
+        implied = [name for name, keys in groups.items() if determined_by(keys, experiments, flat_configs)]
+        if implied:
+            groups = {"experiment": [key for name in implied for key in groups.pop(name)], **groups}
+    return groups
 
 
-def follows(keys: Iterable[str], experiments: Sequence[str], flats: Sequence[Mapping[str, str]]) -> bool:
-    """Whether the values of the keys are the same wherever the experiment is."""
+def determined_by(keys: Iterable[str], experiments: Sequence[str], flat_configs: Sequence[Mapping[str, str]]) -> bool:
+    """Whether runs of the same experiment have the same values of the keys."""
     keys = list(keys)
-    pairs = {(name, *(one.get(key) for key in keys)) for name, one in zip(experiments, flats, strict=True)}
+    pairs = {(name, *(config.get(key) for key in keys)) for name, config in zip(experiments, flat_configs, strict=True)}
     return len(pairs) == len(set(experiments))
 
 
-def without(own: Sequence[str], units: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The units without the keys of the factor; one that has some of them falls into its other keys."""
-    found: dict[str, list[str]] = {}
-    for unit, keys in units.items():
-        left = [key for key in keys if key not in own]
-        found |= {unit: keys} if left == keys else {key: [key] for key in left}
-    return found
+def without_keys(factor_keys: Sequence[str], groups: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The groups without the factor's keys; a group that has some of them is split into its other keys."""
+    rest: dict[str, list[str]] = {}
+    for name, keys in groups.items():
+        other_keys = [key for key in keys if key not in factor_keys]
+        rest |= {name: keys} if other_keys == keys else {key: [key] for key in other_keys}
+    return rest
 
 
-def chosen(
-    factor: str | None, units: Mapping[str, list[str]], runs: Sequence[Run], flats: Sequence[Mapping[str, str]]
+def select_factor(
+    factor: str | None,
+    groups: Mapping[str, list[str]],
+    runs: Sequence[Run],
+    flat_configs: Sequence[Mapping[str, str]],
 ) -> str:
-    """The factor, asked for or found."""
+    """The requested factor, or the default one."""
     if factor is None:
-        return next((name for name in (*FIRST, *units) if name in units), "loss")
+        return next((name for name in (*FIRST, *groups) if name in groups), "loss")
     if factor == "seed":
         raise UserError("--factor seed cannot be: runs are paired by their seeds.")
-    if factor in units or keys_of(factor, flats) or any(factor in choices(run) for run in runs):
+    if factor in groups or keys_of(factor, flat_configs) or any(factor in choices(run) for run in runs):
         return factor
-    known = {key for one in flats for key in one} | set(choices(runs[0]))
-    raise UserError(f"--factor {factor} is not in the runs' configs. {nearest(factor, known, units)}")
+    known = {key for config in flat_configs for key in config} | set(choices(runs[0]))
+    raise UserError(f"--factor {factor} is not in the runs' configs. {nearest(factor, known, groups)}")
 
 
-def keys_of(factor: str, flats: Sequence[Mapping[str, str]]) -> list[str]:
-    """The keys of a factor that need not vary."""
-    found = {key for one in flats for key in one if key == factor or key.startswith(f"{factor}.")}
-    return sorted(found)
+def keys_of(factor: str, flat_configs: Sequence[Mapping[str, str]]) -> list[str]:
+    """The keys of a factor, whether they vary or not."""
+    keys = {key for config in flat_configs for key in config if key == factor or key.startswith(f"{factor}.")}
+    return sorted(keys)
 
 
-def labels(unit: str, keys: Sequence[str], runs: Sequence[Run], flats: Sequence[Mapping[str, str]]) -> list[str]:
-    """What each run's value is called: the choice of a group, with the values that tell apart runs of one choice.
+def labels(
+    group: str, keys: Sequence[str], runs: Sequence[Run], flat_configs: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """A label for each run's value: the choice of a group, with the values that distinguish runs of one choice.
 
-    Values are shortened unless two would then be called the same.
+    Values are shortened unless two different ones would then have the same label.
     """
-    grouped = any(unit in choices(run) for run in runs)
-    names = [str(choices(run).get(unit)) if grouped else "" for run in runs]
-    values = [tuple(one.get(key) for key in keys) for one in flats]
-    made = []
-    for shown in (short, full):
-        made = called(names, values, [key.removeprefix(f"{unit}.") for key in keys], shown)
-        if len(set(made)) == len(set(zip(names, values, strict=True))):
+    has_choice = any(group in choices(run) for run in runs)
+    names = [str(choices(run).get(group)) if has_choice else "" for run in runs]
+    values = [tuple(config.get(key) for key in keys) for config in flat_configs]
+    texts: list[str] = []
+    for form in (short, full):
+        texts = make_labels(names, values, [key.removeprefix(f"{group}.") for key in keys], form)
+        if len(set(texts)) == len(set(zip(names, values, strict=True))):
             break
-    return made
+    return texts
 
 
-def called(
-    names: Sequence[str], values: Sequence[Values], keys: Sequence[str], shown: Callable[[str | None], str]
+def make_labels(
+    names: Sequence[str], values: Sequence[Values], keys: Sequence[str], form: Callable[[str | None], str]
 ) -> list[str]:
     """The names, each with the values in which runs of that name differ; without names, the values."""
-    made = []
+    texts = []
     for name, row in zip(names, values, strict=True):
-        same = {other for other_name, other in zip(names, values, strict=True) if other_name == name}
-        differing = [n for n in range(len(keys)) if not name or len({other[n] for other in same}) > 1]
-        words = ", ".join(f"{keys[n]}={shown(row[n])}" if name else shown(row[n]) for n in differing)
-        made.append(f"{name} ({words})" if name and words else name or words)
-    return made
+        same_name = {other for other_name, other in zip(names, values, strict=True) if other_name == name}
+        differing = [n for n in range(len(keys)) if not name or len({other[n] for other in same_name}) > 1]
+        details = ", ".join(f"{keys[n]}={form(row[n])}" if name else form(row[n]) for n in differing)
+        texts.append(f"{name} ({details})" if name and details else name or details)
+    return texts
 
 
 def short(value: str | None) -> str:
-    """A value as one would type it; of a class its name."""
+    """A value as one would type it; a class by its name."""
     text = full(value).strip('"')
     return text.rpartition(".")[2] if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", text) else text
 
@@ -215,31 +223,31 @@ def full(value: str | None) -> str:
     return "absent" if value is None else value
 
 
-def natural(names: Iterable[str]) -> list[str]:
-    """In order, numbers by their size; where they are equal, as 1 and 1.0 are, by how they are written."""
+def natural_sort(names: Iterable[str]) -> list[str]:
+    """Sorted, numbers by size; equal numbers, such as 1 and 1.0, by how they are written."""
 
     def key(name: str) -> tuple[list[tuple[int, float, str]], str]:
-        words = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", name)
-        return [(1, 0.0, word) if n % 2 == 0 else (0, float(word), "") for n, word in enumerate(words) if word], name
+        parts = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", name)
+        return [(1, 0.0, part) if n % 2 == 0 else (0, float(part), "") for n, part in enumerate(parts) if part], name
 
     return sorted(names, key=key)
 
 
-def besides(runs: Sequence[Run]) -> list[str]:
-    """What differs besides, such as "versions.torch: 2.12.0 (3 runs), 2.13.0 (7 runs)"."""
-    origins = [origin(run) for run in runs]
-    said = []
-    for key in dict.fromkeys(key for one in origins for key in one):
-        counts = Counter(short(one.get(key)) for one in origins)
-        words = [f"{value} ({n} run{'s' * (n > 1)})" for value, n in counts.items()]
-        if len(words) > 1:
-            said.append(f"{key}: {', '.join(words)}")
-    return said
+def environment_differences(runs: Sequence[Run]) -> list[str]:
+    """Where the runs' environments differ, such as "versions.torch: 2.12.0 (3 runs), 2.13.0 (7 runs)"."""
+    environments = [environment(run) for run in runs]
+    texts = []
+    for key in dict.fromkeys(key for values in environments for key in values):
+        counts = Counter(short(values.get(key)) for values in environments)
+        values_and_counts = [f"{value} ({n} run{'s' * (n > 1)})" for value, n in counts.items()]
+        if len(counts) > 1:
+            texts.append(f"{key}: {', '.join(values_and_counts)}")
+    return texts
 
 
-def origin(run: Run) -> dict[str, str]:
-    """Where a run was computed and by what: dotted keys, with values as JSON."""
-    known = {key: run.config["run"][key] for key in BESIDES if run.config["run"].get(key) is not None}
+def environment(run: Run) -> dict[str, str]:
+    """Versions, machine, commit and hardware settings of a run: dotted keys, with values as JSON."""
+    known = {key: run.config["run"][key] for key in ENVIRONMENT_KEYS if run.config["run"].get(key) is not None}
     trainer = run.config.get("trainer") or {}
-    where = {key: trainer.get(key.partition(".")[2]) for key in HARDWARE_KEYS}
-    return flat(known) | {key: json.dumps(value, default=str) for key, value in where.items()}
+    hardware = {key: trainer.get(key.partition(".")[2]) for key in HARDWARE_KEYS}
+    return flat(known) | {key: json.dumps(value, default=str) for key, value in hardware.items()}

@@ -1,7 +1,7 @@
-"""Runs as they are on the disk: found, read and, where that cannot be done, set aside with the reason.
+"""Finds and parses run folders; a folder that cannot be parsed is skipped, with the reason.
 
-A comparison must come about whatever lies in a sweep's folder: runs that still train, that failed or were killed, rows
-cut off in the middle, folders of something else. Nothing here raises for what it finds in a folder.
+A comparison must work whatever a sweep's folder contains: runs that still train, that failed or were killed, truncated
+rows, unrelated folders. Nothing here raises because of a folder's content.
 """
 
 import glob
@@ -30,10 +30,10 @@ from ganduel.tracking.files import (
     rows,
 )
 
-UNFINISHED = "unfinished"  # there is no summary: the run is on its way, or was killed
+UNFINISHED = "unfinished"  # there is no summary: the run is in progress, or was killed
 NO_ROWS = "no rows yet"
-SKIPPED = {"wandb", "checkpoints", SAMPLES}  # folders that hold no runs
-BADLY = ("failed", "diverged")  # a run that ended so counts, though it has no rows
+SKIPPED = {"wandb", "checkpoints", SAMPLES}  # folders that contain no runs
+FAILED_STATUSES = ("failed", "diverged")  # such a run counts even without rows
 AXES = ("iteration", "images_seen", "seconds")
 
 
@@ -42,18 +42,18 @@ class Run:
     """One run.
 
     Attributes:
-        folder: where it is.
-        config: its resolved config.
+        folder: its path.
+        config: the resolved config.
         status: finished, stopped, diverged, failed, or unfinished.
-        reason: why it ended so; None where there is nothing to say.
-        note: what is wrong with its files, though the rest can be used; None: nothing.
-        curves: for each metric its values, one for each of `curves["iteration"]`; NaN where it was not logged.
-        last: the value that each metric was last logged with, which may be NaN too.
-        histograms: for each key counts (rows, bins); "iteration" says of which iterations the rows are.
-        protocols: the last protocol of each metric of samples.
-        pictures: the grids of samples, or what stands for them, by iteration.
+        reason: why it ended with this status; None if no reason was given.
+        note: a defect of its files that leaves the rest usable; None if there is none.
+        curves: per metric its values at `curves["iteration"]`; NaN where it was not logged.
+        last: per metric the value logged last, which may be NaN.
+        histograms: per key counts (rows, bins); "iteration" holds the rows' iterations.
+        protocols: the last protocol of each sample metric.
+        pictures: sample grids (or the plots that replace them) by iteration.
         real: the grid of real samples.
-        loss_form: G's term on a grid of logits.
+        loss_form: G's loss term on a grid of logits.
     """
 
     folder: Path
@@ -75,107 +75,110 @@ class Run:
 
     @property
     def iteration(self) -> int:
-        """The last iteration on record."""
+        """The last logged iteration."""
         return int(self.curves["iteration"][-1]) if len(self.curves.get("iteration", ())) else 0
 
     @property
     def seconds(self) -> float:
-        """Of training."""
+        """Training time so far."""
         values = self.curves.get("seconds", np.array([]))
         return float(values[np.isfinite(values)].max(initial=0.0))
 
     def final(self, metric: str) -> float:
-        """The last value of a metric; NaN if there is none."""
+        """The last value of a metric; NaN if it was never logged."""
         return self.last.get(metric, math.nan)
 
 
 @dataclass(frozen=True)
-class Aside:
+class SkippedFolder:
     """A folder that is not part of the comparison, and why."""
 
     folder: Path
     reason: str
 
 
-def read_all(words: Sequence[str | Path]) -> tuple[list[Run], list[Aside]]:
-    """The runs in folders, of sweeps or of runs, and what was set aside on the way.
+def read_all(patterns: Sequence[str | Path]) -> tuple[list[Run], list[SkippedFolder]]:
+    """The runs in folders of runs or sweeps, and the folders that were skipped.
 
     Args:
-        words: paths, or patterns such as runs/*/*ring8*.
+        patterns: paths, or glob patterns such as runs/*/*ring8*.
     """
-    found: list[Run] = []
-    aside: list[Aside] = []
-    for folder in candidates(words):
-        run = read(folder)
-        (aside if isinstance(run, Aside) else found).append(run)  # type: ignore[arg-type]
-    return found, aside
+    runs: list[Run] = []
+    skipped: list[SkippedFolder] = []
+    for folder in expand_paths(patterns):
+        result = read(folder)
+        if isinstance(result, SkippedFolder):
+            skipped.append(result)
+        else:
+            runs.append(result)
+    return runs, skipped
 
 
-def candidates(words: Sequence[str | Path]) -> list[Path]:
-    """The folders that the words name or hold, each once: runs, and what may have been meant for one.
+def expand_paths(patterns: Sequence[str | Path]) -> list[Path]:
+    """The run folders that the patterns match or contain, each once; folders without a run are listed too.
 
     Raises:
-        UserError: a word that matches nothing.
+        UserError: a pattern matches nothing.
     """
-    found: dict[Path, Path] = {}
-    for word in words:
-        paths = [Path(word)] if os.path.exists(word) else [Path(path) for path in sorted(glob.glob(str(word)))]
+    folders: dict[Path, Path] = {}
+    for pattern in patterns:
+        paths = [Path(pattern)] if os.path.exists(pattern) else [Path(path) for path in sorted(glob.glob(str(pattern)))]
         if not paths:
-            raise UserError(f"{word} is neither a folder nor a pattern that matches one.")
+            raise UserError(f"{pattern} is neither a folder nor a pattern that matches one.")
         for path in paths:
-            for folder in inside(path):
-                found.setdefault(Path(os.path.realpath(folder)), folder)
-    return list(found.values())
+            for folder in find_runs(path):
+                folders.setdefault(Path(os.path.realpath(folder)), folder)
+    return list(folders.values())
 
 
-def inside(path: Path, above: frozenset[str] = frozenset()) -> list[Path]:
-    """The folder itself if it looks like a run; else those in it, at any depth, or itself as one that holds none.
+def find_runs(path: Path, parents: frozenset[str] = frozenset()) -> list[Path]:
+    """The folder itself if it looks like a run; else the runs in it at any depth, or itself if it contains none.
 
-    A link to a folder above is not followed.
+    A link to a parent folder is not followed.
     """
     try:
         if not path.is_dir() or any((path / name).exists() for name in (CONFIG, METRICS, SUMMARY)):
             return [path]
-        above |= {os.path.realpath(path)}
-        folders = sorted(f for f in path.iterdir() if f.is_dir() and os.path.realpath(f) not in above)
+        parents |= {os.path.realpath(path)}
+        folders = sorted(f for f in path.iterdir() if f.is_dir() and os.path.realpath(f) not in parents)
     except OSError:
-        return [path]  # `read` says what is wrong
-    named = [f for f in folders if f.name not in SKIPPED and not f.name.startswith(".")]
-    found = [run for folder in named for run in inside(folder, above)]
-    return found or [path]
+        return [path]  # `read` reports the error
+    searched = [f for f in folders if f.name not in SKIPPED and not f.name.startswith(".")]
+    runs = [run for folder in searched for run in find_runs(folder, parents)]
+    return runs or [path]
 
 
-def read(folder: Path) -> Run | Aside:
+def read(folder: Path) -> Run | SkippedFolder:
     """The run in a folder, or why there is none."""
     try:
-        return understood(folder)
+        return parse_run(folder)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        return Aside(folder, f"cannot be read: {lines[0]}")
+        return SkippedFolder(folder, f"cannot be read: {lines[0]}")
 
 
-def understood(folder: Path) -> Run | Aside:
-    """As `read`, but for what cannot be understood at all."""
+def parse_run(folder: Path) -> Run | SkippedFolder:
+    """As `read`, but raises where a file cannot be parsed."""
     if not folder.is_dir():
-        return Aside(folder, "not a folder")
+        return SkippedFolder(folder, "not a folder")
     if not any(folder.iterdir()):
-        return Aside(folder, "empty")
+        return SkippedFolder(folder, "empty")
     summary, broken = read_json(folder / SUMMARY)
     reason = None if summary.get("reason") is None else str(summary["reason"])
     if not (folder / CONFIG).exists():
-        return Aside(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
+        return SkippedFolder(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
     config = read_config(folder)
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
-        return Aside(folder, f"{CONFIG} is not that of a run of ganduel")
-    curves, last = columns(rows(folder / METRICS))
-    if not len(curves["iteration"]) and summary.get("status") not in BADLY:
-        return Aside(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
+        return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")
+    curves, last = to_columns(rows(folder / METRICS))
+    if not len(curves["iteration"]) and summary.get("status") not in FAILED_STATUSES:
+        return SkippedFolder(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
     return Run(
         folder,
         config,
         status=str(summary.get("status", UNFINISHED)),
         reason=reason,
-        note=broken or cut_off(folder / METRICS),
+        note=broken or truncation_note(folder / METRICS),
         curves=curves,
         last=last,
         histograms=read_histograms(folder / HISTOGRAMS),
@@ -187,7 +190,7 @@ def understood(folder: Path) -> Run | Aside:
 
 
 def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
-    """The object in a file, and what is wrong with it if it is there and holds none."""
+    """The object in a JSON file, and an error message if the file exists and contains none."""
     if not path.exists():
         return {}, None
     try:
@@ -197,8 +200,8 @@ def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
     return (values, None) if isinstance(values, dict) else ({}, f"{path.name} holds no object")
 
 
-def cut_off(path: Path) -> str | None:
-    """A word on a file whose last row a kill cut off."""
+def truncation_note(path: Path) -> str | None:
+    """A warning if the file's last row is truncated."""
     if not path.exists() or not path.stat().st_size:
         return None
     with path.open("rb") as file:
@@ -207,59 +210,59 @@ def cut_off(path: Path) -> str | None:
 
 
 def grids(folder: Path) -> dict[int, Path]:
-    """The grids of samples; of a world of known density, which has none, the pictures of samples over D."""
+    """The sample grids; for data of known density, which has none, the plots of samples over D."""
     for name in ("iteration", "theory"):
-        found = {path: re.fullmatch(rf"{name}_([0-9]+)\.png", path.name) for path in (folder / SAMPLES).glob("*.png")}
-        own = {int(match[1]): path for path, match in found.items() if match and path.is_file()}
-        if own:
-            return own
+        matches = {path: re.fullmatch(rf"{name}_([0-9]+)\.png", path.name) for path in (folder / SAMPLES).glob("*.png")}
+        pictures = {int(match[1]): path for path, match in matches.items() if match and path.is_file()}
+        if pictures:
+            return pictures
     return {}
 
 
-def columns(found: Sequence[Mapping[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Rows as columns over the iterations, and the last value of each; rows of the same iteration are one."""
-    found = sorted((row for row in found if is_iteration(row.get("iteration"))), key=lambda row: row["iteration"])
-    iterations, place = np.unique([float(row["iteration"]) for row in found], return_inverse=True)
-    made: dict[str, np.ndarray] = {"iteration": iterations}
+def to_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Rows as columns over iterations, and the last value of each column; rows of one iteration are merged."""
+    rows = sorted((row for row in rows if is_iteration(row.get("iteration"))), key=lambda row: row["iteration"])
+    iterations, position = np.unique([float(row["iteration"]) for row in rows], return_inverse=True)
+    columns: dict[str, np.ndarray] = {"iteration": iterations}
     last: dict[str, float] = {}
-    for key, (at, values) in cells(found).items():
-        column = made.setdefault(key, np.full(len(iterations), np.nan))
-        column[place[at]] = values  # of rows of the same iteration the later counts
+    for key, (row_numbers, values) in values_by_key(rows).items():
+        column = columns.setdefault(key, np.full(len(iterations), np.nan))
+        column[position[row_numbers]] = values  # of rows of one iteration the last counts
         last[key] = float(values[-1])
-    return made, last
+    return columns, last
 
 
-def cells(found: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For each key the rows that have a number there, in order, and the numbers; rows of equal keys at once."""
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for n, row in enumerate(found):
-        alike.setdefault(tuple(row), []).append(n)
+def values_by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Per key the rows that have a number there, in order, and the numbers; rows with equal keys are read at once."""
+    rows_of_keys: dict[tuple[str, ...], list[int]] = {}
+    for n, row in enumerate(rows):
+        rows_of_keys.setdefault(tuple(row), []).append(n)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for keys, at in alike.items():
-        values, known = numbers([list(found[n].values()) for n in at])
-        for key, column, there in zip(keys, values.T, known.T, strict=True):
-            if there.any():
-                parts.setdefault(key, []).append((np.array(at)[there], column[there]))
-    made = {}
-    for key, some in parts.items():
-        at, values = (np.concatenate(arrays) for arrays in zip(*some, strict=True))
-        order = np.argsort(at, kind="stable")
-        made[key] = (at[order], values[order])
-    return made
+    for keys, row_numbers in rows_of_keys.items():
+        values, is_numeric = to_floats([list(rows[n].values()) for n in row_numbers])
+        for key, column, mask in zip(keys, values.T, is_numeric.T, strict=True):
+            if mask.any():
+                parts.setdefault(key, []).append((np.array(row_numbers)[mask], column[mask]))
+    merged = {}
+    for key, pieces in parts.items():
+        numbers, values = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        order = np.argsort(numbers, kind="stable")
+        merged[key] = (numbers[order], values[order])
+    return merged
 
 
-def numbers(found: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """The values of rows as floats, and which of them are numbers at all."""
-    if {kind for row in found for kind in map(type, row)} <= {int, float}:
+def to_floats(rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """The values of rows as floats, and a mask of those that are numbers."""
+    if {kind for row in rows for kind in map(type, row)} <= {int, float}:
         with suppress(OverflowError):
-            values = np.array(found, dtype=np.float64)
+            values = np.array(rows, dtype=np.float64)
             return values, np.ones(values.shape, dtype=bool)
-    known = np.array([[is_number(value) for value in row] for row in found])
-    return np.array([[float(x) if is_number(x) else np.nan for x in row] for row in found]), known
+    mask = np.array([[is_number(value) for value in row] for row in rows])
+    return np.array([[float(x) if is_number(x) else np.nan for x in row] for row in rows]), mask
 
 
 def is_number(value: Any) -> bool:
-    """Of what JSON holds; True is none, nor is a whole number beyond all floats."""
+    """Whether a JSON value is a number that fits a float; True is not one."""
     return value.__class__ is float or (value.__class__ is int and abs(value) < 2**1000)
 
 
@@ -268,30 +271,30 @@ def is_iteration(value: Any) -> bool:
 
 
 def read_histograms(path: Path) -> dict[str, np.ndarray]:
-    """Counts as arrays (rows, bins) in order; of a key only where its number of bins stays the same."""
+    """Counts as arrays (rows, bins) in order; a key whose number of bins changes is left out."""
     by_iteration = {row["iteration"]: row for row in rows(path) if is_iteration(row.get("iteration"))}
-    found = [by_iteration[iteration] for iteration in sorted(by_iteration)]
-    if not found:
+    ordered = [by_iteration[iteration] for iteration in sorted(by_iteration)]
+    if not ordered:
         return {}
-    made = {"iteration": np.array([row["iteration"] for row in found], dtype=np.int64)}
-    for key in found[0].keys() - {"iteration"}:
-        counts = table([row.get(key) for row in found])
+    histograms = {"iteration": np.array([row["iteration"] for row in ordered], dtype=np.int64)}
+    for key in ordered[0].keys() - {"iteration"}:
+        counts = as_matrix([row.get(key) for row in ordered])
         if counts is not None and counts.dtype.kind == "i":
-            made[key] = counts.astype(np.min_scalar_type(int(counts.max()))) if counts.min() >= 0 else counts
-    return made
+            histograms[key] = counts.astype(np.min_scalar_type(int(counts.max()))) if counts.min() >= 0 else counts
+    return histograms
 
 
 def read_loss_form(path: Path) -> dict[str, Any] | None:
-    """G's term, if the file has all of it."""
+    """G's loss term, if the file is complete."""
     form, _ = read_json(path)
-    curves = table([form.get(key) for key in ("logit", "g", "g_slope")])
+    curves = as_matrix([form.get(key) for key in ("logit", "g", "g_slope")])
     return form if curves is not None and "name" in form else None
 
 
-def table(lists: Sequence[Any]) -> np.ndarray | None:
-    """Lists of numbers, equally long, as an array; None if they are not that."""
+def as_matrix(lists: Sequence[Any]) -> np.ndarray | None:
+    """Lists of numbers of one length as a matrix; None if they are anything else."""
     try:
-        made = np.array(lists)
+        matrix = np.array(lists)
     except ValueError:
         return None
-    return made if made.ndim == 2 and made.size and made.dtype.kind in "if" else None
+    return matrix if matrix.ndim == 2 and matrix.size and matrix.dtype.kind in "if" else None

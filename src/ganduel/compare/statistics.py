@@ -1,12 +1,12 @@
-"""What a few seeds say: the mean of runs with its interval, and how two ways to train differ, seed by seed.
+"""Statistics over a few seeds: the mean of runs with its interval, and the paired difference of two levels.
 
     d_i = first_i − second_i            the difference of two runs of one seed, i = 1 … n
-    summary                             mean, median, quartiles, spread and interval of one way's runs
-    difference                          mean of d with interval, p-value, effect size, share of wins, pairs needed
+    summary                             mean, median, quartiles, spread and interval of one level's runs
+    difference                          mean of d with interval, p-value, effect size, win rate, pairs needed
 
-n is 2 to 50, mostly 5 or 10. A value that is not a finite number (of a run that ended early, say) is left out with its
-pair, and n counts those that stay; where too few stay the answer is NaN. Nothing here takes a side: whether less is
-better is the reader's to know, and `wins` counts the pairs in which the first is the smaller.
+n is 2 to 50, mostly 5 or 10. A value that is not finite (of a run that ended early, say) is left out with its pair, and
+n counts the rest; where too few are left the result is NaN. Whether lower is better is not known here: `wins` counts
+the pairs in which the first is the smaller.
 """
 
 import math
@@ -40,7 +40,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """First less second over n pairs: the mean, its interval, then what the functions below say of them."""
+    """First minus second over n pairs: the mean, its interval, then the results of the functions below."""
 
     n: int
     mean: float
@@ -53,7 +53,7 @@ class Difference:
 
 
 def summary(values: np.ndarray, level: float = 0.95, seed: int = 0) -> Summary:
-    """Describe the runs' values (n,)."""
+    """Summarise the runs' values (n,)."""
     values = finite(values)
     low, high = mean_interval(values, level, seed)
     q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else [math.nan] * 3
@@ -70,7 +70,7 @@ def summary(values: np.ndarray, level: float = 0.95, seed: int = 0) -> Summary:
 
 
 def difference(first: np.ndarray, second: np.ndarray, level: float = 0.95, seed: int = 0) -> Difference:
-    """Compare two ways to train by values (n,) of the same seeds in the same order."""
+    """Compare two levels by values (n,) of the same seeds in the same order."""
     assert first.shape == second.shape, f"pairs of {first.shape} and {second.shape}"
     both = np.isfinite(first) & np.isfinite(second)
     differences = first[both].astype(float) - second[both]
@@ -93,7 +93,7 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
         p = share of all 2^n choices of signs s for which |Σ s_i |d_i|| ≥ |Σ d_i|
 
     It is at least 2/2^n, 0.0625 for five pairs however far apart, so that 0.05 takes six. Differences of 0 change
-    nothing. For more than 16 others it is the share of 65,536 drawn choices and the one seen, so that it is never 0.
+    nothing. For more than 16 others it is the share of 65,536 drawn choices and the observed one, so it is never 0.
     Source: Fisher 1935, "The Design of Experiments", section 21; for drawn signs Phipson and Smyth 2010, "Permutation
     P-values Should Never Be Zero".
     """
@@ -101,12 +101,12 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
     if len(differences) == 0:
         return math.nan
     sizes = np.sort(np.abs(differences[differences != 0]))
-    seen = abs(math.fsum(differences)) - ROUNDING * sizes.sum()  # sums that are equal on paper count as equal
+    observed = abs(math.fsum(differences)) - ROUNDING * sizes.sum()  # sums that are equal on paper count as equal
     if 2 ** len(sizes) <= FLIPS:
         bits = (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes))) & 1
-        return float(np.mean(np.abs((2.0 * bits - 1) @ sizes) >= seen))
+        return float(np.mean(np.abs((2.0 * bits - 1) @ sizes) >= observed))
     bits = np.random.default_rng(seed).integers(0, 2, (FLIPS, len(sizes)), dtype=np.int8)
-    return float((1 + np.sum(np.abs((2.0 * bits - 1) @ sizes) >= seen)) / (1 + FLIPS))
+    return float((1 + np.sum(np.abs((2.0 * bits - 1) @ sizes) >= observed)) / (1 + FLIPS))
 
 
 def effect_size(differences: np.ndarray) -> float:
@@ -128,7 +128,7 @@ def effect_size(differences: np.ndarray) -> float:
 
 
 def wins(differences: np.ndarray) -> float:
-    """The share of pairs in which the first is the smaller; a tie is half a win."""
+    """The proportion of pairs in which the first is the smaller; a tie is half a win."""
     return mean((1 - np.sign(finite(differences))) / 2)
 
 
@@ -137,7 +137,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
         p_(i) becomes max over j ≤ i of min(1, (m − j + 1) p_(j)),  p_(1) ≤ … ≤ p_(m)
 
-    NaN, a comparison that could not be made, stays NaN and does not count for m.
+    NaN, a comparison that could not be made, stays NaN and does not count towards m.
     Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
     """
     adjusted = np.array(p_values, float)
@@ -152,11 +152,11 @@ def seeds_needed(differences: np.ndarray, power: float = 0.8, alpha: float = 0.0
 
         P(T > t_(1−α/2, n−1)) ≥ power,  T noncentral t with n − 1 degrees of freedom and noncentrality |δ| √n
 
-    Never so few that `sign_flip_p` cannot reach α: six for 0.05. None where there is nothing to find (a mean of 0), no
+    Never so few that `sign_flip_p` cannot reach α: six for 0.05. None without a difference (a mean of 0), without an
     effect size (fewer than three pairs), or where 10,000 pairs are too few.
-    δ is `effect_size` of the differences seen, and as uncertain: from five pairs it is easily wrong by half, and a
+    δ is `effect_size` of the observed differences, and as uncertain: from five pairs it is easily wrong by half, and a
     difference that was picked for its size is mostly smaller the next time. So this is a guide to how many seeds the
-    next study needs, and no verdict on this one.
+    next study needs, not a verdict on this one.
     Source: Cohen 1988, "Statistical Power Analysis", section 2.3.5.
     """
     differences = finite(differences)
@@ -170,31 +170,31 @@ def seeds_needed(differences: np.ndarray, power: float = 0.8, alpha: float = 0.0
         return None
 
     def reached(n: int) -> float:
-        """The chance to reject in the right direction."""
+        """The probability of rejecting in the right direction."""
         shift = min(effect * math.sqrt(n), LARGEST_SHIFT)
         return 1 - float(special.nctdtr(n - 1, shift, special.stdtrit(n - 1, 1 - alpha / 2)))
 
     candidates = range(fewest, MOST_PAIRS + 1)
-    found = bisect_left(candidates, power, key=reached)
-    return candidates[found] if found < len(candidates) else None
+    index = bisect_left(candidates, power, key=reached)
+    return candidates[index] if index < len(candidates) else None
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """Those of the values (n,) that are numbers."""
+    """The finite values of (n,)."""
     values = np.asarray(values, float)
     return values[np.isfinite(values)]
 
 
 def mean(values: np.ndarray) -> float:
-    """NaN where there are none, without a warning."""
+    """The mean; NaN of no values, without a warning."""
     return math.fsum(values) / len(values) if len(values) else math.nan
 
 
 def deviation(values: np.ndarray) -> float:
-    """The standard deviation of the values, with n − 1."""
+    """The standard deviation with the divisor n − 1."""
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
 def alike(values: np.ndarray) -> bool:
-    """Whether the values differ by rounding alone."""
+    """Whether the values differ by rounding only."""
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())

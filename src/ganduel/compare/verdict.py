@@ -1,4 +1,4 @@
-"""The answer in sentences, honest where there is none: what was found, how sure that is, and what would settle it."""
+"""The answer in sentences: what was measured, how certain it is, and what would settle an open question."""
 
 import math
 
@@ -9,54 +9,54 @@ SIGNIFICANT = 0.05
 
 
 def verdicts(report: Report) -> list[str]:
-    """What each two levels of a stratum come to by the first metric; how strata differ; which levels had failures."""
+    """Each two levels of a stratum by the first metric; how strata differ; which levels had failures."""
     unfinished = sum(cell.unfinished for cell in report.cells)
-    going = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
+    in_progress = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
     if not report.metrics:
-        nothing = "No metric of samples is on record, so that nothing says which is better."
-        return [*going, nothing, *failures(report)]
+        no_metric = "No sample metric was logged, so that nothing says which is better."
+        return [*in_progress, no_metric, *failures(report)]
     metric = report.metrics[0]
-    said = []
+    sentences = []
     for stratum in report.design.strata:
-        contrasts = report.contrast(stratum, metric)
         cells = [cell for cell in report.cells if cell.stratum == stratum]
-        found = [sentence(contrast) for contrast in contrasts] or [alone(cell, metric) for cell in cells]
+        comparisons = [comparison(contrast) for contrast in report.contrast(stratum, metric)]
+        answers = comparisons or [alone(cell, metric) for cell in cells]
         if not any(metric in cell.finals for cell in cells):
-            found = [f"nothing is said of {metric}: it was not measured by one protocol, see the notes."]
+            answers = [f"nothing can be said about {metric}: it was not measured by one protocol, see the notes."]
         where = f"At {stratum}: " if stratum else ""
-        said += [capital(where + words) for words in found]
-    return going + said + [change(found) for found in report.interactions] + failures(report)
+        sentences += [capital(where + answer) for answer in answers]
+    return in_progress + sentences + [change(interaction) for interaction in report.interactions] + failures(report)
 
 
-def change(found: Interaction) -> str:
-    """How much it matters to the difference of two levels what else varies."""
-    d = found.difference
+def change(interaction: Interaction) -> str:
+    """How the difference of two levels changes from one stratum to another."""
+    d = interaction.difference
     by = f"{number(-d.mean)}{interval(-d.high, -d.low)}"
     verb = "changes" if d.p <= SIGNIFICANT else "is not seen to change"
     return (
-        f"From {found.of} to {found.to} the difference {found.first} less {found.second} {verb}: by {by} over {d.n} "
-        f"seed{'s' * (d.n > 1)}, {p_value(d.p)}."
+        f"From {interaction.of} to {interaction.to} the difference {interaction.first} minus {interaction.second} "
+        f"{verb}: by {by} over {d.n} seed{'s' * (d.n > 1)}, {p_value(d.p)}."
     )
 
 
-def sentence(contrast: Contrast) -> str:
-    """What two levels come to by a metric, over their pairs."""
+def comparison(contrast: Contrast) -> str:
+    """Two levels by one metric, over their pairs."""
     d = contrast.difference
     if not d.n:
         return f"{contrast.first} and {contrast.second} have no pair of finished runs with {contrast.metric}."
     better = contrast.better or contrast.first
     worse = contrast.second if better == contrast.first else contrast.first
-    ends = {contrast.first: contrast.values[:, 0], contrast.second: contrast.values[:, 1]}
-    one, two = (shown(summary(ends[level])) for level in (better, worse))
+    finals = {contrast.first: contrast.values[:, 0], contrast.second: contrast.values[:, 1]}
+    one, two = (shown(summary(finals[level])) for level in (better, worse))
     return (
         f"over {d.n} paired seed{'s' * (d.n > 1)}, {better} ends at {contrast.metric} {one} against {two} of {worse}; "
-        f"{gap(d.mean, d.low, d.high)}, {p_value(d.p)}{won(contrast, better)}. "
-        f"{capital(conclusion(contrast, better))}{survivors(contrast)}"
+        f"{difference_text(d.mean, d.low, d.high)}, {p_value(d.p)}{win_count(contrast, better)}. "
+        f"{capital(conclusion(contrast, better))}{without_failures(contrast)}"
     )
 
 
-def won(contrast: Contrast, better: str) -> str:
-    """In how many pairs the level named first was the better one; nothing if the metric has no better."""
+def win_count(contrast: Contrast, better: str) -> str:
+    """In how many pairs the level named first was better; empty if the metric has no direction."""
     d = contrast.difference
     if contrast.higher_is_better is None:
         return ""
@@ -64,17 +64,17 @@ def won(contrast: Contrast, better: str) -> str:
     return f", {count(wins * d.n)} of {d.n} win{'s' * (d.n != 1)}"
 
 
-def survivors(contrast: Contrast) -> str:
-    """What the pairs without a failed run say; they are not a fair sample, but tell failing from being worse."""
-    d = contrast.sound
+def without_failures(contrast: Contrast) -> str:
+    """The difference over pairs without a failed run: a biased sample, but it separates failing from being worse."""
+    d = contrast.without_failures
     if d is None or not d.n:
         return ""
     pairs = f"{d.n} pair{'s' * (d.n > 1)} in which no run failed"
     way = " the other way" if d.mean * contrast.difference.mean < 0 else ""
-    return f" Of the {pairs}: {gap(d.mean, d.low, d.high)}{way}, {p_value(d.p)}."
+    return f" Of the {pairs}: {difference_text(d.mean, d.low, d.high)}{way}, {p_value(d.p)}."
 
 
-def gap(mean: float, low: float, high: float) -> str:
+def difference_text(mean: float, low: float, high: float) -> str:
     """The difference as a positive number, with its interval."""
     if mean < 0:
         mean, low, high = -mean, -high, -low
@@ -82,7 +82,7 @@ def gap(mean: float, low: float, high: float) -> str:
 
 
 def conclusion(contrast: Contrast, better: str) -> str:
-    """How far that goes."""
+    """What can be concluded from the difference."""
     d = contrast.difference
     best = f"{better} is better" if contrast.better else "They differ"
     more = "" if d.needed is None else f" A difference of this size would take about {d.needed} seeds to resolve."
@@ -91,10 +91,10 @@ def conclusion(contrast: Contrast, better: str) -> str:
     if d.p <= SIGNIFICANT:
         return f"{best}."
     if d.low > 0 or d.high < 0:
-        least = 2 / 2**d.n
-        if least > SIGNIFICANT and d.p <= least:
+        smallest = 2 / 2**d.n
+        if smallest > SIGNIFICANT and d.p <= smallest:
             return (
-                f"{best} as far as {d.n} pairs can tell: with so few p cannot be below {least:.2g}, "
+                f"{best} as far as {d.n} pairs can tell: with so few p cannot be below {smallest:.2g}, "
                 "six seeds could settle it."
             )
         return f"{best} by the interval, and not by the permutation test: undecided.{more}"
@@ -103,30 +103,30 @@ def conclusion(contrast: Contrast, better: str) -> str:
 
 def alone(cell: Cell, metric: str) -> str:
     """A level without another to compare with."""
-    found = cell.finals.get(metric)
-    if found is None or not found.n:
+    final = cell.finals.get(metric)
+    if final is None or not final.n:
         return f"{cell.level} has no finished run with {metric}."
-    runs = f"{found.n} run{'s' * (found.n > 1)}"
-    return f"{cell.level} ends at {metric} {shown(found)} over {runs}, and there is nothing to compare it with."
+    runs = f"{final.n} run{'s' * (final.n > 1)}"
+    return f"{cell.level} ends at {metric} {shown(final)} over {runs}, and there is nothing to compare it with."
 
 
 def failures(report: Report) -> list[str]:
-    """Which levels had failures; a mean over the rest flatters them."""
-    said = []
+    """Which levels had failures; a mean over the other runs flatters them."""
+    sentences = []
     for cell in report.cells:
         f = cell.failures
         if f.count:
             where = f" at {cell.stratum}" if cell.stratum else ""
             share = f"{f.count / f.n:.0%} [{f.low:.0%}, {f.high:.0%}]"
-            said.append(
+            sentences.append(
                 f"{capital(cell.level)}{where}: {f.count} of {f.n} runs failed, {share}: {'; '.join(f.reasons)}."
             )
-    return said
+    return sentences
 
 
-def shown(found: Summary) -> str:
-    """19.8 [18.1, 21.3], mean and interval."""
-    return f"{number(found.mean)}{interval(found.low, found.high)}"
+def shown(values: Summary) -> str:
+    """Mean and interval, such as 19.8 [18.1, 21.3]."""
+    return f"{number(values.mean)}{interval(values.low, values.high)}"
 
 
 def interval(low: float, high: float) -> str:
@@ -134,14 +134,14 @@ def interval(low: float, high: float) -> str:
 
 
 def number(x: float) -> str:
-    """Three digits; a dash for what is no number."""
+    """Three significant digits; a dash for NaN."""
     if math.isnan(x):
         return "–"
     return f"{x:.3g}" if abs(x) < 999.5 else f"{x:.0f}"
 
 
 def probability(p: float) -> str:
-    """Two digits, as p-values deserve."""
+    """Two significant digits; a dash for NaN."""
     if math.isnan(p):
         return "–"
     return f"{p:.2g}" if p >= 0.001 else "< 0.001"
@@ -156,5 +156,5 @@ def count(wins: float) -> str:
     return f"{wins:g}"
 
 
-def capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

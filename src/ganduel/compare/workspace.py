@@ -1,7 +1,7 @@
-"""The comparison's view in W&B: a workspace in which each level of the factor is one line with its spread.
+"""A W&B workspace of the comparison, in which each level of the factor is one line with a band.
 
-Built by wandb-workspaces, an extra; building needs no network, saving an account. The panels are those of the page; W&B
-has no intervals over seeds, so that bands are standard errors of the mean.
+Built by wandb-workspaces, an optional dependency; building needs no network, saving needs an account. The panels are
+those of the page. W&B has no intervals over seeds, so that bands are standard errors of the mean.
 """
 
 from typing import Any
@@ -26,24 +26,24 @@ SECTIONS = {
 }
 
 
-def workspace(report: Report, place: str) -> Any:
+def workspace(report: Report, destination: str) -> Any:
     """The workspace, not yet saved.
 
     Args:
         report: the comparison.
-        place: ENTITY/PROJECT.
+        destination: ENTITY/PROJECT.
 
     Raises:
-        UserError: the place is none, or wandb-workspaces is missing.
+        UserError: the destination has another form, or wandb-workspaces is missing.
     """
-    entity, slash, project = place.partition("/")
+    entity, slash, project = destination.partition("/")
     if not (entity and slash and project) or "/" in project:
-        raise UserError(f"--wandb {place} is not ENTITY/PROJECT, such as --wandb me/ganduel.")
+        raise UserError(f"--wandb {destination} is not ENTITY/PROJECT, such as --wandb me/ganduel.")
     try:
         import wandb_workspaces.reports.v2 as panels
         import wandb_workspaces.workspaces as ws
     except ImportError as error:
-        raise UserError("--wandb takes wandb-workspaces: pip install 'ganduel[workspaces]'.") from error
+        raise UserError("--wandb needs wandb-workspaces: pip install 'ganduel[workspaces]'.") from error
     by = config_key(report)
 
     def lines(key: str) -> Any:
@@ -63,11 +63,11 @@ def workspace(report: Report, place: str) -> Any:
         panels.BarPlot(title=key, metrics=[panels.SummaryMetric(key)], groupby=panels.Config(by), orientation="v")
         for key in report.metrics
     ]
-    sections = [ws.Section("Metrics of samples", panels=bars, is_open=True)] if bars else []
+    sections = [ws.Section("Sample metrics", panels=bars, is_open=True)] if bars else []
     for heading, keys in SECTIONS.items():
-        found = [lines(key) for key in keys if key in known]
-        if found:
-            sections.append(ws.Section(heading, panels=found, is_open=True))
+        plots = [lines(key) for key in keys if key in known]
+        if plots:
+            sections.append(ws.Section(heading, panels=plots, is_open=True))
     grids = panels.MediaBrowser(media_keys=["samples/fake"], num_columns=len(report.design.levels))
     sections.append(ws.Section("Samples", panels=[grids], is_open=True))
     ids = [str(run.config["run"].get("id")) for cell in report.cells for run in cell.runs.values()]
@@ -82,36 +82,36 @@ def workspace(report: Report, place: str) -> Any:
 
 
 def name(report: Report) -> str:
-    """What is compared, without the symbols that W&B takes for emojis, "=" among them."""
-    words = f"{report.design.factor}: {' against '.join(report.design.levels)}"
-    return "".join(" " if category(letter)[0] == "S" or category(letter) == "Cs" else letter for letter in words)[:128]
+    """What is compared, without symbols such as "=", which W&B takes for emojis."""
+    text = f"{report.design.factor}: {' against '.join(report.design.levels)}"
+    return "".join(" " if category(letter)[0] == "S" or category(letter) == "Cs" else letter for letter in text)[:128]
 
 
 def config_key(report: Report) -> str:
-    """The factor as a key of W&B's config: of a group the choice, which runs keep there."""
+    """The factor as a key of W&B's config: for a group its choice, which is logged under `run`."""
     factor = report.design.factor
-    some = next(run for cell in report.cells for run in cell.runs.values())
-    return f"run.choices.{factor}" if factor in choices(some) else factor
+    first_run = next(run for cell in report.cells for run in cell.runs.values())
+    return f"run.choices.{factor}" if factor in choices(first_run) else factor
 
 
-def save_workspace(report: Report, place: str) -> str:
-    """Build and save the workspace; returns its address.
+def save_workspace(report: Report, destination: str) -> str:
+    """Build and save the workspace; returns its URL.
 
     Raises:
-        UserError: there is no key, or W&B refuses.
+        UserError: there is no API key, or W&B rejects the workspace.
     """
     import wandb
 
     from ganduel.tracking.wandb_session import brief, has_key, resolve_mode
 
-    built = workspace(report, place)
+    new_workspace = workspace(report, destination)
     resolve_mode(wandb)
     try:
         if not has_key(wandb):
-            raise UserError("--wandb takes an API key, and there is none. wandb login takes one.")
-        built.save()
+            raise UserError("--wandb needs an API key, and there is none. wandb login takes one.")
+        new_workspace.save()
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"W&B does not take the workspace: {brief(error)}") from error
-    return built.url
+        raise UserError(f"W&B rejected the workspace: {brief(error)}") from error
+    return new_workspace.url

@@ -273,7 +273,7 @@ function curves() {
   const many = (key) => data.groups.some((group) => (group.curves[key]?.at.length ?? 0) > 1 && group.curves[key].mean.some((v) => v !== 0));
   const left = new Set(keys.filter((key) => many(key) && !key.endsWith("/floor") && !key.endsWith("/error")));
   const take = (test) => [...left].filter((key) => test(key) && left.delete(key));
-  const parts = [["Metrics of samples", take((key) => data.metrics.includes(key))], ...GROUPS.map(([name, test]) => [name, take(test)]), ["Everything else", [...left]]];
+  const parts = [["Sample metrics", take((key) => data.metrics.includes(key))], ...GROUPS.map(([name, test]) => [name, take(test)]), ["Everything else", [...left]]];
   for (const [name, found] of parts) {
     if (!found.length) continue;
     const known = Object.keys(NAMES), rank = (key) => (known.includes(key) ? known.indexOf(key) : known.length);
