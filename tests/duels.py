@@ -6,8 +6,9 @@ from typing import Any
 from golden import FD, FLOORS, config
 
 from ganduel.compare.analysis import Report, analyse
+from ganduel.compare.columns import to_columns
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import Run, to_columns
+from ganduel.compare.reading import Run
 
 SAT, NS = "saturating", "nonsaturating"
 

@@ -1,6 +1,5 @@
 """What the page gets: measured values, few enough of them, as JSON, and nothing that should not leave the machine."""
 
-import base64
 import json
 import math
 import subprocess
@@ -17,27 +16,13 @@ from golden import FD, FLOORS, RECALL, config, counts, form, make_run, make_swee
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.compare import bundle as module
 from ganduel.compare.analysis import analyse
-from ganduel.compare.bundle import (
-    FRAMES,
-    NUMBERS,
-    PICTURES,
-    POINTS,
-    band,
-    bundle,
-    downsample,
-    histogram_frames,
-    histograms,
-    link,
-    loss_forms,
-    pictures,
-    rounded,
-    subsample,
-)
-from ganduel.compare.interval import mean_interval
+from ganduel.compare.bundle import FRAMES, NUMBERS, POINTS, bundle, histogram_frames, histograms, link, loss_forms
+from ganduel.compare.columns import to_columns
+from ganduel.compare.curves import downsample
 from ganduel.compare.pairing import arrange
-from ganduel.compare.reading import Run, read, read_all, to_columns
+from ganduel.compare.pictures import PICTURES
+from ganduel.compare.reading import Run, read, read_all
 
 
 def of(*folders: Path, page: Path = Path("duel.html")) -> dict[str, Any]:
@@ -165,43 +150,6 @@ def test_links_lead_from_the_page_to_the_folder(tmp_path, monkeypatch):
 # ---- thinning
 
 
-@given(st.integers(1, 400), st.integers(2, 60))
-def test_every_keeps_the_first_and_the_last(n, most):
-    values = np.arange(n) * 7
-    found = subsample(values, most)
-    assert len(found) == min(n, most)
-    assert (found[0], found[-1]) == (values[0], values[-1])
-    assert (np.diff(found) > 0).all()
-    assert np.isin(found, values).all()
-    assert len(found) < 2 or np.ptp(np.diff(found)) <= 7, "evenly"
-
-
-@given(
-    st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(-1e6, 1e6)), min_size=1, max_size=60), st.integers(2, 20)
-)
-def test_what_is_shown_of_a_run_was_measured(steps, points):
-    """Dense and seldom, with gaps: every shown value belongs to its iteration, and the last of all is there."""
-    rows: list[dict[str, Any]] = [{"iteration": 11 * n, "images_seen": 12345 * n} for n in range(len(steps))]
-    for one, (dense, seldom, x) in zip(rows, steps, strict=True):
-        one |= ({"a": x} if dense else {}) | ({"b": -x} if seldom else {})
-    run = run_of(rows)
-    found = downsample(run, ["a", "b", "none"], points)
-    measured = {key: {r["iteration"]: r[key] for r in rows if key in r} for key in ("a", "b")}
-    assert found.keys() <= {"iteration", "images_seen", "a", "b"}
-    assert (found["iteration"][0], found["iteration"][-1]) == (0, 11 * (len(rows) - 1))
-    assert found["images_seen"] == [12345 * n // 11 for n in found["iteration"]]
-    for key in ("a", "b"):
-        if not measured[key]:
-            continue
-        own = found[key]
-        at, y = (own["at"], own["y"]) if isinstance(own, dict) else (found["iteration"], own)
-        shown = {n: value for n, value in zip(at, y, strict=True) if value is not None}
-        assert {min(measured[key]), max(measured[key])} <= shown.keys()
-        assert len(at) <= points
-        for n, value in shown.items():
-            assert value == pytest.approx(measured[key][n], rel=5e-4, abs=1e-290)
-
-
 def test_a_metric_that_comes_seldom_keeps_all_its_rows():
     """2,000 rows, of which 20 have FD: of the run and of its level none is lost, though six of seven rows are."""
     rows = [{**row(50 * n, 0.3), **({FD: float(n)} if n % 100 == 0 else {})} for n in range(1, 2001)]
@@ -249,37 +197,6 @@ def test_frames_of_histograms(iterations):
     assert (np.diff(found) > 0).all()
 
 
-# ---- numbers
-
-
-@given(st.lists(st.floats() | st.just(math.nan), max_size=8))
-def test_listed_keeps_four_digits_or_null(values):
-    found = rounded(np.array(values))
-    text = json.dumps(found, allow_nan=False)
-    assert json.loads(text) == found
-    for x, shown in zip(values, found, strict=True):
-        if not math.isfinite(x) or abs(x) > 1.79e308:
-            assert shown is None or math.isfinite(shown)
-        else:
-            assert shown == pytest.approx(x, rel=5.1e-4, abs=1e-300)
-
-
-def test_listed_by_hand():
-    assert rounded(np.array([123456.0, -0.00123456, 0.0, 1.0, math.inf])) == [123500.0, -0.001235, 0.0, 1.0, None]
-
-
-def test_a_band_by_hand():
-    """Points 0, 2 and 3 of four have values: of three runs, of two, and of one."""
-    nan = math.nan
-    found = band([np.array([1.0, nan, 4.0, 7.0]), np.array([2.0, nan, 8.0, nan]), np.array([6.0, math.inf, nan, nan])])
-    assert found["at"] == [0, 2, 3]
-    assert found["mean"] == [3.0, 6.0, 7.0]
-    assert (found["median"], found["q25"], found["q75"]) == ([2.0, 6.0, 7.0], [1.5, 5.0, 7.0], [4.0, 7.0, 7.0])
-    low, high = mean_interval(np.array([1.0, 2.0, 6.0]))
-    assert found["low"] == [pytest.approx(float(low), rel=1e-3), None, None]
-    assert found["high"] == [pytest.approx(float(high), rel=1e-3), None, None]
-
-
 def test_levels_whose_runs_ended_at_different_times(tmp_path):
     """The mean is over the runs that are still there."""
     runs = [run_of([{"iteration": n, "a": float(seed)} for n in range(1, 3 + seed)], seed=seed) for seed in (0, 1, 2)]
@@ -316,74 +233,6 @@ def test_histograms_that_do_not_fit_together(tmp_path):
     assert "d/fake" not in found
     assert np.array(found["d/real"]).shape == (11, 32)
     assert histograms([read(folders[1])]) == {}
-
-
-# ---- pictures
-
-
-def decoded(image: str) -> bytes:
-    head, _, text = image.partition(",")
-    assert head == "data:image/png;base64"
-    return base64.b64decode(text)
-
-
-def gallery(folder: Path, seeds: int, iterations: int, size: int, real: int = 10) -> list[Run]:
-    """Runs of both forms with pictures that all differ, of a size in bytes."""
-    runs = []
-    for seed in range(seeds):
-        for loss in (SAT, NS):
-            own = folder / f"{loss}{seed}"
-            own.mkdir(parents=True)
-            for n in range(iterations):
-                (own / f"{n}.png").write_bytes(f"{loss} {seed} {n} ".encode().ljust(size, b"."))
-            (own / "real.png").write_bytes(f"real {loss} {seed}".encode().ljust(real, b"."))
-            found = {10 * n: own / f"{n}.png" for n in range(iterations)}
-            runs.append(Run(own, config(loss, seed), "finished", pictures=found, real=own / "real.png"))
-    return runs
-
-
-def test_pictures_are_the_files_bytes_each_once(tmp_path):
-    found = of(make_sweep(tmp_path / "s", 2))
-    for run in found["runs"]:
-        assert [n for n, _ in run["pictures"]["grids"]] == [0, 500]
-        files = {n: tmp_path / "s" / run["name"] / "samples" / f"iteration_{n:08d}.png" for n in (0, 500)}
-        assert all(decoded(found["images"][image]) == files[n].read_bytes() for n, image in run["pictures"]["grids"])
-        assert decoded(found["images"][run["pictures"]["real"]]) == files[0].with_name("real.png").read_bytes()
-    assert len(found["images"]) == 1 + 1 + 2, "real and first are the same for all, the last for both forms"
-
-
-@pytest.mark.parametrize(
-    ("seeds", "iterations", "size", "real"),
-    [(2, 5, 1000, 10), (2, 200, 40_000, 10), (20, 8, 50_000, 10), (3, 30, 400_000, 10), (1, 1, 6_000_000, 10),
-     (20, 2, 1000, 200_000)],
-)  # fmt: skip
-def test_pictures_stay_within_their_size(tmp_path, monkeypatch, seeds, iterations, size, real):
-    """A hundredth of everything. Those of the first seeds, first and last iterations stay longest."""
-    monkeypatch.setattr(module, "PICTURES", PICTURES // 100)
-    runs = gallery(tmp_path, seeds, iterations, size // 100, max(1, real // 100))
-    images, found = pictures(runs)
-    total = sum(len(decoded(image)) for image in images)
-    assert total <= PICTURES // 100
-    whole = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
-    if whole <= PICTURES // 100:
-        assert all(len(own["grids"]) == iterations for own in found)
-    elif 2 * (2 * size + real) < PICTURES:
-        assert total > PICTURES // 1000, "far too few are left"
-        for own in found[:2]:
-            assert {own["grids"][0][0], own["grids"][-1][0]} == {0, 10 * (iterations - 1)}
-    for run, own in zip(runs, found, strict=True):
-        for n, image in own["grids"]:
-            assert decoded(images[image]) == run.pictures[n].read_bytes()
-    used = {image for own in found for _, image in own["grids"]} | {own["real"] for own in found} - {None}
-    assert used == set(range(len(images)))
-
-
-def test_pictures_that_are_gone_are_passed_over(tmp_path):
-    runs = gallery(tmp_path, 1, 3, 10)
-    runs[0].pictures[10].unlink()
-    _, found = pictures(runs)
-    assert [n for n, _ in found[0]["grids"]] == [0, 20]
-    assert [n for n, _ in found[1]["grids"]] == [0, 10, 20]
 
 
 # ---- the rest

@@ -9,8 +9,9 @@ from golden import FD, RECALL, config, make_run, row
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganduel.compare.columns import to_columns
 from ganduel.compare.failure import failure
-from ganduel.compare.reading import Run, read, to_columns
+from ganduel.compare.reading import Run, read
 
 MODES, COVERAGE, QUALITY = "modes/points_2k", "coverage/mnist_cnn_10k", "high_quality/points_2k"
 

@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
+from ganduel.compare.device import device_note
 from ganduel.compare.failure import failure
 from ganduel.compare.interval import proportion_interval
 from ganduel.compare.pairing import Design
@@ -139,7 +140,7 @@ def analyse(design: Design, metric: str | None = None) -> Report:
         cells += [cell(stratum, level, by_seed, comparable) for level, by_seed in runs_of_level.items()]
         for first, second in combinations(runs_of_level, 2):
             contrasts += contrast(design, stratum, first, second, comparable)
-    changes = interactions([c for c in contrasts if c.metric == metrics[0]]) if metrics else []
+    changes = interactions(design, [c for c in contrasts if c.metric == metrics[0]]) if metrics else []
     return Report(design, metrics, cells, contrasts, changes, warnings + notes(design))
 
 
@@ -227,11 +228,12 @@ def direction(design: Design, metric: str) -> bool | None:
     return protocols[0].get("higher_is_better") if protocols else None
 
 
-def interactions(contrasts: Sequence[Contrast]) -> list[Interaction]:
-    """For each two strata, how the difference of two levels changes, over the seeds that both have."""
+def interactions(design: Design, contrasts: Sequence[Contrast]) -> list[Interaction]:
+    """For each two strata on one device type, how the difference of two levels changes, over the seeds of both."""
     changes = []
     for one, two in combinations(contrasts, 2):
-        if (one.first, one.second) != (two.first, two.second):
+        devices = {design.devices[c.stratum] for c in (one, two) if c.stratum in design.devices}
+        if (one.first, one.second) != (two.first, two.second) or len(devices) > 1:
             continue
         gaps = [dict(zip(c.seeds, c.values[:, 0] - c.values[:, 1], strict=True)) for c in (one, two)]
         seeds = [seed for seed in gaps[0] if seed in gaps[1]]
@@ -244,7 +246,9 @@ def interactions(contrasts: Sequence[Contrast]) -> list[Interaction]:
 
 def notes(design: Design) -> list[str]:
     """What a reader should know about the runs besides the numbers."""
-    lines = [f"the runs also differ in {text}" for text in design.environment_differences]
+    device_line = device_note([*design.cells.values(), *design.duplicates])
+    lines = [] if device_line is None else [device_line]
+    lines += [f"the runs also differ in {text}" for text in design.environment_differences]
     lines += [f"{run.name} repeats a run that is there already, and is left out" for run in design.duplicates]
     for stratum in design.strata:
         present = [level for level in design.levels if design.of(stratum, level)]

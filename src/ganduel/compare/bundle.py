@@ -1,11 +1,5 @@
-"""The page's data as plain values, downsampled so that the page stays small.
+"""The data of the page as plain values, few enough of them that the page stays small."""
 
-Curves are downsampled by taking every n-th row, never by averaging: every value shown was measured. Pictures are
-embedded up to a total size; beyond it some iterations are left out, then some seeds.
-"""
-
-import base64
-import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,17 +11,17 @@ from urllib.parse import quote
 import numpy as np
 
 from ganduel.compare.analysis import Cell, Report
+from ganduel.compare.curves import at, axis_values, band, downsample, logged, mean_of, rounded, significant, subsample
 from ganduel.compare.failure import failure
-from ganduel.compare.interval import mean_interval
-from ganduel.compare.pairing import choices, short, varying_groups
+from ganduel.compare.labels import choices, short
+from ganduel.compare.pairing import varying_groups
+from ganduel.compare.pictures import pictures
 from ganduel.compare.reading import AXES, Run, SkippedFolder
 from ganduel.compare.table import as_json
 
 POINTS = 300  # per curve, at most
 NUMBERS = 700_000  # in the curves of all single runs, about 5 MB
-PICTURES = 5_000_000  # bytes of all pictures
 FRAMES = 60  # per histogram, at most
-MIN_RUNS = 3  # for an interval at a point of a curve: with two runs it would dwarf the curves
 
 
 def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict[str, Any]:
@@ -43,6 +37,7 @@ def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict
     keys = sorted({key for run in runs for key in run.curves} - set(AXES))
     points = int(np.clip(NUMBERS / max(1, len(runs) * len(keys)), 40, POINTS))
     images, gallery = pictures(runs)
+    log_odds = {form_name(run) for run in runs if run.loss_form is not None and has_log_odds(run)}
     differing = config_diffs(runs, [report.design.flat_configs[run.folder] for run in runs])
     return {
         "title": title(report),
@@ -74,7 +69,7 @@ def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict
         ],
         "images": images,
         "loss_forms": [
-            {"name": name, **{key: rounded(values) for key, values in form.items()}}
+            {"name": name, "log_odds": name in log_odds, **{key: rounded(values) for key, values in form.items()}}
             for name, form in loss_forms(runs).items()
         ],
     }
@@ -113,89 +108,6 @@ def group(cell: Cell) -> dict[str, Any]:
     }
 
 
-def logged(runs: Sequence[Run], key: str) -> np.ndarray:
-    """The iterations at which any of the runs has a value."""
-    iterations = [run.curves["iteration"][np.isfinite(run.curves[key])] for run in runs if key in run.curves]
-    return np.unique(np.concatenate(iterations))
-
-
-def axis_values(axis: str, values: np.ndarray) -> list[Any]:
-    """Values of an x axis; iterations and images, which are counts, are not rounded."""
-    if axis == "seconds":
-        return rounded(values)
-    return [round(x) if math.isfinite(x) else None for x in values.tolist()]
-
-
-def subsample(values: np.ndarray, size: int) -> np.ndarray:
-    """At most `size` of the values, evenly spaced, including the first and the last."""
-    if len(values) <= size:
-        return values
-    return values[np.linspace(0, len(values) - 1, size).round().astype(int)]
-
-
-def at(run: Run, key: str, iterations: np.ndarray) -> np.ndarray:
-    """The run's values at iterations; NaN where it has none."""
-    values = np.full(len(iterations), np.nan)
-    logged_at = run.curves["iteration"]
-    if key in run.curves and len(logged_at):
-        rows = np.searchsorted(logged_at, iterations).clip(max=len(logged_at) - 1)
-        match = logged_at[rows] == iterations
-        values[match] = run.curves[key][rows[match]]
-    return values
-
-
-def band(rows: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Mean, its interval, median and quartiles over runs at each point with a value; "at" holds the points' indices."""
-    values = np.stack(rows)
-    points = np.flatnonzero(np.isfinite(values).any(0))
-    values = np.where(np.isfinite(values[:, points]), values[:, points], np.nan)
-    enough = np.isfinite(values).sum(0) >= MIN_RUNS
-    low, high = (np.where(enough, limit, np.nan) for limit in mean_interval(values))
-    quantile = np.quantile if np.isfinite(values).all() else np.nanquantile  # the latter goes column by column
-    q25, median, q75 = quantile(values, [0.25, 0.5, 0.75], axis=0) if len(points) else np.empty((3, 0))
-    curves = {"mean": mean_of(values), "low": low, "high": high, "q25": q25, "median": median, "q75": q75}
-    return {"at": points.tolist(), **{name: rounded(curve) for name, curve in curves.items()}}
-
-
-def mean_of(rows: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """The mean over the rows at each point, ignoring NaN and infinity."""
-    values = np.asarray(rows)
-    mask = np.isfinite(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(mask, values, 0).sum(0) / mask.sum(0)
-
-
-def rounded(values: np.ndarray) -> list[float | None]:
-    """The values with four significant digits; null for NaN and infinity."""
-    values = np.asarray(values, dtype=float)
-    mask = np.isfinite(values)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = np.where(mask & (values != 0), 3 - np.floor(np.log10(np.abs(values))), 0).clip(-300, 300)
-    scale = 10.0 ** digits.clip(-300, 300)
-    result = np.where(mask, np.round(np.where(mask, values, 0) * scale) / scale, 0)
-    return [value if ok else None for value, ok in zip(result.tolist(), mask.tolist(), strict=True)]
-
-
-def significant(x: float) -> float | None:
-    return rounded(np.array([x]))[0]
-
-
-def downsample(run: Run, keys: Sequence[str], points: int) -> dict[str, Any]:
-    """The run's curves and axes at evenly spaced rows; a rarely logged metric keeps all of its rows, {at, y}."""
-    rows = subsample(np.arange(len(run.curves["iteration"])), points)
-    curves: dict[str, Any] = {axis: axis_values(axis, run.curves[axis][rows]) for axis in AXES if axis in run.curves}
-    for key in keys:
-        if key not in run.curves:
-            continue
-        known = subsample(np.flatnonzero(np.isfinite(run.curves[key])), points)
-        if len(known) < len(rows) / 2 or not np.isin(known, rows).all():
-            iterations = axis_values("iteration", run.curves["iteration"][known])
-            curves[key] = {"at": iterations, "y": rounded(run.curves[key][known])}
-        else:
-            curves[key] = rounded(run.curves[key][rows])
-    return curves
-
-
 def histograms(runs: Sequence[Run]) -> dict[str, Any]:
     """The summed counts of all runs of a level, as proportions; a key that no run has is left out."""
     runs = [run for run in runs if "iteration" in run.histograms]
@@ -226,55 +138,16 @@ def histogram_frames(iterations: np.ndarray) -> np.ndarray:
     return iterations[np.unique(np.concatenate([linear, logarithmic]).round().astype(int)) - 1]
 
 
-def pictures(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The pictures within the size limit as data URIs, and per run the indices of its own: real, and by iteration."""
-    files = [path for run in runs for path in (*run.pictures.values(), run.real) if path is not None and path.is_file()]
-    sizes = {path: path.stat().st_size for path in files}
-    iterations = sorted({iteration for run in runs for iteration in run.pictures})
-    shown = list(runs)
-    while shown and total(shown, iterations, sizes) > PICTURES:
-        seeds = sorted({run.config["seed"] for run in shown})
-        if len(iterations) > 8:
-            iterations = subsample(np.array(iterations), max(8, len(iterations) * 3 // 4)).tolist()
-        elif len(seeds) > 1:
-            shown = [run for run in shown if run.config["seed"] in seeds[: -(-len(seeds) // 2)]]
-        elif len(iterations) > 2:
-            iterations = subsample(np.array(iterations), max(2, len(iterations) // 2)).tolist()
-        else:
-            shown = shown[: len(shown) // 2]
-    images: list[str] = []
-    index_of: dict[bytes, int] = {}
-
-    def embed(path: Path) -> int:
-        data = path.read_bytes()
-        if data not in index_of:
-            index_of[data] = len(images)
-            images.append("data:image/png;base64," + base64.b64encode(data).decode())
-        return index_of[data]
-
-    folders, selected = {run.folder for run in shown}, set(iterations)
-    gallery: list[dict[str, Any]] = []
-    for run in runs:
-        grids = {
-            n: path for n, path in run.pictures.items() if run.folder in folders and n in selected and path in sizes
-        }
-        real = embed(run.real) if grids and run.real in sizes else None
-        gallery.append({"real": real, "grids": [[n, embed(path)] for n, path in grids.items()]})
-    return images, gallery
-
-
-def total(runs: Sequence[Run], iterations: Sequence[int], sizes: Mapping[Path, int]) -> int:
-    """The bytes of these runs' pictures of these iterations and of their real samples."""
-    files = [path for run in runs for path in (run.real, *(run.pictures.get(n) for n in iterations))]
-    return sum(sizes.get(path, 0) for path in files if path is not None)
-
-
 def config_diffs(runs: Sequence[Run], flat_configs: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Each run's values of the config keys that differ among the runs, without the seed."""
-    varying = {key for keys in varying_groups(runs, flat_configs).values() for key in keys}
-    return [
-        {key.removesuffix("._target_"): short(config.get(key)) for key in sorted(varying)} for config in flat_configs
-    ]
+    varying = sorted({key for keys in varying_groups(runs, flat_configs).values() for key in keys})
+    diffs: list[dict[str, str]] = [{} for _ in runs]
+    for diff, config in zip(diffs, flat_configs, strict=True):
+        for key in varying:
+            name = key.removesuffix("._target_")
+            if key in config or name not in diff:  # penalty={} is `penalty`, a single penalty is `penalty._target_`
+                diff[name] = short(config.get(key))
+    return diffs
 
 
 def loss_forms(runs: Sequence[Run]) -> dict[str, dict[str, np.ndarray]]:
@@ -282,6 +155,18 @@ def loss_forms(runs: Sequence[Run]) -> dict[str, dict[str, np.ndarray]]:
     forms: dict[str, dict[str, np.ndarray]] = {}
     for run in runs:
         if run.loss_form is not None:
-            name = str(choices(run).get("loss") or run.loss_form["name"])
-            forms.setdefault(name, {key: np.array(run.loss_form[key], float) for key in ("logit", "g", "g_slope")})
+            forms.setdefault(
+                form_name(run), {key: np.array(run.loss_form[key], float) for key in ("logit", "g", "g_slope")}
+            )
     return forms
+
+
+def form_name(run: Run) -> str:
+    """The loss form's name: the config's choice, or the name that the form gives itself."""
+    assert run.loss_form is not None
+    return str(choices(run).get("loss") or run.loss_form["name"])
+
+
+def has_log_odds(run: Run) -> bool:
+    """Whether D(x) = sigmoid(logit): a loss whose logits mean something else logs no histograms of D(x)."""
+    return "d/fake" in run.histograms or not run.histograms

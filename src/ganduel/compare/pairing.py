@@ -6,25 +6,24 @@
     pair       two runs of a stratum, of different levels and the same seed: same data order, same noise
 
 Keys that do not affect the result (logging, metrics, passwords) do not separate runs. Versions and machines do not
-either, but are reported where they differ.
+either, but are reported where they differ. Runs on a CPU and on a GPU are never paired (device.py).
 """
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganduel.compare.device import split_by_device
+from ganduel.compare.labels import choices, labels, natural_sort, short
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON, without_secrets
 
 FIRST = ("loss", "experiment", "penalty", "k")  # the default factor is the first of these that varies
 ENVIRONMENT_KEYS = ("versions", "machine", "git")  # of `run` in the config, reported where they differ
-
-Values = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Design:
         duplicates: further runs of the same stratum, level and seed.
         environment_differences: which versions, machines and devices the runs differ in, as text.
         flat_configs: per run folder the config keys that affect the result, as of `flat`, without secrets.
+        devices: the device type of each stratum, where it is known.
     """
 
     factor: str
@@ -48,6 +48,7 @@ class Design:
     duplicates: list[Run] = field(default_factory=list)
     environment_differences: list[str] = field(default_factory=list)
     flat_configs: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    devices: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, stratum: str, level: str) -> dict[int, Run]:
         """The runs of a level in a stratum, by seed."""
@@ -83,11 +84,13 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     factor = select_factor(factor, groups, runs, flat_configs)
     factor_keys = groups.pop(factor, []) or keys_of(factor, flat_configs)
     levels = labels(factor, factor_keys, runs, flat_configs)
-    if len(factor_keys) == 1 and not any(factor in choices(run) for run in runs):
-        levels = [f"{factor.rpartition('.')[2]}={label}" for label in levels]  # 5 alone would say little
+    chosen = [choices(run)[factor] for run in runs if factor in choices(run)]
+    if (len(factor_keys) == 1 and not chosen) or any(isinstance(choice, list) for choice in chosen):
+        levels = [f"{factor.rpartition('.')[2]}={label}" for label in levels]  # 5 or [r1] alone would say little
     rest = without_keys(factor_keys, groups)
     parts = [[f"{name}={label}" for label in labels(name, keys, runs, flat_configs)] for name, keys in rest.items()]
     strata = [", ".join(texts) for texts in zip(*parts, strict=True)] if parts else [""] * len(runs)
+    strata = split_by_device(strata, runs)
     cells: dict[tuple[str, str, int], Run] = {}
     duplicates = []
     for run, stratum, level in zip(runs, strata, levels, strict=True):
@@ -100,8 +103,9 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
         cells[key] = run
     by_folder = {run.folder: config for run, config in zip(runs, flat_configs, strict=True)}
     differences = environment_differences(runs)
+    devices = {stratum: run.device for stratum, run in zip(strata, runs, strict=True) if run.device is not None}
     return Design(
-        factor, natural_sort(set(levels)), natural_sort(set(strata)), cells, duplicates, differences, by_folder
+        factor, natural_sort(set(levels)), natural_sort(set(strata)), cells, duplicates, differences, by_folder, devices
     )
 
 
@@ -117,12 +121,6 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             values[key] = json.dumps(value, ensure_ascii=False, default=str)
     return values
-
-
-def choices(run: Run) -> Mapping[str, Any]:
-    """What was chosen in each group of the config."""
-    chosen = run.config["run"].get("choices")
-    return chosen if isinstance(chosen, Mapping) else {}
 
 
 def varying_groups(runs: Sequence[Run], flat_configs: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
@@ -181,58 +179,6 @@ def keys_of(factor: str, flat_configs: Sequence[Mapping[str, str]]) -> list[str]
     return sorted(keys)
 
 
-def labels(
-    group: str, keys: Sequence[str], runs: Sequence[Run], flat_configs: Sequence[Mapping[str, str]]
-) -> list[str]:
-    """A label for each run's value: the choice of a group, with the values that distinguish runs of one choice.
-
-    Values are shortened unless two different ones would then have the same label.
-    """
-    has_choice = any(group in choices(run) for run in runs)
-    names = [str(choices(run).get(group)) if has_choice else "" for run in runs]
-    values = [tuple(config.get(key) for key in keys) for config in flat_configs]
-    texts: list[str] = []
-    for form in (short, full):
-        texts = make_labels(names, values, [key.removeprefix(f"{group}.") for key in keys], form)
-        if len(set(texts)) == len(set(zip(names, values, strict=True))):
-            break
-    return texts
-
-
-def make_labels(
-    names: Sequence[str], values: Sequence[Values], keys: Sequence[str], form: Callable[[str | None], str]
-) -> list[str]:
-    """The names, each with the values in which runs of that name differ; without names, the values."""
-    texts = []
-    for name, row in zip(names, values, strict=True):
-        same_name = {other for other_name, other in zip(names, values, strict=True) if other_name == name}
-        differing = [n for n in range(len(keys)) if not name or len({other[n] for other in same_name}) > 1]
-        details = ", ".join(f"{keys[n]}={form(row[n])}" if name else form(row[n]) for n in differing)
-        texts.append(f"{name} ({details})" if name and details else name or details)
-    return texts
-
-
-def short(value: str | None) -> str:
-    """A value as one would type it; a class by its name."""
-    text = full(value).strip('"')
-    return text.rpartition(".")[2] if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", text) else text
-
-
-def full(value: str | None) -> str:
-    """A value as JSON."""
-    return "absent" if value is None else value
-
-
-def natural_sort(names: Iterable[str]) -> list[str]:
-    """Sorted, numbers by size; equal numbers, such as 1 and 1.0, by how they are written."""
-
-    def key(name: str) -> tuple[list[tuple[int, float, str]], str]:
-        parts = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", name)
-        return [(1, 0.0, part) if n % 2 == 0 else (0, float(part), "") for n, part in enumerate(parts) if part], name
-
-    return sorted(names, key=key)
-
-
 def environment_differences(runs: Sequence[Run]) -> list[str]:
     """Where the runs' environments differ, such as "versions.torch: 2.12.0 (3 runs), 2.13.0 (7 runs)"."""
     environments = [environment(run) for run in runs]
@@ -248,6 +194,12 @@ def environment_differences(runs: Sequence[Run]) -> list[str]:
 def environment(run: Run) -> dict[str, str]:
     """Versions, machine, commit and hardware settings of a run: dotted keys, with values as JSON."""
     known = {key: run.config["run"][key] for key in ENVIRONMENT_KEYS if run.config["run"].get(key) is not None}
-    trainer = run.config.get("trainer") or {}
-    hardware = {key: trainer.get(key.partition(".")[2]) for key in HARDWARE_KEYS}
+    hardware = {key: value for key in HARDWARE_KEYS if (value := lookup(run.config, key)) is not None}
     return flat(known) | {key: json.dumps(value, default=str) for key, value in hardware.items()}
+
+
+def lookup(config: Any, key: str) -> Any:
+    """The value at a dotted key; None if there is none."""
+    for name in key.split("."):
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config

@@ -10,13 +10,13 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganduel.compare.columns import is_iteration, to_columns
 from ganduel.errors import UserError
 from ganduel.tracking.files import (
     CONFIG,
@@ -54,6 +54,7 @@ class Run:
         pictures: sample grids (or the plots that replace them) by iteration.
         real: the grid of real samples.
         loss_form: G's loss term on a grid of logits.
+        device: the device type that it trained on, such as cpu or cuda; None if unknown.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Run:
     pictures: Mapping[int, Path] = field(default_factory=dict)
     real: Path | None = None
     loss_form: Mapping[str, Any] | None = None
+    device: str | None = None
 
     @property
     def name(self) -> str:
@@ -186,6 +188,7 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
         pictures=dict(sorted(grids(folder).items())),
         real=real if (real := folder / SAMPLES / "real.png").is_file() else None,
         loss_form=read_loss_form(folder / LOSS_FORM),
+        device=device_type(summary),
     )
 
 
@@ -198,6 +201,14 @@ def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
     except (ValueError, OSError) as error:
         return {}, f"{path.name} cannot be read: {error}"
     return (values, None) if isinstance(values, dict) else ({}, f"{path.name} holds no object")
+
+
+def device_type(summary: Mapping[str, Any]) -> str | None:
+    """The device type in a summary; older ones have none, but list the memory of a GPU."""
+    if isinstance(device := summary.get("device"), str):
+        return device.partition(":")[0] or None
+    memory = summary.get("peak_memory")
+    return "cuda" if isinstance(memory, Mapping) and "gpu" in memory else None
 
 
 def truncation_note(path: Path) -> str | None:
@@ -217,57 +228,6 @@ def grids(folder: Path) -> dict[int, Path]:
         if pictures:
             return pictures
     return {}
-
-
-def to_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Rows as columns over iterations, and the last value of each column; rows of one iteration are merged."""
-    rows = sorted((row for row in rows if is_iteration(row.get("iteration"))), key=lambda row: row["iteration"])
-    iterations, position = np.unique([float(row["iteration"]) for row in rows], return_inverse=True)
-    columns: dict[str, np.ndarray] = {"iteration": iterations}
-    last: dict[str, float] = {}
-    for key, (row_numbers, values) in values_by_key(rows).items():
-        column = columns.setdefault(key, np.full(len(iterations), np.nan))
-        column[position[row_numbers]] = values  # of rows of one iteration the last counts
-        last[key] = float(values[-1])
-    return columns, last
-
-
-def values_by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Per key the rows that have a number there, in order, and the numbers; rows with equal keys are read at once."""
-    rows_of_keys: dict[tuple[str, ...], list[int]] = {}
-    for n, row in enumerate(rows):
-        rows_of_keys.setdefault(tuple(row), []).append(n)
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for keys, row_numbers in rows_of_keys.items():
-        values, is_numeric = to_floats([list(rows[n].values()) for n in row_numbers])
-        for key, column, mask in zip(keys, values.T, is_numeric.T, strict=True):
-            if mask.any():
-                parts.setdefault(key, []).append((np.array(row_numbers)[mask], column[mask]))
-    merged = {}
-    for key, pieces in parts.items():
-        numbers, values = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
-        order = np.argsort(numbers, kind="stable")
-        merged[key] = (numbers[order], values[order])
-    return merged
-
-
-def to_floats(rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """The values of rows as floats, and a mask of those that are numbers."""
-    if {kind for row in rows for kind in map(type, row)} <= {int, float}:
-        with suppress(OverflowError):
-            values = np.array(rows, dtype=np.float64)
-            return values, np.ones(values.shape, dtype=bool)
-    mask = np.array([[is_number(value) for value in row] for row in rows])
-    return np.array([[float(x) if is_number(x) else np.nan for x in row] for row in rows]), mask
-
-
-def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number that fits a float; True is not one."""
-    return value.__class__ is float or (value.__class__ is int and abs(value) < 2**1000)
-
-
-def is_iteration(value: Any) -> bool:
-    return is_number(value) and 0 <= value < 2**53
 
 
 def read_histograms(path: Path) -> dict[str, np.ndarray]:

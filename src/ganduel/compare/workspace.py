@@ -8,7 +8,7 @@ from typing import Any
 from unicodedata import category
 
 from ganduel.compare.analysis import Report
-from ganduel.compare.pairing import choices
+from ganduel.compare.labels import choices
 from ganduel.errors import UserError
 
 SECTIONS = {

@@ -1,24 +1,24 @@
 "use strict";
-// Everything that comes from runs reaches the page as text (textContent) or as numbers; what plotly draws, which reads
-// tags in its labels, goes through `label` first.
+// Everything from runs is put on the page as text (textContent) or as numbers. Plotly interprets tags in labels, so text
+// that it draws is escaped by `label`.
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 
-// Okabe & Ito's colours, told apart by colour-blind readers, some darkened to stand out from white, and a lighter set on
-// dark paper. The two forms of the paper have the same colours everywhere; other levels and forms take the rest in order.
+// Okabe & Ito's colours, distinguishable by colour-blind readers, some darkened for contrast on white, and a lighter set
+// for the dark theme. The paper's two forms have the same colours everywhere; other levels and forms take the rest in order.
 const COLOURS = {
   light: ["#0072b2", "#d55e00", "#008a64", "#c0629a", "#8c6d00", "#4b4b9b", "#707070"],
   dark: ["#56b4e9", "#ff9f40", "#2fd3a1", "#e8a8cc", "#f0e442", "#a9a9ff", "#bbbbbb"],
 };
-const OWN = { nonsaturating: 0, saturating: 1 };
+const FORM_COLOURS = { nonsaturating: 0, saturating: 1 };
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const PATTERNS = ["", "/", ".", "x", "-"]; // of bars, as dashes are of lines
 const MARKS = ["circle", "square", "diamond", "cross", "x", "triangle-up", "star"];
 const named = [...new Set([...data.levels, ...data.loss_forms.map((form) => form.name)])];
-const taken = named.filter((name) => Object.hasOwn(OWN, name)).map((name) => OWN[name]);
+const taken = named.filter((name) => Object.hasOwn(FORM_COLOURS, name)).map((name) => FORM_COLOURS[name]);
 const free = COLOURS.light.map((_, n) => n).filter((n) => !taken.includes(n));
-const rest = named.filter((name) => !Object.hasOwn(OWN, name));
-const indexOf = (name) => (Object.hasOwn(OWN, name) ? OWN[name] : free[rest.indexOf(name) % free.length]);
+const rest = named.filter((name) => !Object.hasOwn(FORM_COLOURS, name));
+const indexOf = (name) => (Object.hasOwn(FORM_COLOURS, name) ? FORM_COLOURS[name] : free[rest.indexOf(name) % free.length]);
 const dark = () => document.documentElement.dataset.theme === "dark";
 const colour = (level) => COLOURS[dark() ? "dark" : "light"][indexOf(level)];
 const dash = (group) => DASHES[data.strata.indexOf(group.stratum) % DASHES.length];
@@ -31,13 +31,13 @@ const label = (text) => String(text).replace(/[&<>%]/g, (sign) => ENTITIES[sign]
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [key, value] of Object.entries(properties)) {
-    if (key in made) made[key] = value;
-    else made.setAttribute(key, value);
+    if (key in node) node[key] = value;
+    else node.setAttribute(key, value);
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
 function number(x) {
@@ -49,19 +49,19 @@ function number(x) {
 }
 function breakable(text, after = "/,") {
   // Names of runs and metrics are long and have no spaces.
-  const made = document.createDocumentFragment();
-  for (const part of String(text).split(new RegExp(`(?<=[${after}])`))) made.append(part, element("wbr"));
-  return made;
+  const fragment = document.createDocumentFragment();
+  for (const part of String(text).split(new RegExp(`(?<=[${after}])`))) fragment.append(part, element("wbr"));
+  return fragment;
 }
 const interval = (low, high) => (low === null || high === null ? "" : ` [${number(low)}, ${number(high)}]`);
 
-// ---- what the reader has chosen, kept in the address so that it survives a reload --------------------------------------
+// ---- settings, kept in the URL so that they survive a reload -----------------------------------------------------------
 
 const chosen = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 let writing = 0;
 function keep(key, value) {
   chosen[key] = value;
-  clearTimeout(writing); // browsers refuse to have the address changed at every move of a slider
+  clearTimeout(writing); // browsers throttle changes of the URL, which a slider would make at every move
   writing = setTimeout(write, 200);
 }
 function write() {
@@ -82,14 +82,14 @@ function bind(id, event, redraw) {
   });
 }
 function slider(id, iterations, redraw) {
-  // A slider over iterations, at the last unless another was chosen. Kept is the iteration: their list may grow.
+  // A slider over iterations, by default at the last. The iteration itself is kept, since their list may grow.
   const input = $(id);
   input.max = Math.max(0, iterations.length - 1);
   input.value = id in chosen ? Math.max(0, iterations.findLastIndex((n) => n <= Number(chosen[id]))) : input.max;
   const show = () => {
-    const words = iterations.length ? iterations[input.value].toLocaleString("en") : "–";
-    $(`${id}-value`).textContent = words;
-    input.setAttribute("aria-valuetext", `iteration ${words}`);
+    const text = iterations.length ? iterations[input.value].toLocaleString("en") : "–";
+    $(`${id}-value`).textContent = text;
+    input.setAttribute("aria-valuetext", `iteration ${text}`);
     redraw();
   };
   const move = () => {
@@ -97,12 +97,12 @@ function slider(id, iterations, redraw) {
     show();
   };
   input.addEventListener("input", move);
-  return { show, at: () => iterations[input.value], move: (place) => ((input.value = place), move()) };
+  return { show, at: () => iterations[input.value], move: (index) => ((input.value = index), move()) };
 }
 
 // ---- plots: drawn when they come into view -----------------------------------------------------------------------------
 
-const plots = new Map(); // element → function that gives {traces, layout}
+const plots = new Map(); // element → function that returns {traces, layout}
 const inView = new Set();
 const watcher = new IntersectionObserver(
   (entries) => {
@@ -116,7 +116,7 @@ const watcher = new IntersectionObserver(
   { rootMargin: "300px" },
 );
 const stale = new Set();
-const BUTTONS = [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]]; // no more: each is a stop of the Tab key
+const BUTTONS = [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]]; // few, since each takes a press of the Tab key
 let printing = false;
 
 function layout(more) {
@@ -159,13 +159,13 @@ function panel(parent, kind, heading, note, make) {
 // ---- the answer --------------------------------------------------------------------------------------------------------
 
 function row(table, cells, tag = "td") {
-  const made = element("tr");
+  const line = element("tr");
   for (const cell of cells) {
     const { text = cell, className = "", node = null } = cell !== null && typeof cell === "object" ? cell : {};
-    made.append(element(tag, { className, ...(tag === "th" ? { scope: "col" } : {}) }, node ?? breakable(text)));
+    line.append(element(tag, { className, ...(tag === "th" ? { scope: "col" } : {}) }, node ?? breakable(text)));
   }
-  table.append(made);
-  return made;
+  table.append(line);
+  return line;
 }
 const right = (text) => ({ text, className: "number" });
 
@@ -173,7 +173,7 @@ function answer() {
   const going = data.runs.filter((run) => run.status === "unfinished").length;
   $("meta").textContent = `${going ? `${going} unfinished · ` : ""}ganduel ${data.version} · ${data.created.replace("T", " ").slice(0, 16)} UTC`;
   const notes = $("notes").querySelector("ul");
-  for (const words of data.warnings) notes.append(element("li", {}, words));
+  for (const warning of data.warnings) notes.append(element("li", {}, warning));
   $("notes").hidden = !data.warnings.length;
   const head = $("differences").tHead, body = $("differences").tBodies[0];
   row(head, ["pair", "metric", right("n"), right("difference"), right("p"), right("p, Holm"), right("effect"), right("wins of the first"), right("seeds needed")], "th");
@@ -214,17 +214,17 @@ function finalPlot(metric) {
     if (runs.length > 1)
       traces.push({ x: runs.map((r) => r.group), y: runs.map((r) => r.finals[metric]), mode: "lines", line: { color: faint(css("--soft"), 0.5), width: 1 }, hoverinfo: "skip" });
   data.groups.forEach((group, n) => {
-    const own = done.filter((run) => run.group === n);
+    const runs = done.filter((run) => run.group === n);
     traces.push({
-      x: own.map(() => n), y: own.map((r) => r.finals[metric]), text: own.map((r) => `seed ${r.seed}${r.failure ? " (failed)" : ""}`), mode: "markers", hovertemplate: `${label(groupName(group))}, %{text}: %{y:.4g}<extra></extra>`,
-      marker: { color: faint(colour(group.level), 0.65), size: 7, symbol: own.map((r) => mark(group.level) + (r.failure ? "-open" : "")) },
+      x: runs.map(() => n), y: runs.map((r) => r.finals[metric]), text: runs.map((r) => `seed ${r.seed}${r.failure ? " (failed)" : ""}`), mode: "markers", hovertemplate: `${label(groupName(group))}, %{text}: %{y:.4g}<extra></extra>`,
+      marker: { color: faint(colour(group.level), 0.65), size: 7, symbol: runs.map((r) => mark(group.level) + (r.failure ? "-open" : "")) },
     });
-    const found = data.cells[n].finals[metric];
-    if (found && found.n)
+    const final = data.cells[n].finals[metric];
+    if (final && final.n)
       traces.push({
-        x: [n + 0.18], y: [found.mean], mode: "markers", hovertemplate: `${label(groupName(group))}, mean: %{y:.4g}${label(interval(found.low, found.high))}<extra></extra>`,
+        x: [n + 0.18], y: [final.mean], mode: "markers", hovertemplate: `${label(groupName(group))}, mean: %{y:.4g}${label(interval(final.low, final.high))}<extra></extra>`,
         marker: { color: colour(group.level), size: 11, symbol: mark(group.level), line: { color: css("--ink"), width: 1 } },
-        error_y: found.low === null ? undefined : { type: "data", symmetric: false, array: [found.high - found.mean], arrayminus: [found.mean - found.low], color: colour(group.level), thickness: 2 },
+        error_y: final.low === null ? undefined : { type: "data", symmetric: false, array: [final.high - final.mean], arrayminus: [final.mean - final.low], color: colour(group.level), thickness: 2 },
       });
   });
   const floor = data.floors[metric];
@@ -233,25 +233,28 @@ function finalPlot(metric) {
   return { traces, layout: { xaxis: { ...finalTicks(), range: [-0.5, data.groups.length - 0.5], zeroline: false, automargin: true }, yaxis: { zeroline: false } } };
 }
 function finalTicks() {
-  // Names stand below their groups if there is room, or else those of strata; the others are in the legend above.
-  const places = (test) => data.groups.map((_, n) => n).filter((n) => test(data.groups[n]));
-  const strata = data.strata.map((name) => [[name], places((group) => group.stratum === name)]);
-  const named = fits(groupNames()) ? groupNames().map((words, n) => [words, [n]]) : fits(strata.map(([words]) => words)) ? strata : [];
+  // Names of groups are tick labels if there is room, or else names of strata; the legend above has the others.
+  const indices = (test) => data.groups.map((_, n) => n).filter((n) => test(data.groups[n]));
+  const strata = data.strata.map((name) => [[name], indices((group) => group.stratum === name)]);
+  const named = fits(groupNames()) ? groupNames().map((names, n) => [names, [n]]) : fits(strata.map(([names]) => names)) ? strata : [];
   return {
-    tickvals: named.map(([, own]) => (own[0] + own.at(-1)) / 2),
-    ticktext: named.map(([words]) => pieces(words).map(label).join("<br>")),
+    tickvals: named.map(([, indices]) => (indices[0] + indices.at(-1)) / 2),
+    ticktext: named.map(([names]) => pieces(names).map(label).join("<br>")),
     tickangle: 0,
   };
 }
 const groupNames = () => data.groups.map((group) => [group.level, group.stratum]);
-const pieces = (words) => words.filter(Boolean).flatMap((text) => text.split(", "));
+const pieces = (names) => names.filter(Boolean).flatMap((text) => text.split(", "));
 const fits = (names) => names.length * Math.max(...names.flatMap(pieces).map((text) => text.length)) <= 40;
 
 // ---- curves ------------------------------------------------------------------------------------------------------------
 
+// Losses that are no cross-entropy log no D(x): their logits are no log-odds, and their unit is their own.
+const NATS = data.groups.every((group) => group.curves["d/fake"]) ? "nats, " : "";
 const NAMES = {
-  "loss/d": ["Loss of D", "nats, without penalty"], "loss/g": ["Loss of G", "nats; not comparable between forms"], "loss/penalty": ["Penalty", "nats"],
+  "loss/d": ["Loss of D", `${NATS}without penalty`], "loss/g": ["Loss of G", `${NATS}not comparable between forms`], "loss/penalty_d": ["Penalty of D", ""], "loss/penalty_g": ["Penalty of G", ""],
   "d/real": ["D(x)", "mean over real samples"], "d/fake": ["D(G(z))", "mean, in D's update"], "d/fake_g": ["D(G(z))", "mean, in G's update"],
+  "logit/real": ["D's output on real samples", "mean logit"], "logit/fake": ["D's output on generated samples", "mean logit"],
   "d/accuracy_real": ["Accuracy of D on real samples", ""], "d/accuracy_fake": ["Accuracy of D on generated samples", ""],
   "grad/norm_d": ["Gradient of D", "norm"], "grad/norm_g": ["Gradient of G", "norm, of the loss that is trained"],
   "saturation/slope_saturating": ["Slope of the saturating form", "mean D(G(z)), at D's logits"], "saturation/slope_nonsaturating": ["Slope of the non-saturating form", "mean 1 − D(G(z))"],
@@ -262,6 +265,7 @@ const NAMES = {
 const GROUPS = [
   ["Losses", (key) => key.startsWith("loss/")],
   ["D(x) and D(G(z))", (key) => /^d\/(real|fake|fake_g|accuracy_real|accuracy_fake)$/.test(key)],
+  ["Logits of D", (key) => /^logit\/(real|fake|fake_g)$/.test(key)],
   ["Gradients", (key) => key.startsWith("grad/")],
   ["Saturation", (key) => key.startsWith("saturation/") && !/_q\d\d$/.test(key)],
 ];
@@ -274,16 +278,16 @@ function curves() {
   const left = new Set(keys.filter((key) => many(key) && !key.endsWith("/floor") && !key.endsWith("/error")));
   const take = (test) => [...left].filter((key) => test(key) && left.delete(key));
   const parts = [["Sample metrics", take((key) => data.metrics.includes(key))], ...GROUPS.map(([name, test]) => [name, take(test)]), ["Everything else", [...left]]];
-  for (const [name, found] of parts) {
-    if (!found.length) continue;
+  for (const [name, panelKeys] of parts) {
+    if (!panelKeys.length) continue;
     const known = Object.keys(NAMES), rank = (key) => (known.includes(key) ? known.indexOf(key) : known.length);
-    const ordered = found.sort((a, b) => rank(a) - rank(b));
+    const ordered = panelKeys.sort((a, b) => rank(a) - rank(b));
     const box = element("div", { className: "panels" });
     const summary = element("summary", {}, element("strong", {}, name));
-    const whole = element("details", { open: name in chosen ? chosen[name] === "true" : name !== "Everything else" }, summary, box);
-    summary.addEventListener("click", () => keep(name, String(!whole.open)));
+    const section = element("details", { open: name in chosen ? chosen[name] === "true" : name !== "Everything else" }, summary, box);
+    summary.addEventListener("click", () => keep(name, String(!section.open)));
     for (const key of ordered) panel(box, "curves", ...(Object.hasOwn(NAMES, key) ? NAMES[key] : [key, direction(key)]), () => curvePlot(key));
-    $("curve-groups").append(whole);
+    $("curve-groups").append(section);
   }
   for (const [id, event] of [["axis", "change"], ["logx", "change"], ["logy", "change"], ["band", "change"], ["single", "change"], ["smooth", "input"]])
     bind(id, event, () => {
@@ -321,20 +325,20 @@ function smoothed(values, reach) {
 }
 function curvePlot(key) {
   const axis = $("axis").value, kind = $("band").value, reach = Number($("smooth").value);
-  const having = data.groups.filter((group) => group.curves[key]);
-  // A logarithm of what is never positive would leave a level out without a word.
-  const log = $("logy").checked && having.every((group) => group.curves[key].mean.some((y) => y > 0));
+  const groups = data.groups.filter((group) => group.curves[key]);
+  // On a log axis a level that is never positive would silently disappear.
+  const log = $("logy").checked && groups.every((group) => group.curves[key].mean.some((y) => y > 0));
   const [least, most] = bounds(key);
-  const floor = log ? Math.min(...having.flatMap((group) => group.curves[key].mean.filter((y) => y > 0))) : least;
+  const floor = log ? Math.min(...groups.flatMap((group) => group.curves[key].mean.filter((y) => y > 0))) : least;
   const scale = log ? Math.log10 : (y) => y;
   const bands = [], heights = [], single = [], lines = [];
-  for (const group of having) {
-    const found = group.curves[key], tone = colour(group.level), name = label(groupName(group));
-    const x = found.at.map((place) => group.x[axis][place]);
-    const [low, high, centre] = kind === "quartiles" ? [found.q25, found.q75, found.median] : [found.low, found.high, found.mean];
+  for (const group of groups) {
+    const curve = group.curves[key], tone = colour(group.level), name = label(groupName(group));
+    const x = curve.at.map((index) => group.x[axis][index]);
+    const [low, high, centre] = kind === "quartiles" ? [curve.q25, curve.q75, curve.median] : [curve.low, curve.high, curve.mean];
     const at = kind === "none" ? [] : low.map((_, n) => n).filter((n) => low[n] !== null);
     if (at.length) {
-      // What values can be, the bootstrap's interval does not know.
+      // The bootstrap's interval does not know the range of possible values.
       const [bottom, top] = [low, high].map((limit) => smoothed(limit, reach).map((y) => Math.min(most, Math.max(least, floor, y))));
       bands.push({
         x: [...at, ...[...at].reverse()].map((n) => x[n]), y: [...at.map((n) => bottom[n]), ...at.map((n) => top[n]).reverse()],
@@ -344,13 +348,13 @@ function curvePlot(key) {
     }
     if ($("single").checked)
       for (const run of data.runs.filter((one) => data.groups[one.group] === group && one.curves[key])) {
-        const own = run.curves[key];
-        const [xs, y] = Array.isArray(own) ? [run.curves[axis] ?? [], own] : [own.at.map((n) => ahead(run, axis, n)), own.y];
+        const values = run.curves[key];
+        const [xs, y] = Array.isArray(values) ? [run.curves[axis] ?? [], values] : [values.at.map((n) => ahead(run, axis, n)), values.y];
         single.push({ x: xs, y, mode: "lines", line: { color: faint(tone, 0.4), width: 1 }, hovertemplate: `${name}, seed ${run.seed}: %{y:.4g}<extra></extra>` });
       }
     if (reach) lines.push({ x, y: centre, mode: "lines", line: { color: faint(tone, 0.4), width: 1 }, hoverinfo: "skip" });
     lines.push({
-      x, y: smoothed(centre, reach), mode: found.at.length < 30 ? "lines+markers" : "lines", line: { color: tone, width: 2, dash: dash(group) },
+      x, y: smoothed(centre, reach), mode: curve.at.length < 30 ? "lines+markers" : "lines", line: { color: tone, width: 2, dash: dash(group) },
       marker: { size: 5, symbol: mark(group.level) }, hovertemplate: `${name}: %{y:.4g}<extra></extra>`,
     });
   }
@@ -362,13 +366,13 @@ function curvePlot(key) {
   };
 }
 function view(lines, bands, heights, scale) {
-  // All of the lines, and of bands what leaves the lines readable: the interval of three runs can be very wide.
+  // All of the lines, and as much of the bands as leaves the lines readable: an interval of three runs can be very wide.
   const scaled = (traces) => traces.flatMap((trace) => trace.y).filter((y) => y !== null).map(scale).filter(Number.isFinite);
   const [inner, outer] = [scaled(lines), scaled([...lines, ...bands])].map((values) => [Math.min(...values), Math.max(...values)]);
   const usual = heights.sort((a, b) => a - b)[heights.length >> 1] ?? 0;
   const slack = Math.max(usual, (inner[1] - inner[0]) / 2);
   const low = Math.max(outer[0], inner[0] - slack), high = Math.min(outer[1], inner[1] + slack);
-  const least = 0.02 * Math.max(Math.abs(low), Math.abs(high)) || 1; // of a curve that is flat, rounding would fill the panel
+  const least = 0.02 * Math.max(Math.abs(low), Math.abs(high)) || 1; // else the rounding of a flat curve would fill the panel
   const middle = (low + high) / 2, reach = 0.55 * Math.max(high - low, least);
   return [middle - reach, middle + reach];
 }
@@ -381,25 +385,25 @@ function ahead(run, axis, iteration) {
 // ---- samples -----------------------------------------------------------------------------------------------------------
 
 function samples() {
-  const having = data.runs.filter((run) => run.pictures.grids.length);
-  if (!having.length) {
+  const runs = data.runs.filter((run) => run.pictures.grids.length);
+  if (!runs.length) {
     $("samples").hidden = true;
     return;
   }
-  const iterations = [...new Set(having.flatMap((run) => run.pictures.grids.map(([n]) => n)))].sort((a, b) => a - b);
-  const seeds = [...new Set(having.map((run) => run.seed))].sort((a, b) => a - b);
+  const iterations = [...new Set(runs.flatMap((run) => run.pictures.grids.map(([n]) => n)))].sort((a, b) => a - b);
+  const seeds = [...new Set(runs.map((run) => run.seed))].sort((a, b) => a - b);
   for (const seed of seeds) $("seed").append(element("option", { value: seed }, String(seed)));
   $("seed").append(element("option", { value: "all" }, "all"));
   const time = slider("iteration", iterations, () => {
     const at = time.at(), seed = $("seed").value;
-    const cards = having
+    const cards = runs
       .filter((run) => seed === "all" || String(run.seed) === seed)
       .map((run) => {
         const [n, image] = run.pictures.grids.findLast(([m]) => m <= at) ?? run.pictures.grids[0];
-        const words = `${groupName(run)}, seed ${run.seed}, iteration ${n.toLocaleString("en")}`;
-        return element("figure", { className: "panel" }, element("img", { src: data.images[image], alt: `samples of ${words}` }), element("figcaption", {}, words));
+        const caption = `${groupName(run)}, seed ${run.seed}, iteration ${n.toLocaleString("en")}`;
+        return element("figure", { className: "panel" }, element("img", { src: data.images[image], alt: `samples of ${caption}` }), element("figcaption", {}, caption));
       });
-    const real = having.find((run) => run.pictures.real !== null);
+    const real = runs.find((run) => run.pictures.real !== null);
     if (real) cards.push(element("figure", { className: "panel" }, element("img", { src: data.images[real.pictures.real], alt: "real samples" }), element("figcaption", {}, "real samples")));
     $("grids").replaceChildren(...cards);
   });
@@ -410,18 +414,21 @@ function samples() {
 // ---- loss forms --------------------------------------------------------------------------------------------------------
 
 function forms() {
-  const having = data.groups.filter((group) => group.histograms.iteration);
-  if (!data.loss_forms.length && !having.length) {
+  const groups = data.groups.filter((group) => group.histograms.iteration);
+  if (!data.loss_forms.length && !groups.length) {
     $("forms").hidden = true;
     return;
   }
-  const iterations = [...new Set(having.flatMap((group) => group.histograms.iteration))].sort((a, b) => a - b);
+  const iterations = [...new Set(groups.flatMap((group) => group.histograms.iteration))].sort((a, b) => a - b);
   $("form-controls").hidden = !iterations.length;
   const time = slider("form-iteration", iterations, () => redraw("forms"));
   for (const button of $("forms").querySelectorAll("button"))
     button.addEventListener("click", () => time.move(iterations.findIndex((n) => n >= button.dataset.at * iterations.at(-1))));
-  panel($("form-panels"), "forms", "G's loss", "against D(G(z))", () => formPlot("d/fake", time.at(), [0, 1], "g"));
-  panel($("form-panels"), "forms", "Size of its slope", "against D's logit", () => formPlot("logit/fake", time.at(), [-16, 16], "g_slope"));
+  const shows = (key) => groups.some((group) => group.histograms[key]);
+  if (shows("d/fake") || data.loss_forms.some((form) => form.log_odds))
+    panel($("form-panels"), "forms", "G's loss", "against D(G(z))", () => formPlot("d/fake", time.at(), [0, 1], "g"));
+  if (shows("logit/fake") || data.loss_forms.length)
+    panel($("form-panels"), "forms", "Size of its slope", "against D's logit", () => formPlot("logit/fake", time.at(), [-16, 16], "g_slope"));
   time.show();
 }
 function formPlot(key, at, [low, high], term) {
@@ -435,8 +442,9 @@ function formPlot(key, at, [low, high], term) {
     });
   }
   // The paper's forms reach 5.2 nats and a slope of 1 there; others may be steeper.
-  const reach = (name) => Math.max(...data.loss_forms.flatMap((form) => form[name].filter((_, n) => Math.abs(form.logit[n]) <= 5).map(Math.abs)), 0);
-  for (const form of data.loss_forms) {
+  const forms = data.loss_forms.filter((form) => form.log_odds || key !== "d/fake");
+  const reach = (name) => Math.max(...forms.flatMap((form) => form[name].filter((_, n) => Math.abs(form.logit[n]) <= 5).map(Math.abs)), 0);
+  for (const form of forms) {
     const x = key === "d/fake" ? form.logit.map((b) => 1 / (1 + Math.exp(-b))) : form.logit;
     traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines", line: { color: colour(form.name), width: 3 }, hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
   }
@@ -446,7 +454,7 @@ function formPlot(key, at, [low, high], term) {
     layout: {
       barmode: "overlay", margin: { l: 52, r: 52, t: 8, b: 40 },
       xaxis: { title: { text: key === "d/fake" ? "D(G(z))" : "logit b" }, range: [low, high], zeroline: false },
-      yaxis: { title: { text: term === "g" ? "nats per sample" : "|∂L<sub>G</sub>/∂b|" }, range: [term === "g" ? -top : 0, top], zeroline: false },
+      yaxis: { title: { text: term === "g" ? `${NATS ? "nats" : "loss"} per sample` : "|∂L<sub>G</sub>/∂b|" }, range: [term === "g" ? -top : 0, top], zeroline: false },
       yaxis2: { title: { text: "share of samples" }, range: [0, 1.04], tickmode: "linear", tick0: 0, dtick: 0.25 },
     },
   };
@@ -455,7 +463,7 @@ function formPlot(key, at, [low, high], term) {
 // ---- the table of runs -------------------------------------------------------------------------------------------------
 
 function sortable(value) {
-  // Values of configs come as text: 1e-4 is less than 0.0002.
+  // Values of configs are text, but compared as numbers: 1e-4 is less than 0.0002.
   if (value === null || value === undefined || value === "") return null;
   return Number.isNaN(Number(value)) ? String(value) : Number(value);
 }
@@ -482,14 +490,14 @@ function table() {
     }),
   );
   function fill() {
-    const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const terms = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
     const text = (run) => columns.map(([, value]) => value(run)).join(" ").toLowerCase();
     const [by, order] = sorted, value = (run) => sortable(columns[by][1](run));
-    const rows = data.runs.filter((run) => words.every((word) => text(run).includes(word)));
+    const rows = data.runs.filter((run) => terms.every((term) => text(run).includes(term)));
     const sign = order === "ascending" ? 1 : -1;
     rows.sort((a, b) => {
       const [p, q] = [value(a), value(b)];
-      if (p === null || q === null) return (p === null) - (q === null); // what is not there comes last, either way
+      if (p === null || q === null) return (p === null) - (q === null); // missing values come last in either order
       if (typeof p !== typeof q) return sign * (typeof p === "number" ? -1 : 1);
       return sign * (typeof p === "number" ? p - q : p.localeCompare(q, "en", { numeric: true }));
     });
@@ -513,7 +521,7 @@ function table() {
 function csv(rows) {
   const field = (value) => {
     let text = value === null || value === undefined ? "" : String(value);
-    if (typeof value === "string" && /^[=+\-@\t\r\n]/.test(text)) text = "'" + text; // a spreadsheet would take it for a formula
+    if (typeof value === "string" && /^[=+\-@\t\r\n]/.test(text)) text = "'" + text; // a spreadsheet would evaluate it as a formula
     return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   };
   return rows.map((fields) => fields.map(field).join(",")).join("\n") + "\n";
@@ -526,8 +534,8 @@ function download(name, rows) {
 function curveRows() {
   const rows = [[data.factor, "stratum", "seed", "metric", "iteration", "value"]];
   for (const run of data.runs)
-    for (const [key, own] of Object.entries(run.curves)) {
-      const [at, y] = Array.isArray(own) ? [run.curves.iteration, own] : [own.at, own.y];
+    for (const [key, curve] of Object.entries(run.curves)) {
+      const [at, y] = Array.isArray(curve) ? [run.curves.iteration, curve] : [curve.at, curve.y];
       at.forEach((iteration, n) => {
         if (y[n] !== null) rows.push([run.level, run.stratum, run.seed, key, iteration, y[n]]);
       });
@@ -546,13 +554,13 @@ function runRows() {
 function origin() {
   const p = data.provenance, box = $("provenance");
   const runs = (n) => ` (${n} run${n > 1 ? "s" : ""})`;
-  const counted = (heading, entries) => box.append(element("h3", {}, heading), element("ul", {}, ...entries.map(([words, n]) => element("li", {}, words, runs(n)))));
+  const counted = (heading, entries) => box.append(element("h3", {}, heading), element("ul", {}, ...entries.map(([text, n]) => element("li", {}, text, runs(n)))));
   counted("Versions", p.versions);
   counted("Machines", p.machines);
   counted("Commits", p.commits);
   if (p.protocols.length)
-    box.append(element("h3", {}, "Protocols of the metrics"), element("ul", {}, ...p.protocols.map(([metric, found]) => element("li", {}, `${metric}: `, ...found.flatMap(([hash, n], m) => [m ? ", " : "", element("code", {}, hash), runs(n)])))));
-  box.append(element("details", {}, element("summary", {}, "Command lines"), element("ul", {}, ...p.commands.map((words) => element("li", {}, element("code", {}, words))))));
+    box.append(element("h3", {}, "Protocols of the metrics"), element("ul", {}, ...p.protocols.map(([metric, counts]) => element("li", {}, `${metric}: `, ...counts.flatMap(([hash, n], m) => [m ? ", " : "", element("code", {}, hash), runs(n)])))));
+  box.append(element("details", {}, element("summary", {}, "Command lines"), element("ul", {}, ...p.commands.map((line) => element("li", {}, element("code", {}, line))))));
 }
 
 // ---- all together ------------------------------------------------------------------------------------------------------
@@ -566,7 +574,7 @@ function theme() {
   redraw();
 }
 function onPaper(on) {
-  // Paper is white and has its own width; all plots are needed, in view or not.
+  // Print on white, at the paper's width, with all plots, in view or not.
   if (printing === on) return;
   printing = on;
   theme();
@@ -594,7 +602,7 @@ for (const link of document.querySelectorAll("nav a")) {
   const section = document.querySelector(link.getAttribute("href"));
   link.hidden = section.hidden;
   link.addEventListener("click", (event) => {
-    event.preventDefault(); // the address keeps the choices
+    event.preventDefault(); // the URL keeps the settings
     section.scrollIntoView();
     section.focus({ preventScroll: true });
   });
