@@ -112,6 +112,47 @@ def test_strata_and_levels_have_groups_of_their_own(tmp_path):
     assert found["runs"][2]["differing"] == {"k": "5", "loss": "NonSaturating"}
 
 
+def test_losses_whose_logits_are_no_log_odds(tmp_path):
+    """There is no D(x) of theirs: no curve, histogram or form over it, and everything else is there."""
+    for loss, seed in product(("hinge", "wasserstein"), (0, 1)):
+        make_run(tmp_path / f"{loss}{seed}", loss, seed, log_odds=False)
+    found = of(tmp_path)
+    for group in found["groups"]:
+        assert group["histograms"].keys() == {"iteration", "logit/fake"}
+        assert {"loss/d", "loss/g", "loss/penalty_d", "logit/real", "logit/fake"} <= group["curves"].keys()
+        assert not [key for key in group["curves"] if key.startswith("d/")]
+    assert [(form["name"], form["log_odds"]) for form in found["loss_forms"]] == [
+        ("hinge", False),
+        ("wasserstein", False),
+    ]
+    assert [run["failure"] for run in found["runs"]] == [None] * 4
+    assert found["verdicts"][0].startswith("Over 2 paired seeds")
+
+
+def test_old_and_new_runs_share_the_curve_of_the_penalty(tmp_path):
+    for seed in (0, 1):
+        make_run(tmp_path / str(seed), seed=seed)
+    rows = tmp_path / "0" / "metrics.jsonl"
+    rows.write_text(rows.read_text().replace("loss/penalty_d", "loss/penalty"))
+    found = of(tmp_path)
+    assert "loss/penalty" not in found["groups"][0]["curves"]
+    assert len(found["groups"][0]["curves"]["loss/penalty_d"]["at"]) == 11
+    assert all(run["curves"]["loss/penalty_d"] == [0.0] * 11 for run in found["runs"])
+
+
+def test_config_diffs_of_named_and_single_penalties(tmp_path):
+    """`penalty` itself where it is empty, `penalty._target_` in older runs: one column, with what each run has."""
+    r1 = {"_target_": "ganduel.penalty.r1.R1", "gamma": 0.1}
+    for name, penalty in {"a": {}, "b": {"r1": r1}, "c": r1}.items():
+        make_run(tmp_path / name, penalty=penalty)
+    diffs = {run["name"]: run["differing"] for run in of(tmp_path)["runs"]}
+    assert diffs == {
+        "a": {"penalty": "{}", "penalty.gamma": "absent", "penalty.r1": "absent", "penalty.r1.gamma": "absent"},
+        "b": {"penalty": "absent", "penalty.gamma": "absent", "penalty.r1": "R1", "penalty.r1.gamma": "0.1"},
+        "c": {"penalty": "R1", "penalty.gamma": "0.1", "penalty.r1": "absent", "penalty.r1.gamma": "absent"},
+    }
+
+
 # ---- nothing that should not be there
 
 

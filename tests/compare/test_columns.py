@@ -57,3 +57,12 @@ def test_columns_are_of_one_length_and_hold_what_was_logged(rows):
     assert all(value in logged for values in found.values() for value in values[~np.isnan(values)].tolist())
     for key, value in last.items():
         assert math.isnan(value) or value in found[key]
+
+
+def test_the_penalty_of_older_runs_has_its_name_of_today():
+    """A run that was resumed with a newer version has rows of both kinds: they are one column."""
+    rows = [{"iteration": 1, "loss/penalty": 0.5}, {"iteration": 2, "loss/penalty_d": 0.25}, {"iteration": 3}]
+    columns, last = to_columns(rows)
+    assert sorted(columns) == ["iteration", "loss/penalty_d"]
+    assert columns["loss/penalty_d"] == pytest.approx([0.5, 0.25, math.nan], nan_ok=True)
+    assert last == {"iteration": 3, "loss/penalty_d": 0.25}

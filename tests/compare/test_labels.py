@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ganduel.compare.labels import natural_sort, short
+from ganduel.compare.labels import choice_name, natural_sort, short
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_any_names_have_an_order(names: list[str]):
     ordered = natural_sort(names)
     assert sorted(ordered) == sorted(names)
     assert natural_sort(reversed(ordered)) == natural_sort(names)
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"), [("r1", "r1"), (None, "None"), ([], "[]"), (["r1"], "[r1]"), (["r1", "r2"], "[r1,r2]")]
+)
+def test_choices_as_on_the_command_line(choice, name):
+    assert choice_name(choice) == name

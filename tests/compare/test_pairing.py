@@ -146,6 +146,8 @@ def test_values_of_the_same_short_name_are_not_taken_for_one():
 def test_what_a_run_does_not_depend_on_does_not():
     more = {"tracking": {"project": "x"}, "callback": {"a": {"every": 3}}, "metric": {"b": 1}, "log_every": 7}
     more |= {"checkpoint_every": 9, "resume": "there", "trainer__devices": 2, "trainer__accelerator": "gpu"}
+    more |= {"engine": "cuda_graph", "trainer__replay": False, "checkpoint_min_seconds": 5, "checkpoint_seconds": 5}
+    more |= {"population": {"seeds": 2, "grid": {"k": [1, 2]}}}
     design = arrange([a_run("saturating"), a_run("nonsaturating", **more)])
     assert design.strata == [""]
     assert list(design.pairs("", "saturating", "nonsaturating")) == [0]
@@ -204,7 +206,7 @@ def test_where_nothing_else_varies_the_form_is_the_factor(runs: list[Run]):
 
 def test_a_factor_that_does_not_vary_has_one_level():
     design = arrange(both(0, 1), "penalty")
-    assert (design.levels, design.strata) == (["none"], ["loss=nonsaturating", "loss=saturating"])
+    assert (design.levels, design.strata) == (["penalty=[]"], ["loss=nonsaturating", "loss=saturating"])
     design = arrange(both(0, 1), "batch_size")
     assert design.levels == ["batch_size=64"]
     design = arrange([a_run(seed=seed) for seed in (0, 1)])
@@ -238,6 +240,58 @@ def test_a_secret_is_not_in_a_level_or_stratum():
     assert design.strata == [""]
     assert list(design.pairs("", "saturating", "nonsaturating")) == [0]
     assert arrange([a_run(api_key="x1"), a_run(api_key="x2", seed=1)], "api_key").levels == ["api_key=(hidden)"]
+
+
+def penalised(seed: int, penalty: dict[str, Any], **more: Any) -> Run:
+    """A run with named penalties, and their names as the choice."""
+    run = a_run(seed=seed, name=f"{sorted(penalty)},{seed},{sorted(more.items())}", **more)
+    run.config["penalty"] = penalty
+    run.config["run"]["choices"]["penalty"] = list(penalty)
+    return run
+
+
+def test_lists_of_penalties_are_levels_and_strata():
+    """Without a penalty, with R1, with more of it, and with R2 too."""
+    r1, strong, r2 = {**R1, "gamma": 0.1}, {**R1, "gamma": 1.0}, {"_target_": "ganduel.penalty.r2.R2"}
+    penalties = ({}, {"r1": r1}, {"r1": strong}, {"r1": r1, "r2": r2})
+    design = arrange([penalised(seed, penalty) for penalty in penalties for seed in (0, 1)])
+    assert (design.factor, design.strata) == ("penalty", [""])
+    assert design.levels == [
+        "penalty=[]",
+        "penalty=[r1,r2]",
+        "penalty=[r1] (r1.gamma=0.1)",
+        "penalty=[r1] (r1.gamma=1.0)",
+    ]
+    assert list(design.pairs("", "penalty=[]", "penalty=[r1,r2]")) == [0, 1]
+    design = arrange([penalised(0, penalty, loss=loss) for penalty in ({}, {"r1": r1}) for loss in ("saturating", "x")])
+    assert (design.factor, design.strata) == ("loss", ["penalty=[]", "penalty=[r1]"])
+    design = arrange([penalised(0, {"r1": penalty}) for penalty in (r1, strong)])
+    assert (design.factor, design.levels) == ("penalty.r1.gamma", ["gamma=0.1", "gamma=1.0"])
+
+
+def test_penalties_of_the_generator_and_augmentation_are_factors():
+    runs = [a_run(seed=seed) for seed in (0, 1)]
+    for seed in (0, 1):
+        run = a_run(seed=seed, name=f"pl{seed}", penalty_g={"path_length": {"_target_": "lab.PathLength", "every": 4}})
+        run.config["run"]["choices"]["penalty_g"] = ["path_length"]
+        runs.append(run)
+    design = arrange(runs)
+    assert (design.factor, design.levels) == ("penalty_g", ["penalty_g=[]", "penalty_g=[path_length]"])
+    run = a_run(augment={"_target_": "lab.Flip"})
+    run.config["run"]["choices"]["augment"] = "flip"
+    assert arrange([a_run(), run]).levels == ["flip", "none"]
+
+
+def test_penalties_of_older_runs_are_another_level():
+    """A single penalty instead of named ones, and no augmentation: readable, though not the same as none today."""
+    old = a_run(penalty=NONE)
+    for key in ("penalty_g", "augment", "engine"):
+        old.config.pop(key)
+        old.config["run"]["choices"].pop(key, None)
+    design = arrange([old, a_run()], "penalty")
+    assert design.levels == ["penalty=[]", "penalty=none"]
+    assert design.strata == ["augment=absent, penalty_g=absent", "augment=none, penalty_g=[]"]
+    assert arrange([old]).levels == ["saturating"]
 
 
 # ---- places
@@ -308,12 +362,17 @@ def test_what_differs_besides_is_named_and_keeps_nothing_apart():
 def test_devices_machines_and_commits_are_named():
     runs = [
         a_run(seed=0),
-        a_run(seed=1, trainer__accelerator="gpu", trainer__devices=2, run__git="fedcba", run__machine={"cpu": "other"}),
-    ]
+        a_run(
+            seed=1, trainer__accelerator="gpu", trainer__devices=2, run__git="fedcba", run__machine={"cpu": "other"},
+            engine="eager", trainer__replay=True,
+        ),
+    ]  # fmt: skip
     said = environment_differences(runs)
     assert "trainer.accelerator: cpu (1 run), gpu (1 run)" in said
     assert "trainer.devices: 1 (1 run), 2 (1 run)" in said
     assert "git: 0123456789 (1 run), fedcba (1 run)" in said
+    assert "engine: auto (1 run), eager (1 run)" in said
+    assert "trainer.replay: absent (1 run), true (1 run)" in said
     assert "machine.cpu: some (1 run), other (1 run)" in said
     assert not [words for words in said if words.startswith("trainer.num_nodes")]
 

@@ -82,7 +82,7 @@ def test_only_these_runs_are_in_it(built):
     [
         ("k", "k", "k: k 1 against k 2"),
         ("optimizer.generator.lr", "optimizer.value.generator.lr", "optimizer.generator.lr: lr 0.001"),
-        ("penalty", "run.value.choices.penalty", "penalty: none"),
+        ("penalty", "run.value.choices.penalty", "penalty: penalty []"),
     ],
 )
 def test_a_key_is_grouped_by_itself(factor, path, name):
