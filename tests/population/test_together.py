@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+from ganduel.population.stack import Stack
+from ganduel.population.together import Seat, SharedBar, Together
 from lightning.pytorch import Callback
 from torch import Tensor
 
@@ -19,8 +21,6 @@ from ganduel import checkpoint
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.statistics import Statistics
 from ganduel.metric.evaluation import Evaluation
-from ganduel.population.stack import Stack
-from ganduel.population.together import Seat, SharedBar, Together
 from ganduel.run import run
 from ganduel.tracking.files import rows
 
