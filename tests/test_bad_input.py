@@ -13,9 +13,9 @@ from PIL import Image
 from ganduel.data import fashion_mnist
 from ganduel.run import app
 from ganduel.run.folder import Folder
-from ganduel.tracking import record
+from ganduel.tracking import run_logger
 
-DIGITS = Path(record.__file__).parents[1] / "data" / "assets" / "mnist"
+DIGITS = Path(run_logger.__file__).parents[1] / "data" / "assets" / "mnist"
 TINY = {
     "tracking": "none",
     "trainer.max_steps": "2",
@@ -231,7 +231,7 @@ def test_a_full_disk(command, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "config.yaml"))
 
-    monkeypatch.setattr(record, "write", full)
+    monkeypatch.setattr(run_logger, "write", full)
     assert "No space left on device" in one_line(command(*tiny()))
     assert entries(tmp_path) == []
 

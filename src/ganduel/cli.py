@@ -129,7 +129,7 @@ def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
 def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", metavar="N", type=int, nargs="+", default=[64], help="batch sizes, 64 by default")
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="blocks of every loop, 3 by default")
-    parser.add_argument("--iterations", metavar="N", type=int, default=300, help="timed ones a block, 300 by default")
+    parser.add_argument("--iterations", metavar="N", type=int, default=300, help="timed ones per block, 300 by default")
     parser.add_argument(
         "--population", metavar="TASK:N", nargs="*", default=["ring8:32"], help="of N members; ring8:32 by default"
     )

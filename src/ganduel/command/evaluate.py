@@ -109,7 +109,7 @@ def make_table(paths: Sequence[Path], sources: Sequence[Source], results: Sequen
     names = [f"{name} ({source.iteration:,})" for name, source in zip(short_names(paths), sources, strict=True)]
     columns = [[cell(value) for value in values.values()] for values in results]
     floor = [number(value.floor) for value in results[0].values()]
-    view = Table(caption="(iterations); floor: real samples in the place of generated ones", caption_justify="left")
+    view = Table(caption="(iterations); floor: real samples instead of generated ones", caption_justify="left")
     if len(results) <= 2:
         view.add_column("metric", no_wrap=True)
         for name in (*names, "floor"):

@@ -31,7 +31,7 @@ class Data(ABC):
         shape: the shape of one sample: (channels, height, width) for images, with values in [−1, 1]; (d,) for points.
         size: the number of samples, or None if they are drawn from a density and never end.
         classes: the number of classes, numbered from 0; None if samples have no labels.
-        features: the name of what metrics see of a sample (ganduel.metric.features): None, if nothing is known to fit.
+        features: the name of the features for metrics (ganduel.metric.features); None if there are none.
         splits: the parts that `reference` knows; metrics compare with "test" where there is one.
     """
 
