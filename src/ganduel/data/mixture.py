@@ -4,7 +4,7 @@
 
 c_i are the m centres in R^d, σ > 0 the standard deviation of each component. Samples are drawn, not stored: minibatch
 number `position` is its part of a block of 32, a function of (seed, "data", position // 32), so that there is no epoch
-and no end. BlockCache are drawn on the CPU and moved to the training device. Each `draw` of `reference` is a further
+and no end. Blocks are drawn on the CPU and moved to the training device. Each `draw` of `reference` is a further
 independent set from the same density.
 """
 

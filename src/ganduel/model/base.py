@@ -123,14 +123,13 @@ def mixes_samples(discriminator: nn.Module, shape: Sequence[int], classes: int |
         return stated
     if uses_batch_norm(discriminator):
         return True
-    n, net = 8, deepcopy(discriminator)
-    like = next(net.parameters(), torch.empty(0))
+    n, like = 8, next(discriminator.parameters(), torch.empty(0))
     stream = torch.Generator().manual_seed(0)
     first, second, third = (torch.randn(n, *shape, generator=stream).to(like) for _ in range(3))
     y = None if classes is None else (torch.arange(2 * n) % classes).to(like.device)
 
     def logits(others: Tensor) -> Tensor:
-        draws = Draws(like.device, n)
+        net, draws = deepcopy(discriminator), Draws(like.device, n)  # a copy each: spectral norm changes in each pass
         draws.seed("trial")
         for layer in keyed_layers(net):
             layer.draws = draws
