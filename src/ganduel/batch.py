@@ -12,14 +12,18 @@ global minibatch. Noise and labels are drawn on the CPU: the device changes none
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganduel import rng
 from ganduel.data.base import Data
+from ganduel.model.base import keyed_layers
 from ganduel.rng import BlockCache, Draws
 from ganduel.types import Labels, Noise, Samples
+
+Outputs = dict[str, Tensor]  # what an iteration returns: losses, gradient norms, logits
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class Batch:
 
     discriminator: tuple[Minibatch, ...]
     generator: Minibatch
+
+
+Due = tuple[nn.Module, ...]  # the penalties that an iteration's updates have
+Engine = Callable[[Callable[[Batch, Due], Outputs], Batch, Due], Outputs]  # runs the updates of a batch
 
 
 class Batches:
@@ -79,6 +87,12 @@ class Batches:
         self.data.to(device)
         self.draws = Draws(device, self.batch_size, self.rows)
         self.noise, self.fake_labels = BlockCache(self.noise_block), BlockCache(self.label_block)
+
+    def attach(self, module: Any, rank: int, world_size: int) -> None:
+        """Move to the device of a LightningModule, whose layers that draw are to draw from `draws`."""
+        self.to(module.device, rank, world_size)
+        for layer in keyed_layers(module):
+            layer.draws = self.draws
 
     def __call__(self, t: int) -> Batch:
         """The batch of iteration t."""

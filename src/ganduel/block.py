@@ -61,6 +61,13 @@ def is_builtin(part: Any) -> bool:
     return type(part).__module__.startswith("ganduel.")
 
 
+def count_step(trainer: Trainer) -> None:
+    """Count an iteration as one `global_step`; Lightning would count each `optimizer.step()` that it sees."""
+    count = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+    count.increment_ready()
+    count.increment_completed()
+
+
 class Endless:
     """A loader that never ends and yields nothing of interest: an iteration follows from its number."""
 

@@ -11,12 +11,12 @@ from hydra.utils import get_object, instantiate
 from torch import nn
 
 from ganduel import rng
-from ganduel.batch import Batches
+from ganduel.batch import Batches, Engine
 from ganduel.data.base import Data
 from ganduel.distributed import on_cpu, world_size
 from ganduel.ema import EMA
 from ganduel.errors import UserError
-from ganduel.gan import GAN, Engine
+from ganduel.gan import GAN
 from ganduel.model.base import Generator
 from ganduel.optim import Optim
 

@@ -1,4 +1,4 @@
-"""Algorithm 1 of Goodfellow et al. 2014: k updates of D, each on fresh data and noise, then one update of G.
+"""Algorithm 1 of Goodfellow et al. 2014 (arXiv:1406.2661): k updates of D on fresh data and noise, then one of G.
 
     for t in iterations:
         for j in 1 … k:   D ← D − ∇_D [ L_D(D(x), D(G(z))) + Σ penalties ]        x, z fresh
@@ -6,34 +6,26 @@
 
 An iteration is a pure function of the weights, the seed and its number t (ganduel.batch): a resumed run takes the same
 steps, and the number of ranks changes no sample. One iteration is one `global_step`.
-Source: "Generative Adversarial Nets", Algorithm 1 (arXiv:1406.2661).
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import call
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import nn
 
 from ganduel.augment.base import Augment
-from ganduel.batch import Batch, Batches, Minibatch
-from ganduel.block import Endless, block
-from ganduel.data.base import Data
+from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs
+from ganduel.block import Endless, block, count_step
 from ganduel.distributed import average_gradients
 from ganduel.ema import EMA
 from ganduel.loss.base import Loss
-from ganduel.model.base import as_logits, at_least_float32, check_labels, conditioned, keyed_layers, mixes_samples
+from ganduel.model.base import as_logits, at_least_float32, check_parts, conditioned, mixes_samples
 from ganduel.optim import Optim, frozen
 from ganduel.penalty.base import Penalty
 from ganduel.types import Labels, Logits, Samples, Scalar
-
-Outputs = dict[str, Tensor]
-Due = tuple[nn.Module, ...]  # penalties that an iteration's updates have
-Engine = Callable[[Callable[[Batch, Due], Outputs], Batch, Due], Outputs]
 
 
 class GAN(LightningModule):
@@ -70,10 +62,8 @@ class GAN(LightningModule):
         self.penalties_d, self.penalties_g = nn.ModuleDict(penalties_d or {}), nn.ModuleDict(penalties_g or {})
         self.augment, self.loss, self.batches = augment or Augment(), loss, batches
         self.optim_d, self.optim_g, self.engine = optim_d, optim_g, engine
-        check_labels(generator, discriminator, self.data.classes)
-        self.mixes_samples = mixes_samples(discriminator, self.data.shape, self.data.classes)
-        for penalty in self.penalties_d.values():
-            penalty.check(discriminator)
+        check_parts(generator, discriminator, batches.data.classes, self.penalties_d.values())
+        self.mixes_samples = mixes_samples(discriminator, batches.data.shape, batches.data.classes)
 
     def training_step(self, _batch: Any, _index: int) -> Outputs:
         """Iterations up to the next one at which a callback is due."""
@@ -120,20 +110,18 @@ class GAN(LightningModule):
         """D's logits of augmented samples, in float32 at least: losses are taken on these whatever autocast does."""
         return as_logits(conditioned(self.discriminator, self.augment(x), y))
 
-    def discriminate(self, b: Minibatch, fake: Samples) -> tuple[Logits, Logits]:
+    def discriminate(self, b: Minibatch, fake: Samples) -> Sequence[Logits]:
         """D's logits of real and generated samples: in one pass, unless D mixes the samples of a batch."""
         if self.mixes_samples:
             return self.logits(b.real, b.labels), self.logits(fake, b.fake_labels)
         x = torch.cat([b.real.to(fake.dtype), fake])  # autocast would widen it, and narrow it again
         y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels])
-        real_logits, fake_logits = self.logits(x, y).chunk(2)
-        return real_logits, fake_logits
+        return self.logits(x, y).chunk(2)
 
     def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Samples) -> Scalar:
         """The sum of those that are due; one that comes every n-th iteration weighs n times as much."""
         with torch.autocast(self.device.type, enabled=False):  # bfloat16 has no digits left for a second derivative
-            terms = [penalty.every * penalty(net, b, fake) for penalty in penalties if penalty in due]
-        return sum(terms, b.noise.new_zeros(()))
+            return sum([p.every * p(net, b, fake) for p in penalties if p in due], b.noise.new_zeros(()))
 
     def descend(self, optim: Optim, loss: Scalar) -> Scalar:
         """One step of a network's optimizer down the gradient; returns the gradient's norm, before any clipping."""
@@ -144,7 +132,7 @@ class GAN(LightningModule):
         torch.clear_autocast_cache()  # the next forward pass casts the new weights
         return optim.norm
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Measure the gradient and clip it: here it is averaged over the ranks and free of the scale of 16-mixed."""
         (self.optim_d if optimizer is self.optim_d.optimizer else self.optim_g).clip_gradients()
 
@@ -155,34 +143,18 @@ class GAN(LightningModule):
         self.optim_d.step_schedule()
         self.optim_g.step_schedule()
         self.augment.adapt(outputs)
-        count = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        count.increment_ready()  # k + 1 steps of optimizers, which an engine may replay unseen, are one global_step
-        count.increment_completed()
+        count_step(self.trainer)  # of k + 1 steps of optimizers, which an engine may replay unseen
 
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
-        self.optim_d.configure(self.discriminator)
-        self.optim_g.configure(self.generator)
-        optims = (self.optim_d, self.optim_g)
-        return [o.optimizer for o in optims], [o.schedule for o in optims if o.schedule is not None]
+    def configure_optimizers(self) -> Any:
+        return [self.optim_d.configure(self.discriminator), self.optim_g.configure(self.generator)]
 
     def train_dataloader(self) -> Endless:
         return Endless()
 
     def on_fit_start(self) -> None:
-        self.batches.to(self.device, self.trainer.global_rank, self.trainer.world_size)
-        for layer in keyed_layers(self):
-            layer.draws = self.batches.draws
-
-    @property
-    def data(self) -> Data:
-        return self.batches.data
+        self.batches.attach(self, self.trainer.global_rank, self.trainer.world_size)
 
     @property
     def ema_generator(self) -> nn.Module:
         """The network to sample from: the average of G where there is one."""
         return self.generator if self.ema is None else self.ema.net
-
-    @property
-    def images_seen(self) -> int:
-        """Real samples that D has been trained on so far, over all ranks."""
-        return self.global_step * self.batches.k * self.batches.batch_size

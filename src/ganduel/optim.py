@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -35,10 +36,12 @@ class Optim:
     ):
         self.make_optimizer, self.make_schedule, self.clip = make_optimizer, make_schedule, clip
 
-    def configure(self, net: nn.Module) -> None:
-        """Build the optimizer and the schedule for a network."""
+    def configure(self, net: nn.Module) -> dict[str, Any]:
+        """Build the optimizer and the schedule for a network; returns what Lightning saves and restores."""
         self.optimizer = self.make_optimizer(net.parameters())
         self.schedule = None if self.make_schedule is None else self.make_schedule(self.optimizer)
+        built = {"optimizer": self.optimizer, "lr_scheduler": self.schedule}
+        return {key: value for key, value in built.items() if value is not None}
 
     @property
     def parameters(self) -> list[nn.Parameter]:

@@ -56,6 +56,11 @@ def gan_of(trainer: Trainer) -> GAN:
     return cast(GAN, trainer.lightning_module)
 
 
+def images_seen(gan: GAN) -> int:
+    """Real samples that D has been trained on so far, over all ranks."""
+    return gan.global_step * gan.batches.k * gan.batches.batch_size
+
+
 def trackers(trainer: Trainer) -> list[Logger]:
     """Those of the trainer's loggers that take more than rows."""
     return [logger for logger in trainer.loggers if isinstance(logger, Logger)]
@@ -63,7 +68,7 @@ def trackers(trainer: Trainer) -> list[Logger]:
 
 def log(trainer: Trainer, values: Mapping[str, Any]) -> None:
     """Send one row to all trackers; every row says at which iteration and after how many images it was taken."""
-    row = {"iteration": trainer.global_step, "images_seen": gan_of(trainer).images_seen, **values}
+    row = {"iteration": trainer.global_step, "images_seen": images_seen(gan_of(trainer)), **values}
     for logger in trainer.loggers:
         logger.log_metrics(row, step=trainer.global_step)
 

@@ -63,7 +63,7 @@ class Evaluate(Callback, Scheduled):
         gan = gan_of(trainer)
         ranks = (trainer.global_rank, trainer.world_size)
         try:
-            self.evaluation = Evaluation(gan.data, self.metrics, self.draws, gan.device, ranks)
+            self.evaluation = Evaluation(gan.batches.data, self.metrics, self.draws, gan.device, ranks)
             self.evaluation.check_real()
         except UserError as error:
             if self.metrics:

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ganduel.callback.base import Clocked, gan_of
+from ganduel.callback.base import Clocked, gan_of, images_seen
 
 SHOWN = ("loss/d", "loss/g", "d/real", "d/fake")
 
@@ -32,7 +32,7 @@ class ProgressBar(Callback, Clocked):
         if not self.on:
             return
         self.shown = self.started = time.monotonic()
-        self.images = gan_of(trainer).images_seen
+        self.images = self.images_seen(trainer)
         self.bar = Progress(
             TextColumn("{task.fields[unit]}"),
             MofNCompleteColumn(),
@@ -54,7 +54,7 @@ class ProgressBar(Callback, Clocked):
         if not self.is_due() and trainer.global_step != trainer.max_steps:
             return
         self.shown = now = time.monotonic()
-        rate = (gan_of(trainer).images_seen - self.images) / (now - self.started)
+        rate = (self.images_seen(trainer) - self.images) / (now - self.started)
         values = "  ".join(f"{key} {self.record.last[key]:.3f}" for key in SHOWN if key in self.record.last)
         text = f"{rate:,.0f} images/s  {values}"
         if self.console.is_terminal:
@@ -65,6 +65,9 @@ class ProgressBar(Callback, Clocked):
     def is_due(self) -> bool:
         """Whether it is time for an update."""
         return getattr(self, "on", False) and time.monotonic() - self.shown >= self.period
+
+    def images_seen(self, trainer: Trainer) -> int:
+        return images_seen(gan_of(trainer))
 
     def leave_out(self, seconds: float) -> None:
         if getattr(self, "on", False):

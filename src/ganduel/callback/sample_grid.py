@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganduel import rng
 from ganduel.block import NEVER, Scheduled
-from ganduel.callback.base import gan_of, geometric, next_geometric, trackers
+from ganduel.callback.base import gan_of, geometric, images_seen, next_geometric, trackers
 from ganduel.errors import UserError
 from ganduel.image_grid import animate, generate, is_image, make_grid
 
@@ -39,14 +39,14 @@ class SampleGrid(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
-        self.on = trainer.is_global_zero and is_image(gan.data.shape)
+        self.on = trainer.is_global_zero and is_image(gan.batches.data.shape)
         if not self.on:
             return
         self.noise = gan.generator.draw(self.n, rng.generator(gan.batches.seed, "grid"))
         self.folder.mkdir(exist_ok=True)
         if trainer.global_step == 0:
-            n, seed = min(self.n, gan.data.size or self.n), gan.batches.seed
-            self.publish(trainer, "samples/real", "real.png", gan.data.minibatch(seed, 0, n)[0], "real images")
+            n, seed = min(self.n, gan.batches.data.size or self.n), gan.batches.seed
+            self.publish(trainer, "samples/real", "real.png", gan.batches.data.minibatch(seed, 0, n)[0], "real images")
             self.draw(trainer)
 
     def on_train_batch_end(
@@ -66,7 +66,7 @@ class SampleGrid(Callback, Scheduled):
     def draw(self, trainer: Trainer) -> None:
         gan = gan_of(trainer)
         which = "G" if gan.ema is None else "average of G"
-        caption = f"iteration {trainer.global_step:,}, {gan.images_seen:,} images, {which}, seed {gan.batches.seed}"
+        caption = f"iteration {trainer.global_step:,}, {images_seen(gan):,} images, {which}, seed {gan.batches.seed}"
         images = generate(gan.ema_generator, self.noise)
         self.publish(trainer, "samples/fake", f"iteration_{trainer.global_step:08d}.png", images, caption)
 

@@ -121,9 +121,9 @@ def draw(gan: GAN) -> tuple[Tensor, Tensor | None]:
     batches.seed_draws(t, "saturation")
     stream, like = rng.generator(batches.seed, "saturation", t), next(gan.generator.parameters())
     noise = batches.draw_noise(batches.batch_size, stream)[batches.rows].to(like)
-    if gan.data.classes is None:
+    if gan.batches.data.classes is None:
         return noise, None
-    return noise, gan.data.draw_labels(batches.batch_size, stream)[batches.rows].to(like.device)
+    return noise, gan.batches.data.draw_labels(batches.batch_size, stream)[batches.rows].to(like.device)
 
 
 def without_updating_buffers(net: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:

@@ -54,6 +54,6 @@ class Save(Checkpoint, Scheduled):
         return is_time
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        data = gan_of(trainer).data
+        data = gan_of(trainer).batches.data
         entry = {"format": FORMAT, "config": self.config, "shape": list(data.shape), "classes": data.classes}
         checkpoint["ganduel"] = entry

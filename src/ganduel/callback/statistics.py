@@ -20,10 +20,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from ganduel.batch import Outputs
 from ganduel.block import Scheduled
-from ganduel.callback.base import Clocked, gan_of, gather_columns, is_due, log, next_due, trackers
+from ganduel.callback.base import Clocked, gan_of, gather_columns, images_seen, is_due, log, next_due, trackers
 from ganduel.errors import UserError
-from ganduel.gan import GAN, Outputs
+from ganduel.gan import GAN
 from ganduel.loss.base import Loss
 from ganduel.tracking.files import range_of
 
@@ -42,7 +43,7 @@ class Statistics(Callback, Clocked, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = self.row_time = time.monotonic()
-        self.row_images = gan_of(trainer).images_seen
+        self.row_images = images_seen(gan_of(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -66,7 +67,7 @@ class Statistics(Callback, Clocked, Scheduled):
         return next_due(n, self.every)
 
     def speed(self, trainer: Trainer) -> dict[str, float]:
-        now, images = time.monotonic(), gan_of(trainer).images_seen
+        now, images = time.monotonic(), images_seen(gan_of(trainer))
         rate = (images - self.row_images) / (now - self.row_time)
         self.row_time, self.row_images = now, images
         return {"speed/images_per_second": rate, "seconds": self.total(now)}

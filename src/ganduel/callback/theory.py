@@ -92,12 +92,14 @@ class Theory(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
-        known = isinstance(gan.data, Known) and len(gan.data.shape) == 1 and gan.data.shape[0] <= 2
+        known = (
+            isinstance(gan.batches.data, Known) and len(gan.batches.data.shape) == 1 and gan.batches.data.shape[0] <= 2
+        )
         self.on = trainer.is_global_zero and known and isinstance(gan.loss, CrossEntropyLoss)
         if not self.on:
             return
-        self.data = cast(Known, gan.data)
-        d = gan.data.shape[0]
+        self.data = cast(Known, gan.batches.data)
+        d = gan.batches.data.shape[0]
         points = self.points or (2000 if d == 1 else 160)
         lower, upper = self.data.bounds(self.margin)
         reach = (upper - lower).max() * 0.15  # room for samples beside the modes
@@ -206,7 +208,7 @@ class Theory(Callback, Scheduled):
             plot_line(path, title, self.places[:, 0].numpy(), p, p_g, d.numpy(), best, shown[:, 0])
         else:
             box = [self.lower[0], self.upper[0], self.lower[1], self.upper[1]]
-            centres = getattr(gan.data, "centres", torch.empty(0, 2)).numpy()
+            centres = getattr(gan.batches.data, "centres", torch.empty(0, 2)).numpy()
             plot_plane(path, title, box, d.unflatten(0, self.resolution).numpy(), shown, centres)
         for tracker in trackers(trainer):
             tracker.log_picture("samples/theory", path, title, step=trainer.global_step)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from operator import call
 from typing import Any
 
-from ganduel.gan import Engine
+from ganduel.batch import Engine
 
 
 def build(trainer: Mapping[str, Any]) -> Engine:

@@ -9,9 +9,9 @@ attribute `classes`. G also says what noise it takes.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -90,8 +90,10 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def check_labels(generator: nn.Module, discriminator: nn.Module, classes: int | None) -> None:
-    """Refuse networks that take labels of data without classes, and the reverse."""
+def check_parts(generator: nn.Module, discriminator: nn.Module, classes: int | None, penalties: Iterable[Any]) -> None:
+    """Refuse networks that take labels of data without classes, the reverse, and a D that a penalty cannot have."""
+    for penalty in penalties:
+        penalty.check(discriminator)
     for name, net in (("G", generator), ("D", discriminator)):
         known = getattr(net, "classes", None)
         if known == classes:

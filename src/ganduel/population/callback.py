@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganduel.block import EACH_BATCH, NEVER, Scheduled, has_user_hooks
-from ganduel.callback.base import Clocked
+from ganduel.callback.base import Clocked, images_seen
 from ganduel.callback.finite import QUANTITIES, divergence
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
@@ -198,6 +198,11 @@ class PopulationBar(ProgressBar):
         running = self.callbacks.running or self.callbacks.members
         return cast(RunLogger, running[0].run.record).last
 
+    def images_seen(self, trainer: Trainer) -> int:
+        """By all members, those that have ended included."""
+        assert self.callbacks is not None
+        return sum(images_seen(member.run.gan) for member in self.callbacks.members)
+
     def leave_out(self, seconds: float) -> None:
         """Of the others' clocks too: what one member does between iterations is no training of theirs."""
         super().leave_out(seconds)
@@ -211,7 +216,7 @@ class PopulationBar(ProgressBar):
 
 def check_shapes(members: Sequence[MemberTrainer]) -> None:
     """Refuse data whose samples make networks of another shape."""
-    shapes = sorted({tuple(member.run.gan.data.shape) for member in members})
+    shapes = sorted({tuple(member.run.gan.batches.data.shape) for member in members})
     if len(shapes) > 1:
         raise UserError(
             f"members need samples of one shape, and these have {shapes[0]} and {shapes[1]}. Sweep over data."

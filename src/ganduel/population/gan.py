@@ -18,9 +18,9 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.func import vmap
 
-from ganduel.batch import Batch, Minibatch
+from ganduel.batch import Batch, Minibatch, Outputs
 from ganduel.ema import EMA, ema_update
-from ganduel.gan import GAN, Outputs
+from ganduel.gan import GAN
 from ganduel.loss.base import Loss
 from ganduel.model.base import as_logits, conditioned
 from ganduel.penalty.base import Penalty
@@ -162,11 +162,6 @@ class StackedGAN(GAN):
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Nothing of the stack's own: a checkpoint is a member's."""
         return {}
-
-    @property
-    def images_seen(self) -> int:
-        """By all members, those that have ended included."""
-        return sum(cast(Member, member).images_seen for member in self.all_members)
 
 
 class Critic(nn.Module):

@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ganduel import checkpoint as checkpoints
-from ganduel.gan import GAN, Outputs
+from ganduel.batch import Outputs
+from ganduel.callback.base import images_seen
+from ganduel.gan import GAN
 from ganduel.run.run import Run
 
 
@@ -22,7 +24,7 @@ class Member(GAN):
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a value of a user callback in a row of this member's; Lightning would log it for all."""
-        row = {"iteration": self.trainer.global_step, "images_seen": self.images_seen, name: float(value)}
+        row = {"iteration": self.trainer.global_step, "images_seen": images_seen(self), name: float(value)}
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=self.trainer.global_step)
 

@@ -37,7 +37,7 @@ def memory_per_member(gan: GAN) -> int:
         layer.draws = gan.batches.draws
     trained = sum(size(p) for p in gan.parameters() if p.requires_grad)
     values = sum(map(size, (*gan.parameters(), *gan.buffers()))) + trained
-    draws = 8 * (gan.data.size or 0) + size(gan.batches.noise_block(0))
+    draws = 8 * (gan.batches.data.size or 0) + size(gan.batches.noise_block(0))
     updates = activations(gan) + sum(map(moments, (gan.optim_d, gan.optim_g)))
     return round(ALLOCATOR_OVERHEAD * (values + draws + updates + PYTHON_OVERHEAD))
 
