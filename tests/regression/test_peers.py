@@ -1,4 +1,4 @@
-"""One test for each fault found in another GAN repository, so that it is not made here."""
+"""One test per bug found in another GAN repository, so that it does not occur here."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ LOSSES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
 
 
 class WatchGenerator(Callback):
-    """Notes G's gradients at D's updates, and D's at G's."""
+    """Records G's gradients at D's updates, and D's at G's."""
 
     def __init__(self):
         self.at_d, self.at_g = [], []
@@ -53,19 +53,20 @@ def test_batch_norms_second_argument_is_not_the_momentum():
 
 
 def test_float_images_are_rounded_to_bytes():
-    """torchmetrics, fid.py: (x * 255).byte() truncates, half a grey value too dark on average and one at the most."""
+    """torchmetrics, fid.py: (x * 255).byte() truncates, half a grey value too dark on average and at most one."""
     just_below = normalise(torch.arange(256, dtype=torch.uint8)) - 1e-5
     assert torch.equal(denormalise(just_below), torch.arange(256, dtype=torch.uint8))
 
 
 def test_seed_zero_is_a_seed(tiny, images):
-    """lightning-hydra-template, train.py: `if cfg.get("seed")` leaves seed=0 unseeded, and each run another."""
+    """lightning-hydra-template, train.py: `if cfg.get("seed")` leaves seed=0 unseeded, and each run different."""
     states = []
     for state_of_the_process in (1, 2):
         torch.manual_seed(state_of_the_process)
         gan = build_gan(tiny("seed=0"), images)
-        states.append([*gan.state_dict().values(), gan.noise(0), gan.data.minibatch(gan.seed, 0, 4)[0]])
-    assert gan.seed == 0
+        minibatch = gan.batches(0).generator
+        states.append([*gan.state_dict().values(), minibatch.noise, minibatch.real])
+    assert gan.batches.seed == 0
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
 
 

@@ -213,6 +213,8 @@ def check_target(node: Any, path: str) -> None:
     if not callable(target):
         raise UserError(f"{path}._target_={node['_target_']} is no class, but {target!r}.")
     parameters = inspect.signature(target).parameters
+    if getattr(getattr(target, "__init__", None), "__qualname__", "") == "Module.__init__":
+        parameters = {}  # torch's takes any keyword, and refuses them all
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     knobs = {name for name in parameters if name not in SUPPLIED}
