@@ -729,10 +729,34 @@ def k_of_one_form(folder: Path) -> set[str]:
     return set()
 
 
+def no_log_odds(folder: Path) -> set[str]:
+    """Losses without a D(x): nothing over D(x) is there, and the logits are."""
+    for loss in ("wgan", "hinge"):
+        for seed in range(2):
+            make_run(folder / f"{loss}{seed}", loss, seed, log_odds=False)
+    return set()
+
+
 KINDS = [
     nothing_but_rows, ended_badly, loss_by_k, one_run, one_level, no_metrics, no_pictures, no_histograms, no_forms,
-    three_levels, k_of_one_form,
+    three_levels, k_of_one_form, no_log_odds,
 ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_panels_of_d_of_x_are_left_out_where_no_run_logs_it(show: Callable[..., Page], tmp_path: Path):
+    """Beside a run of a cross-entropy they are there, with that run alone."""
+    no_log_odds(tmp_path / "runs")
+    page = show(write(tmp_path / "runs"))
+    assert texts(page, "#form-panels figcaption") == ["Size of its slope against D's logit"]
+    sections = texts(page, "#curve-groups summary")
+    assert "Logits of D" in sections
+    assert "D(x) and D(G(z))" not in sections
+    assert not any("nats" in caption for caption in texts(page, "#curve-groups figcaption"))
+    make_run(tmp_path / "runs" / "saturating", "saturating")
+    page = show(write(tmp_path / "runs"))
+    assert len(texts(page, "#form-panels figcaption")) == 2
+    assert "D(x) and D(G(z))" in texts(page, "#curve-groups summary")
 
 
 @pytest.mark.slow

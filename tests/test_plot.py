@@ -1,4 +1,4 @@
-"""The pictures are there, of the stated size, and the same bytes twice."""
+"""The plots are written, of the stated size, and the same bytes twice."""
 
 import numpy as np
 from PIL import Image

@@ -1,6 +1,6 @@
-"""Pictures of the duel on worlds of known density: D's curve over both densities, or samples over D's heat map.
+"""Plots of a GAN on data of known density: D over both densities in 1D, samples over a heat map of D in 2D.
 
-Drawn by matplotlib without its global state, so that a training process is left as it was.
+Uses matplotlib without its global state, so that the training process is not affected.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#7f7f7f"  # of Okabe & Ito, told apart by all readers
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#7f7f7f"  # Okabe & Ito, for colour-blind readers too
 Array = np.ndarray
 
 
 def plot_line(
     path: Path, title: str, x: Array, p: Array, p_g: Array, d: Array, d_best: Array, samples: Array | None = None
 ) -> None:
-    """Densities and D on a line; every array belongs to the places x, but `samples`, marked below."""
+    """Densities and D over x; all arrays are values at x, except for `samples`, which are marked on the axis."""
     figure, axes = new_figure(title, (7.0, 4.0))
     axes.fill_between(x, p, color=BLUE, alpha=0.25, lw=0, label="p, data")
     axes.fill_between(x, p_g, color=ORANGE, alpha=0.25, lw=0, label="p_g, generated")
@@ -61,7 +61,7 @@ def new_figure(title: str, size: tuple[float, float]) -> tuple[Any, Any]:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a PNG, or an SVG if the name ends so, whose bytes do not depend on when it was drawn."""
+    """Write a PNG, or an SVG by the suffix, whose bytes do not depend on the time."""
     if path.suffix == ".svg":
         from matplotlib import rc_context
         from matplotlib.backends.backend_svg import FigureCanvasSVG

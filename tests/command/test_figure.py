@@ -11,7 +11,7 @@ import pytest
 from golden import make_run, make_sweep, write_lines
 from PIL import Image
 
-from ganduel.command.figure import COLOURS, colour_of, drawn, figure, levels, shipped
+from ganduel.command.figure import COLOURS, colour_of, draw, figure, histograms_by_level, package_forms
 from ganduel.compare.bundle import loss_forms
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
@@ -29,7 +29,7 @@ def at(form: Any, key: str, logit: float) -> float:
 
 def test_the_forms_of_the_package_by_hand():
     """At b = 0, where D answers 1/2: log 1/2 and −log 1/2; slopes −1/2 both. Far left one slope is gone, one is −1."""
-    forms = shipped()
+    forms = package_forms()
     assert sorted(forms) == [NS, SAT]
     assert at(forms[SAT], "g", 0.0) == pytest.approx(-math.log(2))
     assert at(forms[NS], "g", 0.0) == pytest.approx(math.log(2))
@@ -41,10 +41,10 @@ def test_the_forms_of_the_package_by_hand():
 
 def test_levels_have_the_histograms_of_their_runs(tmp_path):
     make_sweep(tmp_path / "s", 2)
-    found = levels(runs_in(tmp_path), None)
+    found = histograms_by_level(runs_in(tmp_path), None)
     assert list(found) == [NS, SAT]
     assert np.argmax(found[SAT]["d/fake"][0]) == int(32 * 0.02)
-    assert levels([], None) == {}
+    assert histograms_by_level([], None) == {}
 
 
 def test_levels_of_strata_are_named_so_and_those_without_histograms_left_out(tmp_path):
@@ -53,14 +53,14 @@ def test_levels_of_strata_are_named_so_and_those_without_histograms_left_out(tmp
         make_run(tmp_path / f"n{k}", NS, 0, k)
     (tmp_path / "s5" / "histograms.jsonl").unlink()
     runs = runs_in(tmp_path)
-    assert list(levels(runs, None)) == [f"{NS}, k=1", f"{SAT}, k=1", f"{NS}, k=5"]
-    assert list(levels(runs, "k")) == [f"k=1, loss={NS}", f"k=5, loss={NS}", f"k=1, loss={SAT}"]
+    assert list(histograms_by_level(runs, None)) == [f"{NS}, k=1", f"{SAT}, k=1", f"{NS}, k=5"]
+    assert list(histograms_by_level(runs, "k")) == [f"k=1, loss={NS}", f"k=5, loss={NS}", f"k=1, loss={SAT}"]
 
 
 def test_what_is_drawn(tmp_path):
     """Curves above, for each level a row below; in it the samples early, midway and late."""
     runs = runs_in(make_sweep(tmp_path / "s", 1))
-    canvas = drawn(shipped(), levels(runs, None))
+    canvas = draw(package_forms(), histograms_by_level(runs, None))
     (loss, slope, *rest) = canvas.axes
     assert len(rest) == 2 * 2
     assert [line.get_label() for line in loss.lines] == [NS, SAT]
@@ -68,7 +68,7 @@ def test_what_is_drawn(tmp_path):
     for axis, x in ((loss, 1 / (1 + np.exp(-b))), (slope, b)):
         for line in axis.lines:
             assert line.get_xdata() == pytest.approx(x)
-    form = shipped()[SAT]
+    form = package_forms()[SAT]
     assert loss.lines[1].get_ydata() == pytest.approx(form["g"])
     assert slope.lines[1].get_ydata() == pytest.approx(np.abs(form["g_slope"]))
     assert [axis.get_title() for axis in rest] == [f"samples of {NS}", "", f"samples of {SAT}", ""]
@@ -81,7 +81,7 @@ def test_what_is_drawn(tmp_path):
 
 
 def test_a_form_has_its_colour_everywhere(tmp_path):
-    canvas = drawn(shipped(), levels(runs_in(make_sweep(tmp_path / "s", 1)), None))
+    canvas = draw(package_forms(), histograms_by_level(runs_in(make_sweep(tmp_path / "s", 1)), None))
     lines = {line.get_label(): line.get_color() for line in canvas.axes[0].lines}
     assert lines == {NS: COLOURS[NS], SAT: COLOURS[SAT]}
     assert canvas.axes[2].patches[0].get_edgecolor()[:3] == pytest.approx(
@@ -120,17 +120,27 @@ def test_without_runs_the_forms_alone_are_drawn(tmp_path):
 
 
 def test_histograms_of_another_form_or_none(tmp_path):
-    """A key that is missing leaves its axes empty; a single row is early, midway and late at once."""
+    """A key that is missing leaves its axes out; a single row is early, midway and late at once."""
     folder = make_run(tmp_path / "a", "mine")
     write_lines(folder / "histograms.jsonl", [{"iteration": 7, "logit/fake": [1, 0, 3]}])
     (folder / "loss_form.json").write_text(
         json.dumps({"name": "x", "logit": [-900.0, 900.0], "g": [1, 2], "g_slope": [0, 1]})
     )
     runs = runs_in(folder)
-    canvas = drawn({**shipped(), **loss_forms(runs)}, levels(runs, None))
+    canvas = draw({**package_forms(), **loss_forms(runs)}, histograms_by_level(runs, None))
     assert [len(axis.patches) for axis in canvas.axes[2:]] == [0, 3]
+    assert [axis.axison for axis in canvas.axes[2:]] == [False, True]
     assert canvas.axes[3].patches[0].get_data()[0].tolist() == [0.25, 0, 0.75]
     figure("loss-forms", [str(folder)], tmp_path / "a.png")
+
+
+def test_a_loss_without_d_of_x_has_a_row_of_logits_alone(tmp_path):
+    folder = make_run(tmp_path / "a", "wasserstein", log_odds=False)
+    row = draw(package_forms(), histograms_by_level(runs_in(folder), None)).axes[2:]
+    assert [(len(axis.patches), axis.axison) for axis in row] == [(0, False), (3, True)]
+    assert row[0].get_title() == "samples of wasserstein"
+    assert len(row[1].get_legend().get_texts()) == 3
+    figure("loss-forms", [str(folder)], tmp_path / "a.svg")
 
 
 @pytest.mark.parametrize("name", ["a", "a.jpg", "a.pdf"])

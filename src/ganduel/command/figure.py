@@ -1,8 +1,8 @@
 """Figures for papers and lectures, as PNG or SVG.
 
-loss-forms: what G minimises per generated sample against D(G(z)), and the size of its slope against D's logit. Every
-loss form of the package that states its functions of a logit is there, and those on record of runs; below, for each
-level of the runs' factor, where the samples were early, midway and late.
+loss-forms: G's loss per generated sample against D(G(z)), and the magnitude of its slope against D's logit, for every
+loss of the package that is a function of a logit, and for those logged by runs. Below, for each level of the runs'
+factor, histograms of D(G(z)) and of the logits early, midway and late in training.
 """
 
 import importlib
@@ -37,45 +37,46 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
     """Draw a figure and return its path.
 
     Raises:
-        UserError: the file's name says no format, or there is no run where runs are named.
+        UserError: the file name has no known suffix, or the paths contain no run.
     """
     assert name == "loss-forms"
     if out.suffix not in (".png", ".svg"):
         raise UserError(f"-o {out} says no format. Give a file that ends in .png or .svg.")
-    runs, aside = read_all(paths) if paths else ([], [])
+    runs, skipped = read_all(paths) if paths else ([], [])
     if paths and not runs:
-        raise UserError(f"there is no run to draw. {'; '.join(f'{a.folder}: {a.reason}' for a in aside[:3])}")
-    forms = {**shipped(), **loss_forms(runs)}
+        reasons = "; ".join(f"{entry.folder}: {entry.reason}" for entry in skipped[:3])
+        raise UserError(f"there is no run to draw. {reasons}")
+    forms = {**package_forms(), **loss_forms(runs)}
     with output_file(out) as part:
-        save(drawn(forms, levels(runs, factor)), part)
+        save(draw(forms, histograms_by_level(runs, factor)), part)
     return out
 
 
-def shipped() -> dict[str, Curves]:
-    """The curves of all forms of the package."""
-    found: dict[str, Curves] = {}
+def package_forms() -> dict[str, Curves]:
+    """The curves of all loss forms of the package."""
+    forms: dict[str, Curves] = {}
     for module in pkgutil.iter_modules(ganduel.loss.__path__):
         for kind in vars(importlib.import_module(f"ganduel.loss.{module.name}")).values():
             if isinstance(kind, type) and issubclass(kind, LogitLoss) and not isabstract(kind):
-                found[module.name] = kind().form()
-    return found
+                forms[module.name] = kind().form()
+    return forms
 
 
-def levels(runs: Sequence[Run], factor: str | None) -> dict[str, dict[str, Any]]:
+def histograms_by_level(runs: Sequence[Run], factor: str | None) -> dict[str, dict[str, Any]]:
     """The histograms of each level, or of each level in each stratum."""
     if not runs:
         return {}
     design = arrange(runs, factor)
-    found: dict[str, dict[str, Any]] = {}
+    by_level: dict[str, dict[str, Any]] = {}
     for stratum in design.strata:
         for level in design.levels:
             counts = histograms(list(design.of(stratum, level).values()))
             if counts:
-                found[f"{level}, {stratum}" if stratum else level] = counts
-    return found
+                by_level[f"{level}, {stratum}" if stratum else level] = counts
+    return by_level
 
 
-def drawn(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]]) -> Any:
+def draw(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]]) -> Any:
     """The figure."""
     from matplotlib.figure import Figure
 
@@ -90,18 +91,20 @@ def drawn(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]])
     axes[0, 1].set(xlabel="D's logit b", ylabel="|∂L_G / ∂b|", xlim=(-16, 16), ylim=(0, 1.05))
     axes[0, 0].legend(fontsize=8)
     for row, (level, counts) in zip(axes[1:], samples.items(), strict=True):
-        for axis, key in zip(row, ("d/fake", "logit/fake"), strict=True):
-            moments(axis, counts, key, colours[level])
-        row[0].set(xlabel="D(G(z))", ylabel="share", title=f"samples of {level}")
+        row[0].set(xlabel="D(G(z))", ylabel="proportion", title=f"samples of {level}")
         row[1].set(xlabel="D's logit b")
-        if row[0].get_legend_handles_labels()[0]:
-            row[0].legend(fontsize=8)
+        for axis, key in zip(row, ("d/fake", "logit/fake"), strict=True):
+            draw_histograms(axis, counts, key, colours[level])
+        legend_axis = next((axis for axis in row if axis.get_legend_handles_labels()[0]), None)
+        if legend_axis is not None:
+            legend_axis.legend(fontsize=8)
     return canvas
 
 
-def moments(axis: Any, counts: Mapping[str, Any], key: str, colour: str) -> None:
-    """Histograms early, midway and late, darker as time goes."""
+def draw_histograms(axis: Any, counts: Mapping[str, Any], key: str, colour: str) -> None:
+    """Histograms early, midway and late in training, from light to dark; without any only the title is drawn."""
     if key not in counts:
+        axis.set_axis_off()
         return
     low, high = range_of(key)
     for name, share in MOMENTS.items():
@@ -113,7 +116,7 @@ def moments(axis: Any, counts: Mapping[str, Any], key: str, colour: str) -> None
 
 
 def colour_of(names: Sequence[str]) -> dict[str, str]:
-    """A form has its colour wherever it is; other names take the rest in order."""
-    own = {name: colour for name in names for form, colour in COLOURS.items() if name.split(",")[0] == form}
-    rest = [name for name in dict.fromkeys(names) if name not in own]
-    return own | {name: MORE[n % len(MORE)] for n, name in enumerate(rest)}
+    """Forms of the paper have fixed colours; other names take the rest in order."""
+    fixed = {name: colour for name in names for form, colour in COLOURS.items() if name.split(",")[0] == form}
+    rest = [name for name in dict.fromkeys(names) if name not in fixed]
+    return fixed | {name: MORE[n % len(MORE)] for n, name in enumerate(rest)}
