@@ -41,9 +41,9 @@ def test_the_forms_of_the_package_by_hand():
 
 def test_levels_have_the_histograms_of_their_runs(tmp_path):
     make_sweep(tmp_path / "s", 2)
-    found = histograms_by_level(runs_in(tmp_path), None)
-    assert list(found) == [NS, SAT]
-    assert np.argmax(found[SAT]["d/fake"][0]) == int(32 * 0.02)
+    by_level = histograms_by_level(runs_in(tmp_path), None)
+    assert list(by_level) == [NS, SAT]
+    assert np.argmax(by_level[SAT]["d/fake"][0]) == int(32 * 0.02)
     assert histograms_by_level([], None) == {}
 
 
@@ -91,12 +91,12 @@ def test_a_form_has_its_colour_everywhere(tmp_path):
 
 def test_colours_of_other_names():
     names = [SAT, "a", f"{NS}, k=1", "b", "a", *"cdefgh"]
-    found = colour_of(names)
-    assert found[SAT] == COLOURS[SAT]
-    assert found[f"{NS}, k=1"] == COLOURS[NS]
-    assert len({found[name] for name in "abcde"}) == 5
-    assert not {found[name] for name in "abcde"} & set(COLOURS.values())
-    assert found.keys() == set(names)
+    colours = colour_of(names)
+    assert colours[SAT] == COLOURS[SAT]
+    assert colours[f"{NS}, k=1"] == COLOURS[NS]
+    assert len({colours[name] for name in "abcde"}) == 5
+    assert not {colours[name] for name in "abcde"} & set(COLOURS.values())
+    assert colours.keys() == set(names)
 
 
 @pytest.mark.parametrize(("name", "levels"), [("a.png", 2), ("a.svg", 0)])

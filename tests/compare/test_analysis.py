@@ -33,18 +33,18 @@ def test_a_cell_sums_up_the_runs_that_finished():
     runs += [a_run(SAT, 3, 50.0, status="unfinished"), a_run(SAT, 4, 60.0, status="failed"), a_run(SAT, 5)]
     runs += [a_run(SAT, 6, 70.0, status="stopped")]
     (cell,) = report(runs).cells
-    found = cell.finals[FD]
-    assert (found.n, found.mean, found.median, found.sd) == (3, 3.0, 2.0, pytest.approx(math.sqrt((4 + 1 + 9) / 2)))
-    assert found.low < 3 < found.high
+    final = cell.finals[FD]
+    assert (final.n, final.mean, final.median, final.sd) == (3, 3.0, 2.0, pytest.approx(math.sqrt((4 + 1 + 9) / 2)))
+    assert final.low < 3 < final.high
     assert (list(cell.runs), cell.unfinished) == ([0, 1, 2, 3, 4, 5, 6], 1)
 
 
 def test_failures_are_a_share_of_the_runs_that_ended():
     runs = [a_run(SAT, 0, 1.0), a_run(SAT, 1, 1.0, recall_x=0.0), a_run(SAT, 2, status="diverged")]
     (cell,) = report([*runs, a_run(SAT, 3, status="unfinished")]).cells
-    found = cell.failures
-    assert (found.count, found.n, found.reasons) == (1, 3, ["seed 2: diverged"])
-    assert (found.low, found.high) == proportion_interval(1, 3)
+    failures = cell.failures
+    assert (failures.count, failures.n, failures.reasons) == (1, 3, ["seed 2: diverged"])
+    assert (failures.low, failures.high) == proportion_interval(1, 3)
     (cell,) = report([a_run(SAT, 0, status="unfinished")]).cells
     assert (cell.failures.n, cell.failures.low, cell.failures.high) == (0, 0.0, 1.0)
 
@@ -56,8 +56,8 @@ def test_a_run_whose_modes_are_lost_fails_and_is_still_measured():
 
 
 def test_every_level_of_every_stratum_that_has_runs_is_a_cell():
-    found = report([*duel({0: 1.0}, {0: 2.0}), a_run(SAT, 0, 3.0, k=5)])
-    assert [(cell.stratum, cell.level) for cell in found.cells] == [("k=1", NS), ("k=1", SAT), ("k=5", SAT)]
+    comparison = report([*duel({0: 1.0}, {0: 2.0}), a_run(SAT, 0, 3.0, k=5)])
+    assert [(cell.stratum, cell.level) for cell in comparison.cells] == [("k=1", NS), ("k=1", SAT), ("k=5", SAT)]
 
 
 # ---- contrasts
@@ -65,13 +65,13 @@ def test_every_level_of_every_stratum_that_has_runs_is_a_cell():
 
 def test_a_contrast_by_hand():
     """Differences −1, −2, −6: mean −3; all signs agree, p = 2/2³; the first is smaller in all three."""
-    found = only(report(duel({0: 1.0, 1: 2.0, 2: 3.0}, {2: 9.0, 1: 4.0, 0: 2.0})))
-    assert (found.first, found.second, found.seeds) == (NS, SAT, [0, 1, 2])
-    assert found.values.tolist() == [[1, 2], [2, 4], [3, 9]]
-    d = found.difference
+    contrast = only(report(duel({0: 1.0, 1: 2.0, 2: 3.0}, {2: 9.0, 1: 4.0, 0: 2.0})))
+    assert (contrast.first, contrast.second, contrast.seeds) == (NS, SAT, [0, 1, 2])
+    assert contrast.values.tolist() == [[1, 2], [2, 4], [3, 9]]
+    d = contrast.difference
     assert (d.n, d.mean, d.p, d.wins) == (3, -3.0, 0.25, 1.0)
-    assert d == difference(found.values[:, 0], found.values[:, 1])
-    assert (found.higher_is_better, found.better, found.p_holm) == (False, NS, 0.25)
+    assert d == difference(contrast.values[:, 0], contrast.values[:, 1])
+    assert (contrast.higher_is_better, contrast.better, contrast.p_holm) == (False, NS, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -85,36 +85,40 @@ def test_a_contrast_by_hand():
 def test_which_is_better_is_the_metrics_to_say(metric, first, second, better):
     """Less for a distance, more for a share, neither for a standard error; and nothing where there is no pair."""
     key = f"{metric}_x" if "/" not in metric else "parzen_se"
-    found = report([a_run(NS, 0, **{key: first}), a_run(SAT, 0, **{key: second})])
-    (contrast,) = found.contrasts
+    comparison = report([a_run(NS, 0, **{key: first}), a_run(SAT, 0, **{key: second})])
+    (contrast,) = comparison.contrasts
     assert contrast.better == better
 
 
 def test_pairs_are_of_finished_runs_with_the_metric():
     runs = duel({0: 1.0, 1: 2.0, 3: math.nan, 5: math.inf, 6: 1.0}, {0: 2.0, 2: 5.0, 3: 1.0, 5: 1.0, 6: 2.0})
     runs += [a_run(NS, 4, 1.0), a_run(SAT, 4, 9.0, status="failed")]
-    found = only(report(runs))
-    assert (found.seeds, found.difference.n, found.difference.mean) == ([0, 6], 2, -1.0)
+    contrast = only(report(runs))
+    assert (contrast.seeds, contrast.difference.n, contrast.difference.mean) == ([0, 6], 2, -1.0)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
 def test_few_pairs(n):
     """The least p is 2/2^n; one pair has no interval."""
-    found = only(report(duel({s: 1.0 + s for s in range(n)}, {s: 3.0 + s for s in range(n)}))).difference
-    assert (found.n, found.mean, found.p) == (n, -2.0, 2 / 2**n)
-    assert math.isnan(found.low) == (n == 1)
+    diff = only(report(duel({s: 1.0 + s for s in range(n)}, {s: 3.0 + s for s in range(n)}))).difference
+    assert (diff.n, diff.mean, diff.p) == (n, -2.0, 2 / 2**n)
+    assert math.isnan(diff.low) == (n == 1)
 
 
 def test_no_pair_at_all():
-    found = only(report(duel({0: 1.0}, {1: 2.0})))
-    assert (found.seeds, found.values.shape, found.difference.n, found.better) == ([], (0, 2), 0, None)
-    assert math.isnan(found.p_holm)
+    contrast = only(report(duel({0: 1.0}, {1: 2.0})))
+    assert (contrast.seeds, contrast.values.shape, contrast.difference.n, contrast.better) == ([], (0, 2), 0, None)
+    assert math.isnan(contrast.p_holm)
 
 
 def test_more_levels_are_compared_two_by_two():
     runs = [a_run(loss, seed, fd + seed) for loss, fd in (("a", 1.0), ("b", 2.0), ("c", 4.0)) for seed in (0, 1)]
-    found = report(runs).contrast("", FD)
-    assert [(c.first, c.second, c.difference.mean) for c in found] == [("a", "b", -1), ("a", "c", -3), ("b", "c", -2)]
+    contrasts = report(runs).contrast("", FD)
+    assert [(c.first, c.second, c.difference.mean) for c in contrasts] == [
+        ("a", "b", -1),
+        ("a", "c", -3),
+        ("b", "c", -2),
+    ]
 
 
 def test_p_values_of_all_metrics_of_two_levels_are_adjusted_together():
@@ -123,23 +127,32 @@ def test_p_values_of_all_metrics_of_two_levels_are_adjusted_together():
         a_run(loss, seed, fd + seed, kd_mnist_cnn_10k=fd * 2 + seed, recall_mnist_cnn_10k=0.5)
         for loss, fd in ((NS, 1.0), (SAT, 2.0)) for seed in range(6)
     ]  # fmt: skip
-    found = {c.metric: c for c in report(runs).contrasts}
-    assert {m: c.difference.p for m, c in found.items()} == {FD: 2 / 64, KD: 2 / 64, RECALL: 1.0}
-    assert {m: c.p_holm for m, c in found.items()} == pytest.approx({FD: 6 / 64, KD: 6 / 64, RECALL: 1.0})
+    contrasts = {c.metric: c for c in report(runs).contrasts}
+    assert {m: c.difference.p for m, c in contrasts.items()} == {FD: 2 / 64, KD: 2 / 64, RECALL: 1.0}
+    assert {m: c.p_holm for m, c in contrasts.items()} == pytest.approx({FD: 6 / 64, KD: 6 / 64, RECALL: 1.0})
 
 
 def test_strata_are_compared_each_by_itself():
     runs = duel({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0}) + duel({0: 9.0}, {0: 1.0}, k=5)
-    found = report(runs)
-    assert [(c.stratum, c.difference.n, c.difference.mean) for c in found.contrasts] == [("k=1", 2, -1), ("k=5", 1, 8)]
+    comparison = report(runs)
+    assert [(c.stratum, c.difference.n, c.difference.mean) for c in comparison.contrasts] == [
+        ("k=1", 2, -1),
+        ("k=5", 1, 8),
+    ]
 
 
 def test_how_a_difference_changes_between_strata():
     """Seeds 0 and 1 in both: −1 − 8 and −2 − 4; seed 2 has no partner at k = 5."""
     runs = duel({0: 1.0, 1: 2.0, 2: 3.0}, {0: 2.0, 1: 4.0, 2: 9.0}) + duel({0: 9.0, 1: 5.0}, {0: 1.0, 1: 1.0}, k=5)
-    (found,) = report(runs).interactions
-    assert (found.metric, found.first, found.second, found.of, found.to) == (FD, NS, SAT, "k=1", "k=5")
-    assert (found.difference.n, found.difference.mean) == (2, (-9 - 6) / 2)
+    (interaction,) = report(runs).interactions
+    assert (interaction.metric, interaction.first, interaction.second, interaction.of, interaction.to) == (
+        FD,
+        NS,
+        SAT,
+        "k=1",
+        "k=5",
+    )
+    assert (interaction.difference.n, interaction.difference.mean) == (2, (-9 - 6) / 2)
     assert report(duel({0: 1.0}, {0: 2.0}) + duel({1: 1.0}, {1: 2.0}, k=5)).interactions == []
     assert report(duel({0: 1.0}, {0: 2.0})).interactions == []
 
@@ -171,14 +184,14 @@ def test_the_first_metric_is_the_usual_one_that_was_measured():
 )
 def test_another_metric_may_be_the_first(word, first):
     runs = [a_run(SAT, 0, 3.0, recall_mnist_cnn_10k=0.5, kd_mnist_cnn_10k=2.0)]
-    found = report(runs, metric=word).metrics
-    assert found[0] == first
-    assert sorted(found) == sorted({first, FD, RECALL, KD})
+    metrics = report(runs, metric=word).metrics
+    assert metrics[0] == first
+    assert sorted(metrics) == sorted({first, FD, RECALL, KD})
 
 
 def test_a_metric_of_the_record_has_no_direction():
-    found = report([a_run(NS, 0, 1.0), a_run(SAT, 0, 2.0)], metric="loss/g")
-    assert (only(found, "loss/g").higher_is_better, only(found, "loss/g").better) == (None, None)
+    comparison = report([a_run(NS, 0, 1.0), a_run(SAT, 0, 2.0)], metric="loss/g")
+    assert (only(comparison, "loss/g").higher_is_better, only(comparison, "loss/g").better) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -201,10 +214,10 @@ def test_a_metric_that_is_none(word, words):
 
 def test_other_protocols_are_not_mixed():
     runs = [a_run(NS, 0, 1.0), a_run(NS, 1, 1.0, hash="bbbb2222"), a_run(SAT, 0, 2.0), a_run(SAT, 1, 2.0)]
-    found = report(runs)
-    assert found.contrasts == []
-    assert all(FD not in cell.finals for cell in found.cells)
-    assert found.warnings[0] == (
+    comparison = report(runs)
+    assert comparison.contrasts == []
+    assert all(FD not in cell.finals for cell in comparison.cells)
+    assert comparison.warnings[0] == (
         f"{FD} is not compared: its protocols differ (aaaa1111 in 3 runs, bbbb2222 in 1 run). "
         "ganduel evaluate measures all runs by one."
     )
@@ -212,18 +225,18 @@ def test_other_protocols_are_not_mixed():
 
 def test_a_value_without_a_protocol_is_not_mixed_with_others():
     """Its file is missing or damaged: by what it was measured is not known."""
-    found = report([a_run(NS, 0, 1.0, hash=None), a_run(SAT, 0, 2.0)])
-    assert found.contrasts == []
-    assert "not on record in 1 run, aaaa1111 in 1 run" in found.warnings[0]
+    comparison = report([a_run(NS, 0, 1.0, hash=None), a_run(SAT, 0, 2.0)])
+    assert comparison.contrasts == []
+    assert "not on record in 1 run, aaaa1111 in 1 run" in comparison.warnings[0]
 
 
 def test_protocols_may_differ_between_strata_and_metrics():
     runs = duel({0: 1.0}, {0: 2.0}, recall_x=0.5) + duel({0: 1.0}, {0: 2.0}, k=5, hash="bbbb2222")
     runs += [a_run(SAT, 1, 2.0, recall_x=0.5)]
     runs[0].protocols["recall/x"]["hash"] = "cccc3333"
-    found = report(runs)
-    assert [(c.stratum, c.metric) for c in found.contrasts] == [("k=1", FD), ("k=5", FD), ("k=5", "recall/x")]
-    assert len([words for words in found.warnings if "protocols differ" in words]) == 1
+    comparison = report(runs)
+    assert [(c.stratum, c.metric) for c in comparison.contrasts] == [("k=1", FD), ("k=5", FD), ("k=5", "recall/x")]
+    assert len([words for words in comparison.warnings if "protocols differ" in words]) == 1
 
 
 def test_a_run_that_never_measured_has_no_protocol_to_differ():
@@ -236,8 +249,8 @@ def test_a_run_that_never_measured_has_no_protocol_to_differ():
 def test_what_a_reader_should_know():
     runs = [*duel({0: 1.0, 1: 1.0}, {0: 2.0, 2: 2.0}), a_run(SAT, 0, 7.0, k=5), a_run(SAT, 0, 2.0, status="stopped")]
     runs[1].config["run"]["git"] = "fedcba"
-    said = report(runs).warnings
-    assert said == [
+    warnings = report(runs).warnings
+    assert warnings == [
         "the runs also differ in git: 0123456789 (5 runs), fedcba (1 run)",
         "saturating,1,0,stopped repeats a run that is there already, and is left out",
         "nonsaturating and saturating at k=1: seeds 1, 2 have a run of one of them only, and are not compared",
@@ -246,8 +259,8 @@ def test_what_a_reader_should_know():
 
 
 def test_one_seed_without_a_partner():
-    said = report(duel({0: 1.0, 1: 1.0}, {0: 2.0})).warnings
-    assert said == ["nonsaturating and saturating: seed 1 has a run of one of them only, and is not compared"]
+    warnings = report(duel({0: 1.0, 1: 1.0}, {0: 2.0})).warnings
+    assert warnings == ["nonsaturating and saturating: seed 1 has a run of one of them only, and is not compared"]
 
 
 def test_nothing_to_remark():
@@ -256,9 +269,9 @@ def test_nothing_to_remark():
 
 def test_a_sweep_on_disk(tmp_path):
     """The whole way from folders: by the sweep's making, differences of −5, −5.1, …, −5.4."""
-    found = only(analyse(arrange(read_all([make_sweep(tmp_path / "s")])[0])))
-    assert np.diff(found.values[:, ::-1]).ravel() == pytest.approx([-5, -5.1, -5.2, -5.3, -5.4])
-    assert (found.difference.n, found.difference.p, found.better) == (5, 2 / 32, NS)
+    contrast = only(analyse(arrange(read_all([make_sweep(tmp_path / "s")])[0])))
+    assert np.diff(contrast.values[:, ::-1]).ravel() == pytest.approx([-5, -5.1, -5.2, -5.3, -5.4])
+    assert (contrast.difference.n, contrast.difference.p, contrast.better) == (5, 2 / 32, NS)
 
 
 def test_pairs_without_a_failed_run_are_also_summed_up_by_themselves():
@@ -268,9 +281,9 @@ def test_pairs_without_a_failed_run_are_also_summed_up_by_themselves():
     assert (lost.config["seed"], lost.config["run"]["choices"]["loss"]) == (2, SAT)
     protocols = {**lost.protocols, RECALL: {"hash": "a", "higher_is_better": True}}
     runs[-1] = replace(lost, protocols=protocols, last={**lost.last, RECALL: 0.01, f"{RECALL}/floor": 0.9})
-    (found,) = [c for c in report(runs).contrasts if c.metric == FD]
-    assert found.difference.mean == pytest.approx((-1 - 3 - 470) / 3)
-    assert (found.without_failures.n, found.without_failures.mean) == (2, pytest.approx(-2))
+    (contrast,) = [c for c in report(runs).contrasts if c.metric == FD]
+    assert contrast.difference.mean == pytest.approx((-1 - 3 - 470) / 3)
+    assert (contrast.without_failures.n, contrast.without_failures.mean) == (2, pytest.approx(-2))
     assert [c.without_failures for c in report(duel({0: 1.0}, {0: 2.0})).contrasts] == [None]
 
 

@@ -28,8 +28,8 @@ from ganduel.compare.reading import Run, read, read_all
 def of(*folders: Path, page: Path = Path("duel.html")) -> dict[str, Any]:
     """The bundle of the runs in folders, as the page reads it."""
     runs, aside = read_all(folders)
-    made = bundle(analyse(arrange(runs)), aside, page)
-    return json.loads(json.dumps(made, allow_nan=False))
+    page_data = bundle(analyse(arrange(runs)), aside, page)
+    return json.loads(json.dumps(page_data, allow_nan=False))
 
 
 def run_of(rows: list[dict[str, Any]], loss: str = SAT, seed: int = 0, **more: Any) -> Run:
@@ -41,15 +41,15 @@ def run_of(rows: list[dict[str, Any]], loss: str = SAT, seed: int = 0, **more: A
 
 
 def test_a_sweep_by_hand(tmp_path):
-    found = of(make_sweep(tmp_path / "s", 3), page=tmp_path / "duel.html")
-    assert found["title"] == "loss: nonsaturating against saturating, 6 runs"
-    assert (found["factor"], found["levels"], found["metrics"]) == ("loss", [NS, SAT], [FD, RECALL])
-    assert found["floors"] == {FD: FLOORS[FD], RECALL: FLOORS[RECALL]}
-    assert [(g["stratum"], g["level"]) for g in found["groups"]] == [("", NS), ("", SAT)]
-    assert [(r["name"], r["group"], r["level"], r["seed"]) for r in found["runs"]] == [
+    page_data = of(make_sweep(tmp_path / "s", 3), page=tmp_path / "duel.html")
+    assert page_data["title"] == "loss: nonsaturating against saturating, 6 runs"
+    assert (page_data["factor"], page_data["levels"], page_data["metrics"]) == ("loss", [NS, SAT], [FD, RECALL])
+    assert page_data["floors"] == {FD: FLOORS[FD], RECALL: FLOORS[RECALL]}
+    assert [(g["stratum"], g["level"]) for g in page_data["groups"]] == [("", NS), ("", SAT)]
+    assert [(r["name"], r["group"], r["level"], r["seed"]) for r in page_data["runs"]] == [
         (f"loss={loss},seed={seed}", n, loss, seed) for n, loss in enumerate((NS, SAT)) for seed in range(3)
     ]
-    run = found["runs"][1]
+    run = page_data["runs"][1]
     assert run["finals"] == {FD: 35.9, RECALL: 0.51}
     assert (run["status"], run["failure"], run["iteration"], run["seconds"]) == ("finished", None, 500, 10.0)
     assert run["href"] == "./s/loss%3Dnonsaturating%2Cseed%3D1/"
@@ -57,7 +57,7 @@ def test_a_sweep_by_hand(tmp_path):
     assert run["curves"]["iteration"] == [1, *range(50, 501, 50)]
     assert run["curves"]["d/fake"] == [0.41] * 11
     assert run["curves"][FD] == {"at": [500], "y": [35.9]}
-    group = found["groups"][0]
+    group = page_data["groups"][0]
     assert group["x"] == {
         "iteration": [1, *range(50, 501, 50)],
         "images_seen": [64, *range(3200, 32001, 3200)],
@@ -67,10 +67,10 @@ def test_a_sweep_by_hand(tmp_path):
     assert (group["curves"][FD]["at"], group["curves"][FD]["mean"]) == ([10], [pytest.approx(35.9, abs=0.01)])
     assert group["histograms"]["iteration"] == [1, *range(50, 501, 50)]
     assert [shares.index(1.0) for shares in group["histograms"]["d/fake"]] == [int(32 * 0.4)] * 11
-    assert [f["name"] for f in found["loss_forms"]] == [NS, SAT]
-    assert found["provenance"]["versions"] == [["python 3.11.7, torch 2.13.0", 6]]
-    assert found["verdicts"][0].startswith("Over 3 paired seeds, nonsaturating ends at")
-    assert found["left_out"] == []
+    assert [f["name"] for f in page_data["loss_forms"]] == [NS, SAT]
+    assert page_data["provenance"]["versions"] == [["python 3.11.7, torch 2.13.0", 6]]
+    assert page_data["verdicts"][0].startswith("Over 3 paired seeds, nonsaturating ends at")
+    assert page_data["left_out"] == []
 
 
 def test_runs_of_all_fates_are_in_it(tmp_path):
@@ -78,11 +78,11 @@ def test_runs_of_all_fates_are_in_it(tmp_path):
     make_run(sweep / "going", seed=1, status=None)
     make_run(sweep / "bad", seed=2, status="diverged", reason="D's loss became nan")
     (sweep / "empty").mkdir()
-    found = of(sweep)
-    fates = {run["name"]: (run["status"], run["reason"], run["failure"]) for run in found["runs"]}
+    page_data = of(sweep)
+    fates = {run["name"]: (run["status"], run["reason"], run["failure"]) for run in page_data["runs"]}
     assert fates["going"] == ("unfinished", None, None)
     assert fates["bad"] == ("diverged", "D's loss became nan", "diverged: D's loss became nan")
-    assert [Path(entry["folder"]).name for entry in found["left_out"]] == ["empty"]
+    assert [Path(entry["folder"]).name for entry in page_data["left_out"]] == ["empty"]
 
 
 def test_a_run_of_bare_rows(tmp_path):
@@ -92,41 +92,41 @@ def test_a_run_of_bare_rows(tmp_path):
         (folder / name).unlink()
     (folder / "samples").rename(folder / "elsewhere")
     (folder / "metrics.jsonl").write_text('{"iteration": 5, "a": NaN, "b": Infinity, "c": "x"}\n')
-    found = of(folder)
-    (group,), (run,) = found["groups"], found["runs"]
+    page_data = of(folder)
+    (group,), (run,) = page_data["groups"], page_data["runs"]
     assert group["x"] == {"iteration": [5], "images_seen": [None], "seconds": [None]}
     assert all(curve["at"] == [] for curve in group["curves"].values())
     assert run["curves"] == {"iteration": [5], "a": {"at": [], "y": []}, "b": {"at": [], "y": []}}
-    assert (group["histograms"], found["loss_forms"], found["images"]) == ({}, [], [])
+    assert (group["histograms"], page_data["loss_forms"], page_data["images"]) == ({}, [], [])
 
 
 def test_strata_and_levels_have_groups_of_their_own(tmp_path):
     for k in (1, 5):
         for loss in (SAT, NS):
             make_run(tmp_path / f"{loss}{k}", loss, 0, k)
-    found = of(tmp_path)
-    assert [(g["stratum"], g["level"]) for g in found["groups"]] == [
+    page_data = of(tmp_path)
+    assert [(g["stratum"], g["level"]) for g in page_data["groups"]] == [
         ("k=1", NS), ("k=1", SAT), ("k=5", NS), ("k=5", SAT),
     ]  # fmt: skip
-    assert [run["group"] for run in found["runs"]] == [0, 1, 2, 3]
-    assert found["runs"][2]["differing"] == {"k": "5", "loss": "NonSaturating"}
+    assert [run["group"] for run in page_data["runs"]] == [0, 1, 2, 3]
+    assert page_data["runs"][2]["differing"] == {"k": "5", "loss": "NonSaturating"}
 
 
 def test_losses_whose_logits_are_no_log_odds(tmp_path):
     """There is no D(x) of theirs: no curve, histogram or form over it, and everything else is there."""
     for loss, seed in product(("hinge", "wasserstein"), (0, 1)):
         make_run(tmp_path / f"{loss}{seed}", loss, seed, log_odds=False)
-    found = of(tmp_path)
-    for group in found["groups"]:
+    page_data = of(tmp_path)
+    for group in page_data["groups"]:
         assert group["histograms"].keys() == {"iteration", "logit/fake"}
         assert {"loss/d", "loss/g", "loss/penalty_d", "logit/real", "logit/fake"} <= group["curves"].keys()
         assert not [key for key in group["curves"] if key.startswith("d/")]
-    assert [(form["name"], form["log_odds"]) for form in found["loss_forms"]] == [
+    assert [(form["name"], form["log_odds"]) for form in page_data["loss_forms"]] == [
         ("hinge", False),
         ("wasserstein", False),
     ]
-    assert [run["failure"] for run in found["runs"]] == [None] * 4
-    assert found["verdicts"][0].startswith("Over 2 paired seeds")
+    assert [run["failure"] for run in page_data["runs"]] == [None] * 4
+    assert page_data["verdicts"][0].startswith("Over 2 paired seeds")
 
 
 def test_old_and_new_runs_share_the_curve_of_the_penalty(tmp_path):
@@ -134,10 +134,10 @@ def test_old_and_new_runs_share_the_curve_of_the_penalty(tmp_path):
         make_run(tmp_path / str(seed), seed=seed)
     rows = tmp_path / "0" / "metrics.jsonl"
     rows.write_text(rows.read_text().replace("loss/penalty_d", "loss/penalty"))
-    found = of(tmp_path)
-    assert "loss/penalty" not in found["groups"][0]["curves"]
-    assert len(found["groups"][0]["curves"]["loss/penalty_d"]["at"]) == 11
-    assert all(run["curves"]["loss/penalty_d"] == [0.0] * 11 for run in found["runs"])
+    page_data = of(tmp_path)
+    assert "loss/penalty" not in page_data["groups"][0]["curves"]
+    assert len(page_data["groups"][0]["curves"]["loss/penalty_d"]["at"]) == 11
+    assert all(run["curves"]["loss/penalty_d"] == [0.0] * 11 for run in page_data["runs"])
 
 
 def test_config_diffs_of_named_and_single_penalties(tmp_path):
@@ -164,11 +164,11 @@ def test_secrets_do_not_reach_the_page(tmp_path):
         text = (folder / "config.yaml").read_text()
         text = text.replace(f"- seed={seed}", f"- seed={seed}\n  - data.api_key={word}\n  - +secret={word}")
         (folder / "config.yaml").write_text(text)
-    found = of(tmp_path)
-    text = json.dumps(found)
+    page_data = of(tmp_path)
+    text = json.dumps(page_data)
     assert "hunter" not in text
     assert "data.api_key=(hidden)" in text
-    assert [run["differing"] for run in found["runs"]] == [{}, {}], "nor is a key that hides the difference told"
+    assert [run["differing"] for run in page_data["runs"]] == [{}, {}], "nor is a key that hides the difference told"
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_secrets_do_not_reach_the_page(tmp_path):
 )
 def test_links_are_relative_whatever_a_folder_is_called(tmp_path, name):
     folder = tmp_path / name
-    found = link(folder, tmp_path / "duel.html")
-    assert found.startswith("./")
-    assert unquote(found) == f"./{name}/"
-    assert not set(found) & set("\"'<> #?:")
+    href = link(folder, tmp_path / "duel.html")
+    assert href.startswith("./")
+    assert unquote(href) == f"./{name}/"
+    assert not set(href) & set("\"'<> #?:")
 
 
 def test_links_lead_from_the_page_to_the_folder(tmp_path, monkeypatch):
@@ -197,11 +197,11 @@ def test_a_metric_that_comes_seldom_keeps_all_its_rows():
     run = run_of(rows)
     expected = [50 * n for n in range(100, 2001, 100)]
     assert downsample(run, [FD], POINTS)[FD] == {"at": expected, "y": [n / 50 for n in expected]}
-    found = bundle(analyse(arrange([run])), [], Path("x.html"))["groups"][0]
-    at = found["curves"][FD]["at"]
-    assert [found["x"]["iteration"][place] for place in at] == expected
-    assert found["curves"][FD]["mean"] == [n / 50 for n in expected]
-    assert found["curves"]["d/fake"]["at"][-1] == len(found["x"]["iteration"]) - 1
+    group = bundle(analyse(arrange([run])), [], Path("x.html"))["groups"][0]
+    at = group["curves"][FD]["at"]
+    assert [group["x"]["iteration"][place] for place in at] == expected
+    assert group["curves"][FD]["mean"] == [n / 50 for n in expected]
+    assert group["curves"]["d/fake"]["at"][-1] == len(group["x"]["iteration"]) - 1
 
 
 def test_iterations_and_images_are_exact():
@@ -210,9 +210,9 @@ def test_iterations_and_images_are_exact():
         {"iteration": n, "images_seen": 128 * n, "seconds": n / 7, "a": 1.0} for n in (1, 123_456, 123_457, 123_459)
     ]
     rows.append({"iteration": 123_459, FD: 3.0})
-    found = bundle(analyse(arrange([run_of(rows)])), [], Path("x.html"))
+    page_data = bundle(analyse(arrange([run_of(rows)])), [], Path("x.html"))
     expected = [1, 123_456, 123_457, 123_459]
-    (group,), (run,) = found["groups"], found["runs"]
+    (group,), (run,) = page_data["groups"], page_data["runs"]
     for x in (group["x"], run["curves"]):
         assert x["iteration"] == expected
         assert x["images_seen"] == [128 * n for n in expected]
@@ -222,28 +222,28 @@ def test_iterations_and_images_are_exact():
 def test_curves_of_a_level_are_thinned_by_leaving_out():
     """Means over runs, at iterations that were logged: never over iterations."""
     runs = [run_of([{"iteration": n, "a": float(n**2 + seed)} for n in range(1000)], seed=seed) for seed in (0, 2)]
-    found = bundle(analyse(arrange(runs)), [], Path("x.html"))["groups"][0]
-    x = [found["x"]["iteration"][place] for place in found["curves"]["a"]["at"]]
+    group = bundle(analyse(arrange(runs)), [], Path("x.html"))["groups"][0]
+    x = [group["x"]["iteration"][place] for place in group["curves"]["a"]["at"]]
     assert (len(x), x[0], x[-1]) == (POINTS, 0, 999)
-    assert found["curves"]["a"]["mean"] == [pytest.approx(n**2 + 1, rel=5e-4) for n in x]
+    assert group["curves"]["a"]["mean"] == [pytest.approx(n**2 + 1, rel=5e-4) for n in x]
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=500, unique=True))
 def test_frames_of_histograms(iterations):
     values = np.array(sorted(iterations))
-    found = histogram_frames(values)
-    assert len(found) <= max(FRAMES, 1)
-    assert (found[0], found[-1]) == (values[0], values[-1])
-    assert np.isin(found, values).all()
-    assert (np.diff(found) > 0).all()
+    frames = histogram_frames(values)
+    assert len(frames) <= max(FRAMES, 1)
+    assert (frames[0], frames[-1]) == (values[0], values[-1])
+    assert np.isin(frames, values).all()
+    assert (np.diff(frames) > 0).all()
 
 
 def test_levels_whose_runs_ended_at_different_times(tmp_path):
     """The mean is over the runs that are still there."""
     runs = [run_of([{"iteration": n, "a": float(seed)} for n in range(1, 3 + seed)], seed=seed) for seed in (0, 1, 2)]
-    found = bundle(analyse(arrange(runs)), [], Path("x.html"))["groups"][0]
-    assert found["x"]["iteration"] == [1, 2, 3, 4]
-    assert found["curves"]["a"]["mean"] == [1.0, 1.0, 1.5, 2.0]
+    group = bundle(analyse(arrange(runs)), [], Path("x.html"))["groups"][0]
+    assert group["x"]["iteration"] == [1, 2, 3, 4]
+    assert group["curves"]["a"]["mean"] == [1.0, 1.0, 1.5, 2.0]
 
 
 # ---- histograms
@@ -257,10 +257,10 @@ def test_histograms_are_shares_of_all_runs_samples(tmp_path):
         folder = make_run(tmp_path / str(seed), seed=seed)
         write_lines(folder / "histograms.jsonl", own)
         runs.append(read(folder))
-    found = histograms(runs)
-    assert found["iteration"] == [1, 50, 100]
+    proportions = histograms(runs)
+    assert proportions["iteration"] == [1, 50, 100]
     for n, (one, two) in enumerate([(0.2, 0.8), (0.3, 0.8), (0.3, 0.9)]):
-        shares = np.array(found["d/fake"][n])
+        shares = np.array(proportions["d/fake"][n])
         assert shares.sum() == pytest.approx(1)
         assert shares[[int(32 * one), int(32 * two)]].tolist() == [0.5, 0.5]
 
@@ -270,9 +270,9 @@ def test_histograms_that_do_not_fit_together(tmp_path):
     folders = [make_run(tmp_path / str(seed), seed=seed) for seed in range(3)]
     write_lines(folders[0] / "histograms.jsonl", [{**counts(1, 0.2), "d/fake": [1, 2, 3]}])
     (folders[1] / "histograms.jsonl").unlink()
-    found = histograms([read(folder) for folder in folders])
-    assert "d/fake" not in found
-    assert np.array(found["d/real"]).shape == (11, 32)
+    proportions = histograms([read(folder) for folder in folders])
+    assert "d/fake" not in proportions
+    assert np.array(proportions["d/real"]).shape == (11, 32)
     assert histograms([read(folders[1])]) == {}
 
 
@@ -282,11 +282,11 @@ def test_histograms_that_do_not_fit_together(tmp_path):
 def test_loss_forms_go_by_the_choice_that_trained_them(tmp_path):
     folders = [make_run(tmp_path / f"{loss}{seed}", loss, seed) for loss in (SAT, NS, "mine") for seed in (0, 1)]
     (folders[2] / "loss_form.json").write_text('{"name": "x"}')
-    found = {one["name"]: one for one in of(tmp_path)["loss_forms"]}
-    assert sorted(found) == ["mine", NS, SAT]
-    assert found[SAT]["logit"] == form(SAT)["logit"]
-    assert found[SAT]["g"] == pytest.approx(form(SAT)["g"], rel=1e-3)
-    assert found[SAT]["g_slope"] == pytest.approx(form(SAT)["g_slope"], rel=1e-3)
+    forms = {one["name"]: one for one in of(tmp_path)["loss_forms"]}
+    assert sorted(forms) == ["mine", NS, SAT]
+    assert forms[SAT]["logit"] == form(SAT)["logit"]
+    assert forms[SAT]["g"] == pytest.approx(form(SAT)["g"], rel=1e-3)
+    assert forms[SAT]["g_slope"] == pytest.approx(form(SAT)["g_slope"], rel=1e-3)
 
 
 def test_a_form_on_record_without_a_choice_has_its_own_name(tmp_path):
@@ -295,9 +295,9 @@ def test_a_form_on_record_without_a_choice_has_its_own_name(tmp_path):
     folder = make_run(tmp_path / "b", "mine")
     (make_run(tmp_path / "c", "none") / "loss_form.json").unlink()
     (folder / "loss_form.json").write_text(json.dumps({**form("mine"), "name": "Own"}))
-    found = loss_forms(read_all([tmp_path])[0])
-    assert sorted(found) == ["mine", SAT]
-    assert all(found[SAT][key].tolist() == form(SAT)[key] for key in ("logit", "g", "g_slope"))
+    forms = loss_forms(read_all([tmp_path])[0])
+    assert sorted(forms) == ["mine", SAT]
+    assert all(forms[SAT][key].tolist() == form(SAT)[key] for key in ("logit", "g", "g_slope"))
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("    loss: mine\n", ""))
     assert sorted(loss_forms(read_all([tmp_path])[0])) == ["Own", SAT]
@@ -352,12 +352,12 @@ def test_many_long_runs(tmp_path, capsys):
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=180)
     seconds, peak = json.loads(done.stdout)
     text = (tmp_path / "data.json").read_text()
-    made = json.loads(text)
-    shown = sum(len(image) for image in made["images"])
-    curves = [own["y"] if isinstance(own, dict) else own for run in made["runs"] for own in run["curves"].values()]
-    assert len(made["runs"]) == 200
-    assert all(len(own["y"]) == 20 for run in made["runs"] for key, own in run["curves"].items() if key == FD)
-    assert shown <= 4 / 3 * PICTURES + 100 * len(made["images"])
+    data = json.loads(text)
+    shown = sum(len(image) for image in data["images"])
+    curves = [own["y"] if isinstance(own, dict) else own for run in data["runs"] for own in run["curves"].values()]
+    assert len(data["runs"]) == 200
+    assert all(len(own["y"]) == 20 for run in data["runs"] for key, own in run["curves"].items() if key == FD)
+    assert shown <= 4 / 3 * PICTURES + 100 * len(data["images"])
     assert sum(map(len, curves)) <= 1.2 * NUMBERS
     assert len(text) - shown < 10e6
     with capsys.disabled():
@@ -374,9 +374,9 @@ def test_a_level_of_runs_without_rows_is_there(tmp_path):
         make_run(tmp_path / f"a{seed}", "nonsaturating", seed)
         make_run(tmp_path / f"b{seed}", seed=seed, status="diverged", reason="NaN", rows=0, metrics={})
     runs, aside = read_all([tmp_path])
-    found = bundle(analyse(arrange(runs)), aside, tmp_path / "duel.html")
-    json.dumps(found, allow_nan=False)
-    assert [(cell["level"], cell["failures"]["count"]) for cell in found["cells"]] == [
+    page_data = bundle(analyse(arrange(runs)), aside, tmp_path / "duel.html")
+    json.dumps(page_data, allow_nan=False)
+    assert [(cell["level"], cell["failures"]["count"]) for cell in page_data["cells"]] == [
         ("nonsaturating", 0), ("saturating", 2)
     ]  # fmt: skip
-    assert [run["failure"] for run in found["runs"]] == [None, None, "diverged: NaN", "diverged: NaN"]
+    assert [run["failure"] for run in page_data["runs"]] == [None, None, "diverged: NaN", "diverged: NaN"]

@@ -11,35 +11,35 @@ from ganduel.compare.columns import to_columns
 
 
 def test_rows_out_of_order_become_columns_in_order():
-    found = to_columns([{"iteration": n, "a": 10.0 * n} for n in (50, 1, 100)])[0]
-    assert found["iteration"].tolist() == [1, 50, 100]
-    assert found["a"].tolist() == [10, 500, 1000]
+    columns = to_columns([{"iteration": n, "a": 10.0 * n} for n in (50, 1, 100)])[0]
+    assert columns["iteration"].tolist() == [1, 50, 100]
+    assert columns["a"].tolist() == [10, 500, 1000]
 
 
 def test_of_rows_made_again_after_a_resume_the_later_counts():
     """Some programs append what a resume makes again; all rows of an iteration are one."""
     rows = [{"iteration": 1, "a": 1.0}, {"iteration": 2, "a": 2.0}, {"iteration": 1, "a": 5.0, "b": 6.0}]
-    found, last = to_columns(rows)
-    assert found["iteration"].tolist() == [1, 2]
-    assert found["a"].tolist() == [5, 2]
-    assert found["b"] == pytest.approx([6, math.nan], nan_ok=True)
+    columns, last = to_columns(rows)
+    assert columns["iteration"].tolist() == [1, 2]
+    assert columns["a"].tolist() == [5, 2]
+    assert columns["b"] == pytest.approx([6, math.nan], nan_ok=True)
     assert last == {"iteration": 2, "a": 2.0, "b": 6.0}
 
 
 @pytest.mark.parametrize("value", [None, True, "1.5", [1.5], {"a": 1.5}, 10**400])
 def test_what_is_no_number_is_no_value(value):
-    found, last = to_columns([{"iteration": 1, "a": 1.5, "b": value}, {"iteration": 2, "a": value}])
-    assert found["a"] == pytest.approx([1.5, math.nan], nan_ok=True)
-    assert "b" not in found
+    columns, last = to_columns([{"iteration": 1, "a": 1.5, "b": value}, {"iteration": 2, "a": value}])
+    assert columns["a"] == pytest.approx([1.5, math.nan], nan_ok=True)
+    assert "b" not in columns
     assert last == {"iteration": 2, "a": 1.5}
 
 
 @pytest.mark.parametrize("value", [None, True, "2", [2], {"a": 2}, math.nan, math.inf, -1, 1e300])
 def test_a_row_without_the_number_of_an_iteration_is_no_row(value):
     """True is 1 to Python, and no iteration."""
-    found, last = to_columns([{"iteration": 1, "a": 1.5}, {"iteration": value, "a": 9.0}, {"a": 9.0}])
-    assert found["iteration"].tolist() == [1]
-    assert found["a"].tolist() == [1.5]
+    columns, last = to_columns([{"iteration": 1, "a": 1.5}, {"iteration": value, "a": 9.0}, {"a": 9.0}])
+    assert columns["iteration"].tolist() == [1]
+    assert columns["a"].tolist() == [1.5]
     assert last["a"] == 1.5
 
 
@@ -49,14 +49,14 @@ def test_a_row_without_the_number_of_an_iteration_is_no_row(value):
     )
 )
 def test_columns_are_of_one_length_and_hold_what_was_logged(rows):
-    found, last = to_columns(rows)
-    n = len(found["iteration"])
-    assert (np.diff(found["iteration"]) > 0).all()
-    assert all(values.shape == (n,) and values.dtype == np.float64 for values in found.values())
+    columns, last = to_columns(rows)
+    n = len(columns["iteration"])
+    assert (np.diff(columns["iteration"]) > 0).all()
+    assert all(values.shape == (n,) and values.dtype == np.float64 for values in columns.values())
     logged = {value for row in rows for value in row.values() if value is not None}
-    assert all(value in logged for values in found.values() for value in values[~np.isnan(values)].tolist())
+    assert all(value in logged for values in columns.values() for value in values[~np.isnan(values)].tolist())
     for key, value in last.items():
-        assert math.isnan(value) or value in found[key]
+        assert math.isnan(value) or value in columns[key]
 
 
 def test_the_penalty_of_older_runs_has_its_name_of_today():

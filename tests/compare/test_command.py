@@ -54,19 +54,19 @@ def test_what_was_left_out_is_counted_beside_the_page(sweep, tmp_path):
 
 
 def test_json_and_nothing_else(sweep, tmp_path):
-    found = json.loads(printed(sweep, as_json_text=True, width=40))
-    assert (found["factor"], found["metrics"][0]) == ("loss", FD)
-    assert [d["n"] for d in found["differences"]] == [2, 2]
-    found = json.loads(printed(sweep, as_json_text=True, out=tmp_path / "duel.html"))
-    assert found["levels"] == [NS, SAT]
+    data = json.loads(printed(sweep, as_json_text=True, width=40))
+    assert (data["factor"], data["metrics"][0]) == ("loss", FD)
+    assert [d["n"] for d in data["differences"]] == [2, 2]
+    data = json.loads(printed(sweep, as_json_text=True, out=tmp_path / "duel.html"))
+    assert data["levels"] == [NS, SAT]
     assert (tmp_path / "duel.html").exists()
 
 
 def test_factor_and_metric_are_those_asked_for(tmp_path):
     for k in (1, 5):
         make_run(tmp_path / "r" / f"{k}", k=k)
-    found = json.loads(printed(tmp_path / "r", as_json_text=True, factor="k", metric="recall"))
-    assert (found["factor"], found["levels"], found["metrics"][0]) == ("k", ["k=1", "k=5"], "recall/mnist_cnn_10k")
+    data = json.loads(printed(tmp_path / "r", as_json_text=True, factor="k", metric="recall"))
+    assert (data["factor"], data["levels"], data["metrics"][0]) == ("k", ["k=1", "k=5"], "recall/mnist_cnn_10k")
 
 
 @pytest.mark.parametrize(

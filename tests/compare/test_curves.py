@@ -20,12 +20,12 @@ from ganduel.compare.reading import Run
 @given(st.integers(1, 400), st.integers(2, 60))
 def test_every_keeps_the_first_and_the_last(n, most):
     values = np.arange(n) * 7
-    found = subsample(values, most)
-    assert len(found) == min(n, most)
-    assert (found[0], found[-1]) == (values[0], values[-1])
-    assert (np.diff(found) > 0).all()
-    assert np.isin(found, values).all()
-    assert len(found) < 2 or np.ptp(np.diff(found)) <= 7, "evenly"
+    subset = subsample(values, most)
+    assert len(subset) == min(n, most)
+    assert (subset[0], subset[-1]) == (values[0], values[-1])
+    assert (np.diff(subset) > 0).all()
+    assert np.isin(subset, values).all()
+    assert len(subset) < 2 or np.ptp(np.diff(subset)) <= 7, "evenly"
 
 
 @given(
@@ -38,16 +38,16 @@ def test_what_is_shown_of_a_run_was_measured(steps, points):
         one |= ({"a": x} if dense else {}) | ({"b": -x} if seldom else {})
     curves, last = to_columns(rows)
     run = Run(Path("/runs/a"), config(), "finished", curves=curves, last=last)
-    found = downsample(run, ["a", "b", "none"], points)
+    short = downsample(run, ["a", "b", "none"], points)
     measured = {key: {r["iteration"]: r[key] for r in rows if key in r} for key in ("a", "b")}
-    assert found.keys() <= {"iteration", "images_seen", "a", "b"}
-    assert (found["iteration"][0], found["iteration"][-1]) == (0, 11 * (len(rows) - 1))
-    assert found["images_seen"] == [12345 * n // 11 for n in found["iteration"]]
+    assert short.keys() <= {"iteration", "images_seen", "a", "b"}
+    assert (short["iteration"][0], short["iteration"][-1]) == (0, 11 * (len(rows) - 1))
+    assert short["images_seen"] == [12345 * n // 11 for n in short["iteration"]]
     for key in ("a", "b"):
         if not measured[key]:
             continue
-        own = found[key]
-        at, y = (own["at"], own["y"]) if isinstance(own, dict) else (found["iteration"], own)
+        values = short[key]
+        at, y = (values["at"], values["y"]) if isinstance(values, dict) else (short["iteration"], values)
         shown = {n: value for n, value in zip(at, y, strict=True) if value is not None}
         assert {min(measured[key]), max(measured[key])} <= shown.keys()
         assert len(at) <= points
@@ -57,10 +57,10 @@ def test_what_is_shown_of_a_run_was_measured(steps, points):
 
 @given(st.lists(st.floats() | st.just(math.nan), max_size=8))
 def test_listed_keeps_four_digits_or_null(values):
-    found = rounded(np.array(values))
-    text = json.dumps(found, allow_nan=False)
-    assert json.loads(text) == found
-    for x, shown in zip(values, found, strict=True):
+    result = rounded(np.array(values))
+    text = json.dumps(result, allow_nan=False)
+    assert json.loads(text) == result
+    for x, shown in zip(values, result, strict=True):
         if not math.isfinite(x) or abs(x) > 1.79e308:
             assert shown is None or math.isfinite(shown)
         else:
@@ -74,10 +74,10 @@ def test_listed_by_hand():
 def test_a_band_by_hand():
     """Points 0, 2 and 3 of four have values: of three runs, of two, and of one."""
     nan = math.nan
-    found = band([np.array([1.0, nan, 4.0, 7.0]), np.array([2.0, nan, 8.0, nan]), np.array([6.0, math.inf, nan, nan])])
-    assert found["at"] == [0, 2, 3]
-    assert found["mean"] == [3.0, 6.0, 7.0]
-    assert (found["median"], found["q25"], found["q75"]) == ([2.0, 6.0, 7.0], [1.5, 5.0, 7.0], [4.0, 7.0, 7.0])
+    curve = band([np.array([1.0, nan, 4.0, 7.0]), np.array([2.0, nan, 8.0, nan]), np.array([6.0, math.inf, nan, nan])])
+    assert curve["at"] == [0, 2, 3]
+    assert curve["mean"] == [3.0, 6.0, 7.0]
+    assert (curve["median"], curve["q25"], curve["q75"]) == ([2.0, 6.0, 7.0], [1.5, 5.0, 7.0], [4.0, 7.0, 7.0])
     low, high = mean_interval(np.array([1.0, 2.0, 6.0]))
-    assert found["low"] == [pytest.approx(float(low), rel=1e-3), None, None]
-    assert found["high"] == [pytest.approx(float(high), rel=1e-3), None, None]
+    assert curve["low"] == [pytest.approx(float(low), rel=1e-3), None, None]
+    assert curve["high"] == [pytest.approx(float(high), rel=1e-3), None, None]

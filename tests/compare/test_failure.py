@@ -107,8 +107,8 @@ def test_d_has_not_won_on_one_side_alone():
 def test_a_run_without_these_quantities_has_not_lost_by_them():
     for key in ("d/accuracy_real", "d/accuracy_fake", "grad/norm_g", "loss/d", "loss/g"):
         rows = [{name: value for name, value in one.items() if name != key} for one in won()]
-        found = failure(a_run(rows))
-        assert (found is None) == (not key.startswith("loss")), key
+        reason = failure(a_run(rows))
+        assert (reason is None) == (not key.startswith("loss")), key
         rows = [{**one, key: math.nan} for one in won()]
         assert (failure(a_run(rows)) is None) == (not key.startswith("loss")), key
 
@@ -131,9 +131,9 @@ def test_values_that_are_no_numbers_are_left_out_of_the_last_tenth():
 )  # fmt: skip
 def test_lost_modes(metric, value, floor, failed):
     """Of known modes below half of the floor; recall and coverage below a tenth of it; other metrics have no rule."""
-    found = failure(a_run(healthy(), {metric: value, f"{metric}/floor": floor}))
+    reason = failure(a_run(healthy(), {metric: value, f"{metric}/floor": floor}))
     expected = f"modes are lost: {metric} is {value:.3g}, of real samples {floor:.3g}"
-    assert found == (expected if failed else None)
+    assert reason == (expected if failed else None)
 
 
 def test_without_a_floor_no_modes_are_lost():

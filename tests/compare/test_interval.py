@@ -93,10 +93,10 @@ def test_levels_are_nested():
 def test_columns_are_over_the_runs_still_there():
     values = np.random.default_rng(0).normal(size=(7, 5))
     values[5:, 1:], values[1, 2], values[1:, 3], values[:, 4] = np.nan, np.inf, np.nan, np.nan
-    found = limits(values)
+    ends = limits(values)
     for column, there in enumerate([values[:, 0], values[:5, 1], values[[0, 2, 3, 4], 2]]):
-        assert found[:, column] == pytest.approx(limits(there))
-    assert np.isnan(found[:, 3:]).all()
+        assert ends[:, column] == pytest.approx(limits(there))
+    assert np.isnan(ends[:, 3:]).all()
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (0, 3), (1, 3), (2, 0)])

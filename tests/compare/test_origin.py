@@ -19,22 +19,22 @@ def of(**more: Any) -> Run:
 
 def test_versions_machines_and_commits_are_counted():
     old = {"python": "3.11.7", "torch": "2.12.0", "wandb": None}
-    found = provenance([of(), of(versions=old, git=None), of(git="fedcba", machine={"cpu": "x", "gpus": ["a", "b"]})])
-    assert found["versions"] == [["python 3.11.7, torch 2.13.0", 2], ["python 3.11.7, torch 2.12.0", 1]]
-    assert found["commits"] == [["0123456789", 1], ["not on record", 1], ["fedcba", 1]]
-    assert found["machines"] == [["platform Linux, cpu some, threads 1", 2], ["cpu x, gpus ['a', 'b']", 1]]
+    entries = provenance([of(), of(versions=old, git=None), of(git="fedcba", machine={"cpu": "x", "gpus": ["a", "b"]})])
+    assert entries["versions"] == [["python 3.11.7, torch 2.13.0", 2], ["python 3.11.7, torch 2.12.0", 1]]
+    assert entries["commits"] == [["0123456789", 1], ["not on record", 1], ["fedcba", 1]]
+    assert entries["machines"] == [["platform Linux, cpu some, threads 1", 2], ["cpu x, gpus ['a', 'b']", 1]]
 
 
 def test_protocols_are_counted_by_metric():
     runs = [a_run(SAT, 0, 1.0, recall_x=0.5), a_run(SAT, 1, 1.0), a_run(SAT, 2, 1.0, hash="bbbb2222"), a_run(SAT, 3)]
-    found = provenance(runs)["protocols"]
-    assert sorted(found) == [[FD, [["aaaa1111", 2], ["bbbb2222", 1]]], ["recall/x", [["aaaa1111", 1]]]]
+    protocols = provenance(runs)["protocols"]
+    assert sorted(protocols) == [[FD, [["aaaa1111", 2], ["bbbb2222", 1]]], ["recall/x", [["aaaa1111", 1]]]]
 
 
 def test_a_run_that_says_nothing_of_itself():
-    found = provenance([Run(Path("a"), {"run": {}, "seed": 0})])
+    entries = provenance([Run(Path("a"), {"run": {}, "seed": 0})])
     nothing = [["not on record", 1]]
-    assert found == {
+    assert entries == {
         "versions": nothing, "machines": nothing, "commits": nothing, "protocols": [], "commands": ["python train.py"],
     }  # fmt: skip
 

@@ -45,8 +45,8 @@ class Elements(HTMLParser):
 
 def write(runs: Path, page: Path, refresh: int | None = None) -> str:
     """The page of the runs in a folder, written and read again."""
-    found, aside = read_all([runs])
-    write_page(analyse(arrange(found)), aside, page, refresh)
+    parsed, aside = read_all([runs])
+    write_page(analyse(arrange(parsed)), aside, page, refresh)
     return page.read_text(encoding="utf-8")
 
 
@@ -84,19 +84,19 @@ def test_size(sweep: Path, tmp_path: Path):
 
 def test_text_stays_text(tmp_path: Path):
     """Of names, reasons and versions no element comes about, and the page's data are what they were."""
-    told = {**config(SCRIPT)["run"], "versions": {"torch": IMAGE}, "git": "{{script}}"}
-    make_run(tmp_path / "runs" / IMAGE, SCRIPT, status="failed", reason=IMAGE, run=told)
+    run_info = {**config(SCRIPT)["run"], "versions": {"torch": IMAGE}, "git": "{{script}}"}
+    make_run(tmp_path / "runs" / IMAGE, SCRIPT, status="failed", reason=IMAGE, run=run_info)
     make_run(tmp_path / "runs" / SCRIPT, "saturating", reason="</script><!--")
     page = write(tmp_path / "runs", tmp_path / "duel.html")
     elements = Elements(page)
     assert len(elements.attributes("script")) == 3
     assert elements.attributes("img") == []
     assert not any(key.startswith("on") for _, own in elements.found for key in own)
-    found = data(page)
-    assert {run["level"] for run in found["runs"]} == {SCRIPT, "saturating"}
-    assert {run["reason"] for run in found["runs"]} == {IMAGE, "</script><!--"}
-    assert ["torch " + IMAGE, 1] in found["provenance"]["versions"]
-    assert ["{{script}}", 1] in found["provenance"]["commits"]
+    page_data = data(page)
+    assert {run["level"] for run in page_data["runs"]} == {SCRIPT, "saturating"}
+    assert {run["reason"] for run in page_data["runs"]} == {IMAGE, "</script><!--"}
+    assert ["torch " + IMAGE, 1] in page_data["provenance"]["versions"]
+    assert ["{{script}}", 1] in page_data["provenance"]["commits"]
     assert SCRIPT in "".join(elements.text["title"])
     assert any(IMAGE in words for words in elements.text["p"])
 
@@ -104,8 +104,8 @@ def test_text_stays_text(tmp_path: Path):
 def test_links_lead_from_the_page_to_the_runs(sweep: Path, tmp_path: Path):
     """Relative, and quoted: a folder's name may hold what an address may not."""
     make_run(tmp_path / "runs" / "50% #1?")
-    found = data(write(tmp_path / "runs", tmp_path / "pages" / "duel.html"))
-    assert [run["href"] for run in found["runs"]] == ["./../runs/50%25%20%231%3F/"]
+    page_data = data(write(tmp_path / "runs", tmp_path / "pages" / "duel.html"))
+    assert [run["href"] for run in page_data["runs"]] == ["./../runs/50%25%20%231%3F/"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")

@@ -367,14 +367,14 @@ def test_devices_machines_and_commits_are_named():
             engine="eager", trainer__replay=True,
         ),
     ]  # fmt: skip
-    said = environment_differences(runs)
-    assert "trainer.accelerator: cpu (1 run), gpu (1 run)" in said
-    assert "trainer.devices: 1 (1 run), 2 (1 run)" in said
-    assert "git: 0123456789 (1 run), fedcba (1 run)" in said
-    assert "engine: auto (1 run), eager (1 run)" in said
-    assert "trainer.replay: absent (1 run), true (1 run)" in said
-    assert "machine.cpu: some (1 run), other (1 run)" in said
-    assert not [words for words in said if words.startswith("trainer.num_nodes")]
+    lines = environment_differences(runs)
+    assert "trainer.accelerator: cpu (1 run), gpu (1 run)" in lines
+    assert "trainer.devices: 1 (1 run), 2 (1 run)" in lines
+    assert "git: 0123456789 (1 run), fedcba (1 run)" in lines
+    assert "engine: auto (1 run), eager (1 run)" in lines
+    assert "trainer.replay: absent (1 run), true (1 run)" in lines
+    assert "machine.cpu: some (1 run), other (1 run)" in lines
+    assert not [words for words in lines if words.startswith("trainer.num_nodes")]
 
 
 def test_a_version_that_some_runs_lack():

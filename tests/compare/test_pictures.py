@@ -23,20 +23,20 @@ def gallery(folder: Path, seeds: int, iterations: int, size: int, real: int = 10
     runs = []
     for seed in range(seeds):
         for loss in (SAT, NS):
-            own = folder / f"{loss}{seed}"
-            own.mkdir(parents=True)
+            run_folder = folder / f"{loss}{seed}"
+            run_folder.mkdir(parents=True)
             for n in range(iterations):
-                (own / f"{n}.png").write_bytes(f"{loss} {seed} {n} ".encode().ljust(size, b"."))
-            (own / "real.png").write_bytes(f"real {loss} {seed}".encode().ljust(real, b"."))
-            found = {10 * n: own / f"{n}.png" for n in range(iterations)}
-            runs.append(Run(own, config(loss, seed), "finished", pictures=found, real=own / "real.png"))
+                (run_folder / f"{n}.png").write_bytes(f"{loss} {seed} {n} ".encode().ljust(size, b"."))
+            (run_folder / "real.png").write_bytes(f"real {loss} {seed}".encode().ljust(real, b"."))
+            grids = {10 * n: run_folder / f"{n}.png" for n in range(iterations)}
+            runs.append(Run(run_folder, config(loss, seed), "finished", pictures=grids, real=run_folder / "real.png"))
     return runs
 
 
 def test_pictures_are_the_files_bytes_each_once(tmp_path):
     runs = read_all([make_sweep(tmp_path / "s", 2)])[0]
-    images, found = pictures(runs)
-    for run, shown in zip(runs, found, strict=True):
+    images, gallery_of = pictures(runs)
+    for run, shown in zip(runs, gallery_of, strict=True):
         assert [n for n, _ in shown["grids"]] == [0, 500]
         files = {n: run.folder / "samples" / f"iteration_{n:08d}.png" for n in (0, 500)}
         assert all(decoded(images[image]) == files[n].read_bytes() for n, image in shown["grids"])
@@ -53,26 +53,26 @@ def test_pictures_stay_within_their_size(tmp_path, monkeypatch, seeds, iteration
     """A hundredth of everything. Those of the first seeds, first and last iterations stay longest."""
     monkeypatch.setattr(module, "PICTURES", PICTURES // 100)
     runs = gallery(tmp_path, seeds, iterations, size // 100, max(1, real // 100))
-    images, found = pictures(runs)
+    images, entries = pictures(runs)
     total = sum(len(decoded(image)) for image in images)
     assert total <= PICTURES // 100
     whole = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
     if whole <= PICTURES // 100:
-        assert all(len(own["grids"]) == iterations for own in found)
+        assert all(len(entry["grids"]) == iterations for entry in entries)
     elif 2 * (2 * size + real) < PICTURES:
         assert total > PICTURES // 1000, "far too few are left"
-        for own in found[:2]:
-            assert {own["grids"][0][0], own["grids"][-1][0]} == {0, 10 * (iterations - 1)}
-    for run, own in zip(runs, found, strict=True):
-        for n, image in own["grids"]:
+        for entry in entries[:2]:
+            assert {entry["grids"][0][0], entry["grids"][-1][0]} == {0, 10 * (iterations - 1)}
+    for run, entry in zip(runs, entries, strict=True):
+        for n, image in entry["grids"]:
             assert decoded(images[image]) == run.pictures[n].read_bytes()
-    used = {image for own in found for _, image in own["grids"]} | {own["real"] for own in found} - {None}
+    used = {image for entry in entries for _, image in entry["grids"]} | {entry["real"] for entry in entries} - {None}
     assert used == set(range(len(images)))
 
 
 def test_pictures_that_are_gone_are_passed_over(tmp_path):
     runs = gallery(tmp_path, 1, 3, 10)
     runs[0].pictures[10].unlink()
-    _, found = pictures(runs)
-    assert [n for n, _ in found[0]["grids"]] == [0, 20]
-    assert [n for n, _ in found[1]["grids"]] == [0, 10, 20]
+    _, gallery_of = pictures(runs)
+    assert [n for n, _ in gallery_of[0]["grids"]] == [0, 20]
+    assert [n for n, _ in gallery_of[1]["grids"]] == [0, 10, 20]

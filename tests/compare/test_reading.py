@@ -17,17 +17,17 @@ from ganduel.errors import UserError
 
 
 def run_of(folder: Path) -> Run:
-    found = read(folder)
-    assert isinstance(found, Run), found
-    return found
+    result = read(folder)
+    assert isinstance(result, Run), result
+    return result
 
 
 def reason_of(folder: Path) -> str:
-    found = read(folder)
-    assert isinstance(found, SkippedFolder), "was read"
-    assert found.folder == folder
-    assert "\n" not in found.reason
-    return found.reason
+    result = read(folder)
+    assert isinstance(result, SkippedFolder), "was read"
+    assert result.folder == folder
+    assert "\n" not in result.reason
+    return result.reason
 
 
 def append(path: Path, *lines: str) -> None:
@@ -120,12 +120,12 @@ def test_rows_cut_off_anywhere_are_a_run_or_set_aside(tmp_path_factory, size):
     make_run(folder)
     content = (folder / "metrics.jsonl").read_bytes()
     (folder / "metrics.jsonl").write_bytes(content[:size])
-    found = read(folder)
-    if isinstance(found, SkippedFolder):
-        assert found.reason == "finished: it has no rows"
+    result = read(folder)
+    if isinstance(result, SkippedFolder):
+        assert result.reason == "finished: it has no rows"
         assert b"}" not in content[:size]
     else:
-        assert len(found.curves["iteration"]) == min(11, content[:size].count(b"}"))
+        assert len(result.curves["iteration"]) == min(11, content[:size].count(b"}"))
 
 
 # ---- folders that are no runs
@@ -269,18 +269,18 @@ def test_histograms_out_of_order_or_made_again(tmp_path):
     folder = make_run(tmp_path / "a")
     rows = [counts(100, 0.2), counts(50, 0.3), counts(50, 0.4), {"iteration": None, "d/real": [1]}]
     write_lines(folder / "histograms.jsonl", rows)
-    found = run_of(folder).histograms
-    assert found["iteration"].tolist() == [50, 100]
-    assert found["d/fake"].argmax(1).tolist() == [int(32 * 0.4), int(32 * 0.2)]
+    histograms = run_of(folder).histograms
+    assert histograms["iteration"].tolist() == [50, 100]
+    assert histograms["d/fake"].argmax(1).tolist() == [int(32 * 0.4), int(32 * 0.2)]
 
 
 @pytest.mark.parametrize("bad", [[1, 2], None, "x", [[1] * 32], [math.nan] * 32, [10**400] * 32, ["x"] * 32])
 def test_of_a_key_whose_histograms_are_none_only_the_others_are_kept(tmp_path, bad):
     folder = make_run(tmp_path / "a")
     write_lines(folder / "histograms.jsonl", [counts(1, 0.2), {**counts(50, 0.3), "d/fake": bad}])
-    found = run_of(folder).histograms
-    assert found["d/real"].shape == (2, 32)
-    assert "d/fake" not in found
+    histograms = run_of(folder).histograms
+    assert histograms["d/real"].shape == (2, 32)
+    assert "d/fake" not in histograms
 
 
 def test_pictures_of_other_names_are_not_taken(tmp_path):

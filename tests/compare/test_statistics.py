@@ -33,12 +33,12 @@ hundredths = st.lists(st.integers(-30, 30), min_size=2, max_size=8).map(lambda w
 
 
 def test_summary_by_hand():
-    found = summary(np.array([4.0, 1.0, np.nan, 2.0, 3.0, 10.0]))
-    assert (found.n, found.mean, found.median, found.q25, found.q75) == (5, 4.0, 3.0, 2.0, 4.0)
-    assert found.sd == pytest.approx(math.sqrt((9 + 4 + 1 + 0 + 36) / 4))
-    assert (found.low, found.high) == mean_interval(np.array([1.0, 2.0, 3.0, 4.0, 10.0]))
+    result = summary(np.array([4.0, 1.0, np.nan, 2.0, 3.0, 10.0]))
+    assert (result.n, result.mean, result.median, result.q25, result.q75) == (5, 4.0, 3.0, 2.0, 4.0)
+    assert result.sd == pytest.approx(math.sqrt((9 + 4 + 1 + 0 + 36) / 4))
+    assert (result.low, result.high) == mean_interval(np.array([1.0, 2.0, 3.0, 4.0, 10.0]))
     with pytest.raises(FrozenInstanceError):
-        found.n = 6  # pyright: ignore[reportAttributeAccessIssue]
+        result.n = 6  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_summary_of_one_and_of_none():
@@ -52,10 +52,10 @@ def test_summary_of_one_and_of_none():
 
 def test_difference_is_first_less_second_and_drops_broken_pairs():
     first, second = np.array([1.0, np.nan, 3.0, 5.0, 4.0]), np.array([2.0, 1.0, 5.0, np.inf, 7.0])
-    found = difference(first, second)
+    result = difference(first, second)
     d = np.array([-1.0, -2.0, -3.0])
     low, high = mean_interval(d)
-    assert found == Difference(
+    assert result == Difference(
         n=3,
         mean=-2.0,
         low=low.item(),
@@ -65,7 +65,7 @@ def test_difference_is_first_less_second_and_drops_broken_pairs():
         wins=1.0,
         needed=seeds_needed(d),
     )
-    assert found.low < found.mean < found.high
+    assert result.low < result.mean < result.high
 
 
 @given(pairs, st.integers(0, 99))
@@ -78,9 +78,9 @@ def test_difference_the_other_way_round(d: np.ndarray, seed: int):
 
 
 def test_difference_without_pairs():
-    found = difference(np.array([np.nan, 1.0]), np.array([1.0, np.nan]))
-    assert (found.n, found.needed) == (0, None)
-    assert np.isnan([found.mean, found.low, found.high, found.p, found.effect, found.wins]).all()
+    result = difference(np.array([np.nan, 1.0]), np.array([1.0, np.nan]))
+    assert (result.n, result.needed) == (0, None)
+    assert np.isnan([result.mean, result.low, result.high, result.p, result.effect, result.wins]).all()
 
 
 def test_pairs_have_partners():
@@ -150,8 +150,8 @@ def test_effect_size_of_differences_whose_squares_vanish_is_unknown():
 
 def test_effect_size_is_unbiased():
     sizes = np.random.default_rng(0).normal(0.5, 1, (4000, 6))
-    found = np.array([effect_size(d) for d in sizes])
-    assert abs(found.mean() - 0.5) < 4 * found.std() / math.sqrt(len(found))
+    effects = np.array([effect_size(d) for d in sizes])
+    assert abs(effects.mean() - 0.5) < 4 * effects.std() / math.sqrt(len(effects))
 
 
 @given(pairs, st.floats(0.01, 100))

@@ -117,32 +117,32 @@ def columns(text: str) -> list[str]:
 
 def test_json_has_all_numbers_unrounded():
     runs = [*duel({0: 1.0, 1: 2.0}, {0: 2.0 / 3, 1: 4.0}), a_run(SAT, 2, status="failed"), a_run(NS, 2, 3.0)]
-    found = as_json(report(runs), [SkippedFolder(Path("x"), "empty")])
-    assert (found["factor"], found["levels"], found["strata"], found["metrics"]) == ("loss", [NS, SAT], [""], [FD])
-    (d,) = found["differences"]
+    data = as_json(report(runs), [SkippedFolder(Path("x"), "empty")])
+    assert (data["factor"], data["levels"], data["strata"], data["metrics"]) == ("loss", [NS, SAT], [""], [FD])
+    (d,) = data["differences"]
     assert (d["first"], d["second"], d["seeds"], d["values"]) == (NS, SAT, [0, 1], [[1, 2 / 3], [2, 4]])
     assert (d["mean"], d["n"], d["p"], d["better"]) == (pytest.approx(-5 / 6), 2, 1.0, NS)
     assert d["higher_is_better"] is False
-    cell = found["cells"][1]
+    cell = data["cells"][1]
     assert cell["level"] == SAT
     assert cell["runs"] == {str(seed): str(run.folder) for seed, run in enumerate(runs[2:5])}
     assert cell["finals"][FD]["mean"] == pytest.approx((2 / 3 + 4) / 2)
     assert (cell["failures"]["count"], cell["failures"]["n"], cell["unfinished"]) == (1, 3, 0)
-    assert found["left_out"] == [{"folder": "x", "reason": "empty"}]
-    assert found["warnings"] == []
-    assert found["verdicts"][-1].startswith("Saturating: 1 of 3 runs failed")
+    assert data["left_out"] == [{"folder": "x", "reason": "empty"}]
+    assert data["warnings"] == []
+    assert data["verdicts"][-1].startswith("Saturating: 1 of 3 runs failed")
 
 
 def test_json_has_both_p_values():
     """Two metrics over six pairs in one direction: 2/64 each, and twice that for asking two."""
     runs = [a_run(loss, s, fd, kd_x=fd) for loss, fd in ((NS, 1.0), (SAT, 2.0)) for s in range(6)]
-    found = as_json(report(runs), [])["differences"]
-    assert [(d["p"], d["p_holm"]) for d in found] == [(2 / 64, 4 / 64)] * 2
+    differences = as_json(report(runs), [])["differences"]
+    assert [(d["p"], d["p_holm"]) for d in differences] == [(2 / 64, 4 / 64)] * 2
 
 
 def test_json_of_strata_has_how_they_differ():
-    found = as_json(report(duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 4.0}, k=5)), [])
-    (change,) = found["interactions"]
+    data = as_json(report(duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 4.0}, k=5)), [])
+    (change,) = data["interactions"]
     assert (change["of"], change["to"], change["difference"]["mean"]) == ("k=1", "k=5", 2.0)
 
 
@@ -150,10 +150,10 @@ def test_json_of_strata_has_how_they_differ():
 def test_what_is_no_number_is_null(value):
     runs = duel({0: 1.0, 1: value}, {0: 2.0, 1: value}) + duel({0: value}, {0: value}, k=5)
     text = json.dumps(as_json(report(runs), []), allow_nan=False)
-    found = json.loads(text)
-    empty = found["differences"][1]
+    data = json.loads(text)
+    empty = data["differences"][1]
     assert (empty["stratum"], empty["n"], empty["mean"], empty["p"], empty["better"]) == ("k=5", 0, None, None, None)
-    assert found["cells"][0]["finals"][FD]["low"] is None
+    assert data["cells"][0]["finals"][FD]["low"] is None
 
 
 values = st.recursive(
@@ -164,11 +164,11 @@ values = st.recursive(
 
 @given(values)
 def test_plain_is_json_and_keeps_all_else(value: Any):
-    found = plain(value)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert plain(found) == found
+    result = plain(value)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert plain(result) == result
     if value == value and not isinstance(value, float | list | dict):
-        assert found is value
+        assert result is value
 
 
 sizes = st.floats(-1e100, 1e100) | st.sampled_from([math.nan, math.inf, -math.inf])

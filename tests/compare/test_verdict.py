@@ -62,9 +62,9 @@ def test_six_pairs_can():
 
 def test_undecided_says_what_would_settle_it():
     """Differences of mean 1 and much spread: with 0 in the interval nobody is said to be better."""
-    found = report(duel({s: 10.0 for s in range(6)}, {s: 11.0 + d for s, d in enumerate([5, -5, 4, -4, 3, -3])}))
-    words = said(found)
-    needed = found.contrasts[0].difference.needed
+    comparison = report(duel({s: 10.0 for s in range(6)}, {s: 11.0 + d for s, d in enumerate([5, -5, 4, -4, 3, -3])}))
+    words = said(comparison)
+    needed = comparison.contrasts[0].difference.needed
     assert words.endswith(
         f"Undecided: the interval contains 0. A difference of this size would take about {needed} seeds to resolve."
     )
@@ -73,10 +73,10 @@ def test_undecided_says_what_would_settle_it():
 
 def test_the_interval_and_the_test_may_disagree():
     """Six differences, one of the other sign and small: p = 6/64, though the interval may be on one side."""
-    found = report(duel({s: 10.0 for s in range(6)}, {s: 10.0 + d for s, d in enumerate([5, 6, 5, 6, 5, -0.6])}))
-    d = found.contrasts[0].difference
+    comparison = report(duel({s: 10.0 for s in range(6)}, {s: 10.0 + d for s, d in enumerate([5, 6, 5, 6, 5, -0.6])}))
+    d = comparison.contrasts[0].difference
     assert (d.p, d.high < 0) == (4 / 64, True)
-    assert "Nonsaturating is better by the interval, and not by the permutation test: undecided." in said(found)
+    assert "Nonsaturating is better by the interval, and not by the permutation test: undecided." in said(comparison)
 
 
 def test_equal_values_are_a_tie():
@@ -225,9 +225,9 @@ some_pairs = st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min
 def test_the_side_that_is_named_is_the_better_one_and_a_claim_has_its_reason(pairs, metric):
     sides = ((NS, 0), (SAT, 1))
     runs = [a_run(loss, seed, **{f"{metric}_x": pair[n]}) for loss, n in sides for seed, pair in enumerate(pairs)]
-    found = report(runs)
-    d, better = found.contrasts[0].difference, found.contrasts[0].better
-    words = said(found)
+    comparison = report(runs)
+    d, better = comparison.contrasts[0].difference, comparison.contrasts[0].better
+    words = said(comparison)
     if better is not None:
         assert f"seed{'s' * (d.n > 1)}, {better} ends at" in words
         assert (d.mean > 0) == ((better == NS) == (metric == "density"))

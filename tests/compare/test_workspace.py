@@ -43,8 +43,8 @@ def test_where_it_goes_and_what_it_is_called(built):
 
 def test_sections_are_those_of_the_page(built):
     """Of what the runs have on record; a line for each key, a bar for each metric of samples."""
-    found = {name: [p.get("metrics") or p["mediaKeys"] for p in own] for name, own in panels(built).items()}
-    assert found == {
+    sections = {name: [p.get("metrics") or p["mediaKeys"] for p in own] for name, own in panels(built).items()}
+    assert sections == {
         "Sample metrics": [[f"summary_metrics.{FD}"], [f"summary_metrics.{RECALL}"]],
         "Losses": [["loss/d"], ["loss/g"]],
         "D(x) and D(G(z))": [["d/real"], ["d/fake"], ["d/fake_g"]],
@@ -87,17 +87,17 @@ def test_only_these_runs_are_in_it(built):
 )
 def test_a_key_is_grouped_by_itself(factor, path, name):
     """W&B takes no "=" in a name."""
-    made = workspace(report([a_run(SAT, 0, 1.0), a_run(SAT, 0, 1.0, k=2)], factor), PLACE)
-    (bar,) = panels(made)["Sample metrics"]
-    (grouping,) = saved(made)["runSets"][0]["grouping"]
+    view = workspace(report([a_run(SAT, 0, 1.0), a_run(SAT, 0, 1.0, k=2)], factor), PLACE)
+    (bar,) = panels(view)["Sample metrics"]
+    (grouping,) = saved(view)["runSets"][0]["grouping"]
     assert {bar["groupBy"], grouping["name"]} <= {path, f"{path}.value"}
-    assert made.name == name
+    assert view.name == name
 
 
 def test_any_level_has_a_name():
     """What W&B refuses in names becomes a space."""
-    made = workspace(report([a_run("a+b 🙂 <$5>", 0, 1.0), a_run("γ = 2^3~`\ud800`", 0, 1.0)]), PLACE)
-    assert "".join(made.name.split()) == "loss:ab5againstγ23"
+    view = workspace(report([a_run("a+b 🙂 <$5>", 0, 1.0), a_run("γ = 2^3~`\ud800`", 0, 1.0)]), PLACE)
+    assert "".join(view.name.split()) == "loss:ab5againstγ23"
 
 
 def test_without_metrics_there_are_no_bars():
@@ -106,9 +106,9 @@ def test_without_metrics_there_are_no_bars():
 
 def test_a_column_for_each_level_and_a_name_of_bounded_length():
     runs = [a_run(f"a_form_with_a_long_name_{n}", 0, 1.0) for n in range(9)]
-    made = workspace(report(runs), PLACE)
-    assert panels(made)["Samples"][0]["columnCount"] == 9
-    assert len(made.name) == 128
+    view = workspace(report(runs), PLACE)
+    assert panels(view)["Samples"][0]["columnCount"] == 9
+    assert len(view.name) == 128
 
 
 @pytest.mark.parametrize("place", ["ganduel", "", "/", "me/", "/ganduel", "me/ganduel/x", "me//"])
