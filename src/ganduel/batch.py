@@ -21,7 +21,7 @@ from ganduel import rng
 from ganduel.data.base import Data
 from ganduel.model.base import keyed_layers
 from ganduel.rng import BlockCache, Draws
-from ganduel.types import Labels, Noise, Samples
+from ganduel.types import Noise
 
 Outputs = dict[str, Tensor]  # what an iteration returns: losses, gradient norms, logits
 
@@ -31,17 +31,17 @@ class Minibatch:
     """What one update sees.
 
     Attributes:
-        real: real samples; in G's update those of D's last.
-        labels: their classes, None without classes.
-        noise: z of the generated samples.
-        fake_labels: the classes that they are generated for, None without classes.
+        real: real samples, (batch, *shape); in G's update those of D's last.
+        labels: their classes, (batch,); None without classes.
+        noise: z of the generated samples, (batch, noise_dim).
+        fake_labels: the classes that they are generated for, (batch,); None without classes.
         draws: for what is random inside the update.
     """
 
-    real: Samples
-    labels: Labels | None
-    noise: Noise
-    fake_labels: Labels | None
+    real: Tensor
+    labels: Tensor | None
+    noise: Tensor
+    fake_labels: Tensor | None
     draws: Draws
 
 

@@ -18,39 +18,39 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture
-def found() -> Iterator[Callable[..., list[members.Wanted]]]:
+def requested() -> Iterator[Callable[..., list[members.Requested]]]:
     """A function that says what `python train.py …` makes a population of."""
     app.prepare()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
 
-        def find(*words: str) -> list[members.Wanted]:
+        def find(*words: str) -> list[members.Requested]:
             config = hydra.compose("train", list(words), return_hydra_config=True)
             HydraConfig.instance().set_config(config)
             with open_dict(config):
                 del config["hydra"]
-            found = members.members(config)
-            assert members.number_of_members(config) == len(found)
-            assert members.first_member(config).values == found[0].values
-            return found
+            runs = members.members(config)
+            assert members.number_of_members(config) == len(runs)
+            assert members.first_member(config).values == runs[0].values
+            return runs
 
         yield find
     HydraConfig.instance().cfg = None
 
 
-def test_each_seed_and_each_choice_once_seeds_first(found):
-    all_of_them = found("population.seeds=2", "population.over={loss: [saturating, nonsaturating]}", "k=2", "seed=5")
+def test_each_seed_and_each_choice_once_seeds_first(requested):
+    runs = requested("population.seeds=2", "population.grid={loss: [saturating, nonsaturating]}", "k=2", "seed=5")
     names = [f"loss={form},seed={seed}" for form in ("saturating", "nonsaturating") for seed in (5, 6)]
-    assert [one.name for one in all_of_them] == names
-    assert [one.values["seed"] for one in all_of_them] == [5, 6, 5, 6]
-    assert [one.overrides for one in all_of_them] == [["k=2", *name.split(",")] for name in names]
-    assert [one.choices["loss"] for one in all_of_them] == ["saturating"] * 2 + ["nonsaturating"] * 2
-    kinds = [members.kind_of(one.values) for one in all_of_them]
+    assert [one.name for one in runs] == names
+    assert [one.values["seed"] for one in runs] == [5, 6, 5, 6]
+    assert [one.overrides for one in runs] == [["k=2", *name.split(",")] for name in names]
+    assert [one.choices["loss"] for one in runs] == ["saturating"] * 2 + ["nonsaturating"] * 2
+    kinds = [members.config_without_seed(one.values) for one in runs]
     assert kinds[0] == kinds[1] != kinds[2] == kinds[3]
 
 
-def test_a_member_has_the_config_of_the_run_alone(found):
+def test_a_member_has_the_config_of_the_run_alone(requested):
     words = ("data=ring8", "model.generator.hidden=[8]", "trainer.max_steps=7")
-    one = found("population.seeds=[3]", "population.over={optimizer.generator.betas: [[0.0,0.9]]}", *words)[0]
+    one = requested("population.seeds=[3]", "population.grid={optimizer.generator.betas: [[0.0,0.9]]}", *words)[0]
     alone = hydra.compose("train", [*words, "seed=3", "optimizer.generator.betas=[0.0,0.9]"])
     assert one.values == OmegaConf.to_container(alone, resolve=True)
 
@@ -60,27 +60,27 @@ def test_a_member_has_the_config_of_the_run_alone(found):
     [
         (("population.seeds=[4,1,9]",), [4, 1, 9]),
         (("population.seeds=3", "seed=2"), [2, 3, 4]),
-        (("population.over={clip.generator: [0.5]}", "seed=6"), [6]),
+        (("population.grid={clip.generator: [0.5]}", "seed=6"), [6]),
     ],
 )
-def test_seeds_are_counted_or_listed(found, words: tuple[str, ...], seeds: list[int]):
-    assert [one.values["seed"] for one in found(*words)] == seeds
+def test_seeds_are_counted_or_listed(requested, words: tuple[str, ...], seeds: list[int]):
+    assert [one.values["seed"] for one in requested(*words)] == seeds
 
 
-def test_max_epochs_are_iterations(found):
-    ones = found("population.seeds=2", "trainer.max_epochs=1", "batch_size=20000", "trainer.max_steps=null")
+def test_max_epochs_are_iterations(requested):
+    ones = requested("population.seeds=2", "trainer.max_epochs=1", "batch_size=20000", "trainer.max_steps=null")
     assert [one.values["trainer"]["max_steps"] for one in ones] == [3, 3]
 
 
-def test_an_experiment_may_ask_for_a_population(found):
-    ones = found("experiment=population_ring8", "population.seeds=3")
+def test_an_experiment_may_ask_for_a_population(requested):
+    ones = requested("experiment=population_ring8", "population.seeds=3")
     assert [one.values["seed"] for one in ones] == [0, 1, 2] * 2
-    assert all(one.values["population"] == {"seeds": None, "over": None, "processes": "auto"} for one in ones)
+    assert all(one.values["population"] == {"seeds": None, "grid": None, "processes": "auto"} for one in ones)
     assert ones[4].overrides == ["experiment=population_ring8", "loss=nonsaturating", "seed=1"]
 
 
-def test_devices_are_the_populations_and_not_a_members(found):
-    ones = found("population.seeds=2", "trainer.devices=8")
+def test_devices_are_the_populations_and_not_a_members(requested):
+    ones = requested("population.seeds=2", "trainer.devices=8")
     assert [one.values["trainer"]["devices"] for one in ones] == [1, 1]
 
 
@@ -92,19 +92,19 @@ def test_devices_are_the_populations_and_not_a_members(found):
         (("population.seeds=[]",), "neither a number"),
         (("population.seeds=[a]",), "neither a number"),
         (("population.seeds=[1,1]",), "seed=1 twice"),
-        (("population.over={loss: saturating}",), "must give each option its values"),
-        (("population.over={loss: []}",), "must give each option its values"),
-        (("population.over=[loss]",), "must give each option its values"),
-        (("population.over={seed: [1]}",), "population.seeds"),
-        (("population.over={k: [1,2]}",), "cannot have k: .* -m k="),
-        (("population.over={batch_size: [8,16]}",), "cannot have batch_size"),
-        (("population.over={model.generator.hidden: [[8],[9]]}",), "cannot have model.generator.hidden"),
-        (("population.over={loss: [saturating, saturating]}",), "loss=saturating,seed=0 twice"),
+        (("population.grid={loss: saturating}",), "must give each option its values"),
+        (("population.grid={loss: []}",), "must give each option its values"),
+        (("population.grid=[loss]",), "must give each option its values"),
+        (("population.grid={seed: [1]}",), "population.seeds"),
+        (("population.grid={k: [1,2]}",), "cannot have k: .* -m k="),
+        (("population.grid={batch_size: [8,16]}",), "cannot have batch_size"),
+        (("population.grid={model.generator.hidden: [[8],[9]]}",), "cannot have model.generator.hidden"),
+        (("population.grid={loss: [saturating, saturating]}",), "loss=saturating,seed=0 twice"),
     ],
 )
-def test_what_makes_no_population_is_said_in_a_line(found, words: tuple[str, ...], says: str):
+def test_what_makes_no_population_is_said_in_a_line(requested, words: tuple[str, ...], says: str):
     with pytest.raises(UserError, match=says):
-        found(*words)
+        requested(*words)
 
 
 @pytest.mark.parametrize(

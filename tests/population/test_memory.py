@@ -9,11 +9,14 @@ from ganduel.errors import UserError
 from ganduel.population import memory
 
 
-def test_what_is_computed_is_counted_once_and_what_is_given_not():
+def test_what_autograd_keeps_is_counted_once_and_what_is_known_not():
     layer, x = nn.Linear(10, 20), torch.randn(8, 10)
-    assert memory.made(lambda: layer(x).tanh().flatten().view(-1)) == 4 * (2 * 8 * 20)  # tanh's input and output
-    assert memory.made(lambda: layer.weight.view(-1)[:3]) == 0
-    assert memory.made(lambda: torch.func.grad(lambda y: y.square().sum())(x)) >= 4 * 8 * 10
+    known = {p.untyped_storage().data_ptr() for p in layer.parameters()}
+    assert memory.saved_bytes(lambda: layer(x).tanh().square().sum(), known) == 4 * (
+        8 * 10 + 8 * 20
+    )  # x, tanh's output
+    assert memory.saved_bytes(lambda: layer(x).tanh().square().sum(), set()) >= 4 * (8 * 10 + 8 * 20)
+    assert memory.saved_bytes(lambda: layer.weight.sum(), known) == 0
 
 
 def test_the_weights_moments_and_average_of_a_member(tiny, images, monkeypatch):
@@ -23,16 +26,16 @@ def test_the_weights_moments_and_average_of_a_member(tiny, images, monkeypatch):
     before = [p.clone() for p in gan.parameters()]
     g, d = (sum(p.numel() for p in net.parameters()) for net in (gan.generator, gan.discriminator))
     tensors = sum(1 for net in (gan.generator, gan.discriminator) for _ in net.parameters())
-    steps, order, noise = 4 * tensors, 8 * 12, 4 * 32 * (gan.k + 1) * gan.batch_size * gan.generator.noise_dim
-    expected = memory.SLACK * (4 * (5 * g + 4 * d) + steps + order + noise + memory.MEMBER)
-    assert memory.footprint(gan) == round(expected)
+    batches = gan.batches
+    steps, order, noise = 4 * tensors, 8 * 12, 4 * 32 * (batches.k + 1) * batches.batch_size * gan.generator.noise_dim
+    expected = 4 * (5 * g + 4 * d) + steps + order + noise + memory.PYTHON_OVERHEAD
+    assert memory.memory_per_member(gan) == round(memory.ALLOCATOR_OVERHEAD * expected)
     assert all(torch.equal(*pair) for pair in zip(before, gan.parameters(), strict=True))
 
 
 def test_the_larger_update_counts(tiny, images):
-    gan = build_gan(tiny("penalty=r1"), images)
-    plain = build_gan(tiny("penalty=none"), images)
-    assert memory.activations(gan) > memory.activations(plain) > 0
+    penalised, plain = build_gan(tiny("penalty=r1"), images), build_gan(tiny("penalty=[]"), images)
+    assert memory.activations(penalised) > memory.activations(plain) > 0
 
 
 def test_more_than_fit_are_refused_with_the_number_that_fits(monkeypatch):

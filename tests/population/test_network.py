@@ -76,7 +76,7 @@ def test_the_networks_are_views_of_the_stack():
 def test_a_part_of_the_members_can_be_meant(batched):
     nets = double(NETS["discriminator"], 4)
     x = torch.randn(2, 6, 5, dtype=torch.float64)
-    some = StackedNetwork(nets, batched).each(lambda net, z: net(2 * z) + 1, x, of=slice(1, 3))
+    some = StackedNetwork(nets, batched).vmap_over_members(lambda i, net, z: net(2 * z) + 1, x, of=slice(1, 3))
     torch.testing.assert_close(some, torch.stack([net(2 * z) + 1 for net, z in zip(nets[1:3], x, strict=True)]))
 
 
@@ -93,18 +93,6 @@ def test_a_part_of_the_members_can_be_meant(batched):
 )
 def test_whether_one_kernel_can_serve_all_is_tried_out(net: nn.Module, can: bool):
     before = [tensor.clone() for tensor in (*net.parameters(), *net.buffers())]
-    assert can_be_batched(net, lambda f, x: f(x), torch.randn(6, 5)) is can
+    assert can_be_batched(net, lambda i, f, x: f(x), torch.randn(6, 5)) is can
     assert all(torch.equal(*pair) for pair in zip(before, (*net.parameters(), *net.buffers()), strict=True))
     assert all(p.grad is None for p in net.parameters())
-
-
-@pytest.mark.parametrize("batched", [True, False])
-def test_untouched_networks_keep_their_buffers(batched):
-    """The output is as in training, by the statistics of the batch."""
-    whole = StackedNetwork(double(NETS["batch norm"]), batched)
-    before = [state.clone() for state in whole.buffers()]
-    x = torch.randn(3, 6, 5, dtype=torch.float64)
-    y = whole.untouched(x)
-    assert all(torch.equal(*pair) for pair in zip(before, whole.buffers(), strict=True))
-    torch.testing.assert_close(y, whole(x))
-    assert not all(torch.equal(*pair) for pair in zip(before, whole.buffers(), strict=True))

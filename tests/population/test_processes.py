@@ -1,11 +1,17 @@
-"""A population is dealt out to as many processes as pay."""
+"""A population is split evenly among as many processes as pay."""
 
 import pytest
 import torch
 from torch import nn
 
 from ganduel.errors import UserError
-from ganduel.population.processes import BUSY, dealt, number_of_processes, threads, weights_of
+from ganduel.population.processes import (
+    MAX_PARAMS_FOR_MULTIPROCESS,
+    number_of_processes,
+    split_evenly,
+    threads,
+    weights_of,
+)
 
 CPU = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
 
@@ -18,7 +24,7 @@ CPU = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
         (2, 7, 1000, 1),
         (2, 3, 1000, 1),
         (1, 32, 1000, 1),
-        (2, 32, BUSY + 1, 1),
+        (2, 32, MAX_PARAMS_FOR_MULTIPROCESS + 1, 1),
     ],
 )
 def test_one_a_core_where_networks_are_small(monkeypatch, cores: int, members: int, weights: int, expected: int):
@@ -28,7 +34,7 @@ def test_one_a_core_where_networks_are_small(monkeypatch, cores: int, members: i
 
 @pytest.mark.parametrize(("wanted", "expected"), [(1, 1), (3, 3), (40, 32)])
 def test_as_many_as_are_asked_for(wanted: int, expected: int):
-    assert number_of_processes(wanted, CPU, 32, 2 * BUSY) == expected
+    assert number_of_processes(wanted, CPU, 32, 2 * MAX_PARAMS_FOR_MULTIPROCESS) == expected
 
 
 @pytest.mark.parametrize(("wanted", "members", "expected"), [("auto", 32, 3), (3, 32, 3), ("auto", 2, 2)])
@@ -61,7 +67,7 @@ def test_what_cannot_be(wanted: object, devices: int, message: str):
 def test_cores_and_members_are_shared_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
     assert [threads(n) for n in (1, 2, 5, 9)] == [5, 2, 1, 1]
-    assert dealt(["a", "b", "c", "d", "e"], 2) == [["a", "b"], ["c", "d", "e"]]
+    assert split_evenly(["a", "b", "c", "d", "e"], 2) == [["a", "b"], ["c", "d", "e"]]
 
 
 def test_the_weights_of_networks():

@@ -11,11 +11,10 @@ from small import NETWORKS
 
 from ganduel import checkpoint
 from ganduel.population import memory, training
-from ganduel.population.stack import Stack
-from ganduel.population.together import Together
+from ganduel.population.gan import StackedGAN
 
 WORDS = ("data=ring8", *NETWORKS, "batch_size=8", "tracking=none", "callback=[statistics]", "trainer.accelerator=cpu")
-DUEL = (*WORDS, "population.seeds=2", "population.over={loss: [saturating, nonsaturating]}", "hydra.run.dir=all")
+DUEL = (*WORDS, "population.seeds=2", "population.grid={loss: [saturating, nonsaturating]}", "hydra.run.dir=all")
 NAMES = [f"loss={form},seed={seed}" for form in ("saturating", "nonsaturating") for seed in (0, 1)]
 
 
@@ -37,7 +36,7 @@ def test_a_population_leaves_a_run_for_each_member(command, tmp_path):
         assert (summary["status"], summary["iteration"]) == ("finished", 6)
         config = yaml.safe_load((folder / name / "config.yaml").read_text())
         assert config["run"]["overrides"][-2:] == name.split(",")
-        assert config["population"] == {"seeds": None, "over": None, "processes": "auto"}
+        assert config["population"] == {"seeds": None, "grid": None, "processes": "auto"}
     ids = {yaml.safe_load((folder / name / "config.yaml").read_text())["run"]["id"] for name in NAMES}
     assert len(ids) == 4
 
@@ -51,8 +50,10 @@ def test_the_same_command_again_goes_on_with_what_has_not_ended(command, tmp_pat
     (folder / NAMES[2] / "checkpoints" / "last.ckpt").unlink()
     (folder / NAMES[2] / "checkpoints" / "iteration_00000000.ckpt").unlink()
     trained = []
-    train = Together.train
-    monkeypatch.setattr(Together, "train", lambda self: trained.extend(s.name for s in self.seats) or train(self))
+    train = training.train_members
+    monkeypatch.setattr(
+        training, "train_members", lambda specs, *a: trained.extend(s.name for s in specs) or train(specs, *a)
+    )
     outcome = command(*DUEL, "trainer.max_steps=8")
     assert outcome.code == 0, outcome.err
     assert trained == NAMES[1:]
@@ -70,23 +71,24 @@ def test_a_population_goes_on_by_resume(command, tmp_path):
 
 
 def test_a_signal_ends_the_program_with_its_number(command, tmp_path, monkeypatch):
-    iterate = Stack.iterate
+    iterate = StackedGAN.iterate
 
     def signalled(self, t):
-        if t == 2:  # it is noted before the next, and acted on after that one
+        if t == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         return iterate(self, t)
 
-    monkeypatch.setattr(Stack, "iterate", signalled)
-    assert command(*DUEL, "trainer.max_steps=50").code == 128 + signal.SIGTERM
+    monkeypatch.setattr(StackedGAN, "iterate", signalled)
+    assert command(*DUEL, "trainer.max_steps=50", "log_every=5").code == 128 + signal.SIGTERM
     assert [summary["status"] for summary in summaries(tmp_path / "all")] == ["stopped"] * 4
     assert json.loads((tmp_path / "all" / "population.json").read_text())["status"] == "stopped"
-    assert {checkpoint.read(p)["global_step"] for p in (tmp_path / "all").glob("*/checkpoints/last.ckpt")} == {4}
+    steps = {checkpoint.read(p)["global_step"] for p in (tmp_path / "all").glob("*/checkpoints/last.ckpt")}
+    assert steps == {5}  # the end of the block in which it came
 
 
 def test_one_that_diverges_is_reported_at_the_end(command, tmp_path):
     """SGD with a rate of 1e30, over the other of 0.01."""
-    over = "population.over={optimizer.generator.lr: [0.01, 1e30]}"
+    over = "population.grid={optimizer.generator.lr: [0.01, 1e30]}"
     outcome = command(*WORDS, "optimizer=sgd", over, "trainer.max_steps=30", "log_every=10", "hydra.run.dir=all")
     assert outcome.code == 1
     assert "1 of 2 members finished" in outcome.err
@@ -108,9 +110,9 @@ def test_too_many_members_are_refused_before_any_begins(command, tmp_path, monke
     ("words", "says"),
     [
         (("trainer.precision=16-mixed",), "trainer.precision=16-mixed has a loss scale"),
-        (("population.over={data: [ring8, gaussian1d]}",), "samples of one shape"),
-        (("population.over={loss: [saturatin]}",), "Did you mean saturating"),
-        (("population.over={los: [a]}",), "los is not an option"),
+        (("population.grid={data: [ring8, gaussian1d]}",), "samples of one shape"),
+        (("population.grid={loss: [saturatin]}",), "Did you mean saturating"),
+        (("population.grid={los: [a]}",), "los is not an option"),
     ],
 )
 def test_errors_are_one_line(command, words, says):

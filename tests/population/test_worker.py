@@ -8,7 +8,7 @@ import sys
 import pytest
 from small import NETWORKS
 
-from ganduel.population import worker as rank
+from ganduel.population import worker
 from ganduel.run import prepare
 
 WORDS = ("data=ring8", *NETWORKS, "batch_size=8", "tracking=none", "callback=[statistics]", "trainer.accelerator=cpu")
@@ -19,11 +19,11 @@ def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkey
     for name in "ab":
         (tmp_path / name).mkdir()
         values = tiny("data=ring8", "tracking=none", "callback=[statistics]", f"seed={ord(name)}")
-        prepare.begin(values, tmp_path / name, {}, ())
+        prepare.start(values, tmp_path / name, {}, ())
     for folders, steps in ((["a"], 6), (["a", "b"], 6)):
-        monkeypatch.setattr(sys, "argv", ["rank", *(str(tmp_path / name) for name in folders)])
+        monkeypatch.setattr(sys, "argv", ["worker", *(str(tmp_path / name) for name in folders)])
         with pytest.raises(SystemExit) as ended:
-            rank.main()
+            worker.main()
         assert ended.value.code is None
         for name in folders:
             assert json.loads((tmp_path / name / "summary.json").read_text())["iteration"] == steps
@@ -32,7 +32,7 @@ def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkey
 def test_a_process_whose_first_is_gone_before_it_looks_ends(monkeypatch):
     sent = []
     monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
-    rank.end_with(-1)
+    worker.exit_with_parent(-1)
     assert sent == [(os.getpid(), signal.SIGTERM)]
 
 

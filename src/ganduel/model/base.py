@@ -72,7 +72,7 @@ class Discriminator(nn.Module, ABC):
     def forward(self, x: Samples, *labels: Labels) -> Logits: ...
 
 
-def conditioned(net: nn.Module, x: Tensor, y: Labels | None) -> Tensor:
+def conditioned(net: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
     """What a network makes of noise or samples and their labels; without labels it gets one argument."""
     return net(x) if y is None else net(x, y)
 

@@ -27,8 +27,7 @@ from ganduel.penalty.base import Penalty
 from ganduel.population.member import Member, MemberTrainer, outputs_of
 from ganduel.population.network import ALL, StackedNetwork, can_be_batched, succeeds
 from ganduel.population.optim import StackedOptim
-from ganduel.rng import BlockCache
-from ganduel.types import Labels, Samples
+from ganduel.rng import BlockCache, Draws
 
 log = logging.getLogger("ganduel")
 
@@ -62,8 +61,9 @@ class StackedGAN(GAN):
         self.groups = [slice(group[0], group[-1] + 1) for group in groups] if len(groups) > 1 else [ALL]
         self.loss = StackedLoss([(of, self.members[of][0].loss) for of in self.groups])
         self.batches, self.mixes_samples = StackedBatches(self.members), first.mixes_samples
-        critics, batch = [Critic(member) for member in self.members], first.batches(0)
+        critics = [Critic(member) for member in self.members]
         with self.trainer.precision_plugin.train_step_context():
+            batch = first.batches(self.trainer.global_step)
             z, x = batch.generator, batch.discriminator[0]
             batched_g = can_be_batched(first.generator, as_network, z.noise, z.fake_labels)
             batched_d = can_be_batched(critics[0], as_network, x.real, x.labels)
@@ -103,12 +103,12 @@ class StackedGAN(GAN):
         def apply(i: int | None, net: Any, *parts: Any) -> Tensor:
             *fields, fake = parts
             module = penalty if i is None else getattr(self.members[i], kind)[key]
-            draws: Any = None if i is None else self.members[i].batches.draws
+            draws = self.batches.draws if i is None else self.members[i].batches.draws
             return module(net, Minibatch(*fields, draws), fake)
 
         return apply
 
-    def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Samples) -> Tensor:
+    def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Tensor) -> Tensor:
         kind = "penalties_g" if net is self.generator else "penalties_d"
         stacked = self.generator if net is self.generator else self.discriminator
         total = [b.noise.new_zeros(len(b.noise[of])) for of in self.groups]
@@ -122,10 +122,10 @@ class StackedGAN(GAN):
                     total[self.groups.index(of)] = total[self.groups.index(of)] + penalty.every * term
         return torch.cat(total)
 
-    def logits(self, x: Samples, y: Labels | None = None) -> Tensor:
+    def logits(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return conditioned(self.discriminator, x, y)
 
-    def discriminate(self, b: Minibatch, fake: Samples) -> tuple[Tensor, Tensor]:
+    def discriminate(self, b: Minibatch, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.mixes_samples:
             return self.logits(b.real, b.labels), self.logits(fake, b.fake_labels)
         x = torch.cat([b.real.to(fake.dtype), fake], 1)
@@ -171,8 +171,15 @@ class Critic(nn.Module):
         super().__init__()
         self.discriminator, self.augment = gan.discriminator, gan.augment
 
-    def forward(self, x: Samples, y: Labels | None = None) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return as_logits(conditioned(self.discriminator, self.augment(x), y))
+
+
+class MemberDraws(Draws):
+    """Of the members' own draws, which are used member by member; there are none for all of them."""
+
+    def __init__(self, of: Sequence[Draws]):
+        self.of = list(of)
 
 
 class StackedBatches:
@@ -186,6 +193,7 @@ class StackedBatches:
         self.k, self.batch_size, self.seeds = first.k, first.batch_size, [batches.seed for batches in self.of]
         self.data = first.data
         self.shared = all(batches.data is first.data for batches in self.of)
+        self.draws = MemberDraws([batches.draws for batches in self.of])
         self.noise = BlockCache(lambda block: torch.stack([b.noise_block(block) for b in self.of], 2))
         self.fake_labels = BlockCache(lambda block: torch.stack([b.label_block(block) for b in self.of], 2))
 
@@ -197,8 +205,7 @@ class StackedBatches:
         if self.draws_needed:
             for batches in self.of:
                 batches.seed_draws(t)
-        draws: Any = [batches.draws for batches in self.of]
-        minibatches = [Minibatch(x, y, noise[j], fake_labels[j], draws) for j, (x, y) in enumerate(real)]
+        minibatches = [Minibatch(x, y, noise[j], fake_labels[j], self.draws) for j, (x, y) in enumerate(real)]
         return Batch(tuple(minibatches[:-1]), minibatches[-1])
 
     def minibatch(self, position: int) -> tuple[Tensor, Tensor | None]:

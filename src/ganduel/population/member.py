@@ -29,11 +29,11 @@ class Member(GAN):
             logger.log_metrics(row, step=self.trainer.global_step)
 
 
-class MemberTrainer:
-    """What a member's callbacks get as their trainer.
+class MemberTrainer(Trainer):
+    """What a member's callbacks get as their trainer: the shared one, but for what the member has for itself.
 
     Args:
-        trainer: the shared one, which has all that is not here.
+        trainer: the shared one; whatever is not defined here is asked of it.
         name: the member's, which its folder has too.
         run: the member's folder, loggers, GAN and callbacks.
         shared_callbacks: those that members have in common: the progress bar, the one that looks for signals.
@@ -42,9 +42,6 @@ class MemberTrainer:
     def __init__(self, trainer: Trainer, name: str, run: Run, shared_callbacks: Sequence[Callback]):
         self.shared, self.name, self.run = trainer, name, run
         self.callbacks = [*shared_callbacks, *run.callbacks]
-        self.lightning_module: Any = run.gan
-        self.loggers, self.logger = run.loggers, run.loggers[0]
-        self.default_root_dir = str(run.folder)
         self.ended_at: int | None = None  # its last iteration, while others go on
         self.wants_to_stop = False
 
@@ -55,6 +52,18 @@ class MemberTrainer:
     def global_step(self) -> int:
         """Its own: one that has ended stays behind, one that was ahead after a kill waits for the others."""
         return max(self.shared.global_step, self.run.iteration) if self.ended_at is None else self.ended_at
+
+    @property
+    def lightning_module(self) -> Any:
+        return self.run.gan
+
+    @property
+    def loggers(self) -> list[Any]:
+        return self.run.loggers
+
+    @property
+    def default_root_dir(self) -> str:
+        return str(self.run.folder)
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -69,12 +78,12 @@ class MemberTrainer:
     def should_stop(self, value: bool) -> None:
         self.wants_to_stop = value
 
-    def save_checkpoint(self, path: str | Path, weights_only: bool = False, storage_options: Any = None) -> None:
+    def save_checkpoint(self, filepath: Any, weights_only: bool | None = None, storage_options: Any = None) -> None:
         """Write what the member's own Trainer would; the module in training fills it in."""
         module: Any = self.shared.lightning_module
         module.saving = self
         try:
-            self.shared.save_checkpoint(path, weights_only, storage_options)
+            self.shared.save_checkpoint(filepath, weights_only, storage_options)
         finally:
             module.saving = None
 

@@ -27,7 +27,7 @@ from ganduel.run.prepare import compose, to_container, validate
 from ganduel.run.resume import config_diff
 
 # What shapes the iteration that members make together.
-SHARED = ("model", "k", "batch_size", "trainer", "objective", "resume")
+SHARED = ("model", "k", "batch_size", "trainer", "engine", "objective", "resume")
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,18 @@ def members(config: DictConfig) -> list[Requested]:
         UserError: one is asked for twice, or they cannot be stacked.
     """
     numbers, choices = seeds(config), grid(config)
-    found = [one for combination in product(*choices.values()) for one in members_of(combination, choices, numbers)]
-    names = Counter(one.name for one in found)
-    if len(names) < len(found):
+    requested = [run for values in product(*choices.values()) for run in members_of(values, choices, numbers)]
+    names = Counter(run.name for run in requested)
+    if len(names) < len(requested):
         raise UserError(f"the population has {names.most_common(1)[0][0]} twice. Give each value once.")
-    for one in found:
-        shared = [key for key in config_diff(found[0].values, one.values) if key.partition(".")[0] in SHARED]
+    for run in requested:
+        shared = [key for key in config_diff(requested[0].values, run.values) if key.partition(".")[0] in SHARED]
         if shared:
             raise UserError(
                 f"population.grid cannot have {shared[0]}: members make their iterations together. "
                 f"Sweep over it: -m {shared[0]}=… with population.seeds=…."
             )
-    return found
+    return requested
 
 
 def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: Sequence[int]) -> list[Requested]:
@@ -90,13 +90,14 @@ def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: 
     common.trainer.devices = common.trainer.num_nodes = 1
     common.population.update(seeds=None, grid=None, processes="auto")  # an experiment may have set them
     validate(common, groups)
-    found = []
+    requested = []
     for seed in numbers:
         config = deepcopy(common)
         config.seed = seed
-        own = [*varied.values(), f"seed={seed}"]
-        found.append(Requested(one_folder(",".join(own)), config, to_container(config), groups, [*words, *own]))
-    return found
+        differing = [*varied.values(), f"seed={seed}"]
+        overrides = [*words, *differing]
+        requested.append(Requested(one_folder(",".join(differing)), config, to_container(config), groups, overrides))
+    return requested
 
 
 def config_without_seed(values: Mapping[str, Any]) -> str:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ganduel.gan import Descent
-from ganduel.population.descent import is_elementwise, join, part
+from ganduel.optim import Optim
+from ganduel.population.optim import is_elementwise, join, member_state
 
 CPU = torch.device("cpu")
 
@@ -14,13 +14,13 @@ CPU = torch.device("cpu")
 )
 def test_those_that_treat_each_number_alone(name: str):
     kind = getattr(torch.optim, name)
-    assert is_elementwise(Descent(lambda p: kind(p, lr=1e-4, weight_decay=0.1) if name != "Rprop" else kind(p)), CPU)
+    assert is_elementwise(Optim(lambda p: kind(p, lr=1e-4, weight_decay=0.1) if name != "Rprop" else kind(p)), CPU)
 
 
 @pytest.mark.parametrize("name", ["Muon", "Adafactor", "LBFGS", "SparseAdam"])
 @pytest.mark.parametrize("lr", [1e-12, 1.0])
 def test_those_that_do_not(name: str, lr: float):
-    assert not is_elementwise(Descent(lambda p: getattr(torch.optim, name)(p, lr=lr)), CPU)
+    assert not is_elementwise(Optim(lambda p: getattr(torch.optim, name)(p, lr=lr)), CPU)
 
 
 class DecayOfMatrices(torch.optim.SGD):
@@ -35,15 +35,15 @@ class DecayOfMatrices(torch.optim.SGD):
 
 
 def test_one_that_counts_dimensions_is_not():
-    assert not is_elementwise(Descent(lambda p: DecayOfMatrices(list(p), lr=1e-3)), CPU)
+    assert not is_elementwise(Optim(lambda p: DecayOfMatrices(list(p), lr=1e-3)), CPU)
 
 
-def test_one_with_groups_is_not_taken_apart():
+def test_one_with_groups_is_not_taken_amember_state():
     def groups(parameters):
         first, *rest = parameters
         return torch.optim.SGD([{"params": [first], "lr": 0.1}, {"params": rest}], lr=0.2)
 
-    assert not is_elementwise(Descent(groups), CPU)
+    assert not is_elementwise(Optim(groups), CPU)
 
 
 def test_states_are_joined_and_parted_by_their_shapes():
@@ -51,9 +51,9 @@ def test_states_are_joined_and_parted_by_their_shapes():
     moments = [torch.full((2, 3), float(i)) for i in range(4)]
     joined = join("exp_avg", moments, p)
     assert joined.shape == whole.shape
-    assert torch.equal(part(joined, whole, 2), moments[2])
+    assert torch.equal(member_state(joined, whole, 2), moments[2])
     steps = [torch.tensor(7.0)] * 4
     assert join("step", steps, torch.zeros(())).shape == ()  # of a weight that is one number, too
     assert join("step", steps, p) is not steps[0]
-    assert part(steps[0], whole, 1) is steps[0]
-    assert (join("n", [3, 3], p), part(3, whole, 1)) == (3, 3)
+    assert member_state(steps[0], whole, 1) is steps[0]
+    assert (join("n", [3, 3], p), member_state(3, whole, 1)) == (3, 3)

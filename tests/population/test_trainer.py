@@ -12,15 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from ganduel.population.stack import Stack
-from ganduel.population.together import Seat, SharedBar, Together
 from lightning.pytorch import Callback
 from torch import Tensor
 
 from ganduel import checkpoint
-from ganduel.callback.progress import ProgressBar
-from ganduel.callback.statistics import Statistics
 from ganduel.metric.evaluation import Evaluation
+from ganduel.population.gan import StackedGAN
+from ganduel.population.trainer import MemberSpec
 from ganduel.run import run
 from ganduel.tracking.files import rows
 
@@ -47,7 +45,7 @@ CYCLIC = (
 SETTINGS = {
     "plain": (),
     "saturating, k=3": ("loss=saturating", "k=3"),
-    "r1": ("penalty=r1", "penalty.gamma=1.0"),
+    "r1": ("penalty=r1", "penalty.r1.gamma=1.0"),
     "sgd with schedule of momentum": ("optimizer=sgd", "schedule=goodfellow2014"),
     "clipped, linear schedule": ("clip.generator=0.1", "clip.discriminator=0.2", "schedule=linear"),
     "momentum that comes late": LATE,
@@ -75,6 +73,11 @@ def flat(tree: Any, path: str = "") -> dict[str, Any]:
     return {name: leaf for key, value in pairs for name, leaf in flat(value, f"{path}/{key}").items()}
 
 
+def counts_blocks(key: str) -> bool:
+    """Whether it is one of Lightning's counts of batches, which are blocks of as many iterations as callbacks allow."""
+    return "batch_progress" in key or "_batches_that_stepped" in key or "scheduler_progress" in key
+
+
 def assert_same_run(one: Path, other: Path, tolerance: float) -> None:
     """Their last checkpoints and their rows are the same but for what was timed and how the run is named."""
     first, second = (flat(checkpoint.read(folder / "checkpoints" / "last.ckpt")) for folder in (one, other))
@@ -84,7 +87,7 @@ def assert_same_run(one: Path, other: Path, tolerance: float) -> None:
             assert value.dtype == second[key].dtype, key
             assert value.untyped_storage().nbytes() == value.nbytes, f"{key} drags the stack along"
             torch.testing.assert_close(value, second[key], rtol=tolerance, atol=tolerance, msg=key)
-        elif "/run/" not in key and not key.endswith("/seconds"):
+        elif "/run/" not in key and not key.endswith("/seconds") and not counts_blocks(key):
             expected = pytest.approx(second[key], rel=tolerance) if isinstance(value, float) else second[key]
             assert value == expected, key
     for name in ("metrics.jsonl", "histograms.jsonl"):
@@ -99,9 +102,9 @@ def assert_same_run(one: Path, other: Path, tolerance: float) -> None:
 
 def assert_follows_alone(train: Callable, values: Callable, tmp_path: Path, iterations: int, name: str) -> None:
     words = (*SETTINGS[name], f"trainer.max_steps={iterations}", "checkpoint_every=40")
-    together = train(*((*words, f"seed={seed}") for seed in (0, 1, 7)))
+    trained = train(*((*words, f"seed={seed}") for seed in (0, 1, 7)))
     one_by_one = {"dropout=0.5", "norm=spectral"} & {word.removeprefix("model.discriminator.") for word in words}
-    assert (together.stack.generator.batched, together.stack.discriminator.batched) == (True, not one_by_one)
+    assert (trained.gan.generator.batched, trained.gan.discriminator.batched) == (True, not one_by_one)
     for i, seed in ((0, 0), (2, 7)):
         run.fit(values(f"alone{i}", *words, f"seed={seed}"), tmp_path / f"alone{i}")
         assert_same_run(tmp_path / f"m{i}", tmp_path / f"alone{i}", TOLERANCE.get(name, 1e-9))
@@ -127,8 +130,8 @@ def test_members_may_differ_in_all_but_what_shapes_the_iteration(train, values, 
         ("loss=saturating", "seed=1"),
         ("loss=nonsaturating", "seed=1", "optimizer.generator.lr=1e-2", "clip.discriminator=0.3"),
         ("loss=nonsaturating", "seed=2", "optimizer.generator.lr=1e-2", "clip.discriminator=0.3"),
-        ("penalty=r1", "penalty.gamma=0.5", "optimizer.discriminator.betas=[0.9,0.99]", "ema=null"),
-        ("penalty=r1", "penalty.gamma=5.0", "schedule=linear", "ema.half_life_kimg=0.1", "ema.every=3"),
+        ("penalty=r1", "penalty.r1.gamma=0.5", "optimizer.discriminator.betas=[0.9,0.99]", "ema=null"),
+        ("penalty=r1", "penalty.r1.gamma=5.0", "schedule=linear", "ema.half_life_kimg=0.1", "ema.every_n_iterations=3"),
         ("loss=saturating", "seed=3"),
         ("optimizer=sgd", "optimizer.discriminator.momentum=0.0"),
         ("data=grid25",),
@@ -198,13 +201,14 @@ class Watch(Callback):
 
 def with_callback(monkeypatch: pytest.MonkeyPatch, make: Callable[[Any], Callback]) -> dict[int, Callback]:
     """Each run gets a callback, made from its config; they are found by the run's seed."""
-    build, made = run.build_callbacks, {}
+    build, made = run.Run.build, {}
 
-    def built(config: Any, *rest: Any) -> list[Callback]:
-        made[config["seed"]] = make(config)
-        return [*build(config, *rest), made[config["seed"]]]
+    def built(self: run.Run, *rest: Any) -> None:
+        build(self, *rest)
+        made[self.values["seed"]] = make(self.values)
+        self.callbacks.insert(-1, made[self.values["seed"]])
 
-    monkeypatch.setattr(run, "build_callbacks", built)
+    monkeypatch.setattr(run.Run, "build", built)
     return made
 
 
@@ -231,11 +235,11 @@ def test_one_that_diverges_ends_and_the_others_go_on_as_if_alone(train, values, 
     with monkeypatch.context() as patched:
         with_callback(patched, lambda config: Spoil(17 if config["seed"] == 2 else -1))
         with caplog.at_level(logging.INFO, "ganduel"):
-            together = train(*((*words, f"seed={seed}") for seed in (1, 2, 3)))
+            trained = train(*((*words, f"seed={seed}") for seed in (1, 2, 3)))
     summaries = [json.loads((tmp_path / f"m{i}" / "summary.json").read_text()) for i in range(3)]
     assert [summary["status"] for summary in summaries] == ["finished", "diverged", "finished"]
     assert "became nan in iteration 18" in summaries[1]["reason"]
-    assert [seat.error is None for seat in together.seats] == [True, False, True]
+    assert trained.stacks == [(0, 3), (18, 2)]
     assert "m1: error: " in caplog.text
     assert checkpoint.read(tmp_path / "m1" / "checkpoints" / "last.ckpt")["global_step"] == 10
     for i, seed in ((0, 1), (2, 3)):
@@ -252,24 +256,28 @@ class Signal(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_signal_stops_all_after_the_same_iteration_and_they_go_on_from_there(train, values, tmp_path, monkeypatch):
+def test_a_signal_stops_all_after_the_same_iteration_and_they_go_on_from_there(
+    train, train_specs, values, tmp_path, monkeypatch
+):
     """It comes while the second of three members is at the end of iteration 12."""
     words = ("trainer.max_steps=30", "schedule=linear", "optimizer=sgd")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with monkeypatch.context() as patched:
         with_callback(patched, lambda config: Signal(12 if config["seed"] == 2 else -1))
-        together = train(*((*words, f"seed={seed}") for seed in (1, 2, 3)))
-    assert together.code == 128 + signal.SIGTERM
+        trained = train(*((*words, f"seed={seed}") for seed in (1, 2, 3)))
+    assert trained.code == 128 + signal.SIGTERM
     assert {number: signal.getsignal(number) for number in before} == before
     files = [tmp_path / f"m{i}" / "checkpoints" / "last.ckpt" for i in range(3)]
     assert [checkpoint.read(path)["global_step"] for path in files] == [13] * 3
-    seats = [Seat(f"m{i}", seat.values, tmp_path / f"m{i}", files[i]) for i, seat in enumerate(together.seats)]
-    Together(seats).train()
+    assert json.loads((tmp_path / "m0" / "summary.json").read_text())["status"] == "stopped"
+    train_specs(
+        [MemberSpec(f"m{i}", spec.values, tmp_path / f"m{i}", files[i]) for i, spec in enumerate(trained.specs)]
+    )
     run.fit(values("alone", *words, "seed=3"), tmp_path / "alone")
     assert_same_run(tmp_path / "m2", tmp_path / "alone", 1e-9)
 
 
-def test_members_that_are_less_far_catch_up_first(train, values, tmp_path, monkeypatch):
+def test_members_that_are_behind_catch_up_first(train_specs, values, tmp_path):
     """As after a kill between the checkpoints of two members; moments and rates are taken up from each one's.
 
     They iterate together from where they meet.
@@ -280,15 +288,8 @@ def test_members_that_are_less_far_catch_up_first(train, values, tmp_path, monke
         short = {**configs[i], "trainer": {**configs[i]["trainer"], "max_steps": done}}
         run.fit(short, tmp_path / f"m{i}")
     at = [*(tmp_path / f"m{i}" / "checkpoints" / "last.ckpt" for i in range(2)), None]
-    begin, stacks = Stack.__init__, list[tuple[int, int]]()
-
-    def noted(stack: Stack, gans: Any, kinds: Any) -> None:
-        stacks.append((gans[0].global_step, len(gans)))
-        begin(stack, gans, kinds)
-
-    monkeypatch.setattr(Stack, "__init__", noted)
-    Together([Seat(f"m{i}", configs[i], tmp_path / f"m{i}", at[i]) for i in range(3)]).train()
-    assert stacks == [(0, 1), (10, 2), (25, 3)]
+    trained = train_specs([MemberSpec(f"m{i}", configs[i], tmp_path / f"m{i}", at[i]) for i in range(3)])
+    assert trained.stacks == [(0, 1), (10, 2), (25, 3)]
     for i in range(3):
         run.fit(values(f"alone{i}", *words, f"seed={i}"), tmp_path / f"alone{i}")
         assert_same_run(tmp_path / f"m{i}", tmp_path / f"alone{i}", 1e-9)
@@ -296,8 +297,8 @@ def test_members_that_are_less_far_catch_up_first(train, values, tmp_path, monke
 
 def test_a_member_goes_on_alone_from_its_checkpoint(train, values, tmp_path):
     words = ("trainer.max_steps=20", "model.generator.norm=batch")
-    together = train((*words, "seed=1"), (*words, "seed=2"))
-    longer = {**together.seats[1].values, "trainer": {**together.seats[1].values["trainer"], "max_steps": 40}}
+    trained = train((*words, "seed=1"), (*words, "seed=2"))
+    longer = {**trained.specs[1].values, "trainer": {**trained.specs[1].values["trainer"], "max_steps": 40}}
     run.fit(longer, tmp_path / "m1", tmp_path / "m1" / "checkpoints" / "last.ckpt")
     run.fit(values("alone", *words, "seed=2", "trainer.max_steps=40"), tmp_path / "alone")
     mine, its = (
@@ -313,7 +314,7 @@ def test_all_are_evaluated_and_real_samples_are_looked_at_once(train, values, tm
     look = Evaluation.accumulate_real
     monkeypatch.setattr(Evaluation, "accumulate_real", lambda *arguments: looks.append(1) or look(*arguments))
     metrics = ("callback=[statistics,evaluate]", "metric=[frechet]", "metric.frechet.samples=200")
-    words = (*metrics, "trainer.max_steps=20", "callback.evaluate.every=10")
+    words = (*metrics, "trainer.max_steps=20", "callback.evaluate.every_n_iterations=10")
     train((*words, "seed=1"), (*words, "seed=2"), (*words, "data=grid25"))
     assert len(looks) == 2  # at the ring's and at the grid's
     for name, more in (("m1", "seed=2"), ("m2", "data=grid25")):
@@ -328,14 +329,14 @@ def test_all_are_evaluated_and_real_samples_are_looked_at_once(train, values, tm
 
 
 def test_what_fails_in_the_stack_ends_all_members(train, tmp_path, monkeypatch):
-    iterate = Stack.iterate
+    iterate = StackedGAN.iterate
 
-    def fail(stack: Stack, t: int) -> Any:
+    def fail(gan: StackedGAN, t: int) -> Any:
         if t == 3:
             raise RuntimeError("out of memory")
-        return iterate(stack, t)
+        return iterate(gan, t)
 
-    monkeypatch.setattr(Stack, "iterate", fail)
+    monkeypatch.setattr(StackedGAN, "iterate", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         train(("seed=1",), ("seed=2",))
     for i in range(2):
@@ -345,60 +346,32 @@ def test_what_fails_in_the_stack_ends_all_members(train, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("untyped")
-def test_what_one_member_does_between_iterations_is_no_training_of_the_others():
-    """The one that evaluates has told its own clock already."""
-    clocks = [Statistics(1) for _ in range(3)]
-    for clock in clocks:
-        clock.started = clock.row_time = 10.0
-    seats = [SimpleNamespace(trainer=SimpleNamespace(callbacks=[clock])) for clock in clocks]
-    SharedBar(SimpleNamespace(waiting=seats, current=seats[1]), shown=False).leave_out(2.0)
-    assert [clock.started for clock in clocks] == [clock.row_time for clock in clocks] == [12.0, 10.0, 12.0]
+def test_one_that_cannot_be_built_fails_alone(train, tmp_path, caplog):
+    train(("seed=1",), ("seed=2", "batch_size=100", "data=gaussian1d", "data.sigma=-1"))
+    ends = [json.loads((tmp_path / f"m{i}" / "summary.json").read_text()) for i in range(2)]
+    assert [end["status"] for end in ends] == ["finished", "failed"]
+    assert "data.sigma=-1" in ends[1]["reason"]
+    assert "m1: error: data.sigma=-1" in caplog.text
 
 
-@pytest.mark.usefixtures("untyped")
-def test_the_bar_starts_anew_with_a_member_that_is_less_far(monkeypatch):
-    """Else it would show a rate below 0."""
-    monkeypatch.setattr(ProgressBar, "on_train_batch_end", lambda *_: None)
-    far, near = (SimpleNamespace(duel=SimpleNamespace(images_seen=n), record=None) for n in (900, 100))
-    population = SimpleNamespace(waiting=[far, near], elsewhere=0)
-    bar = SharedBar(population, shown=True)
-    bar.on, bar.images, bar.started = True, 800, 0.0
-    for seat, images in ((far, 800), (near, 100), (far, 100)):
-        population.leader = population.current = seat
-        bar.on_train_batch_end(None, None, None, None, 0)
-        assert bar.images == images
-    assert bar.started > 0
+class Stop(Callback):
+    """Ends its run at an iteration, as EarlyStopping does."""
+
+    def __init__(self, at: int):
+        self.at = at
+
+    def on_train_batch_end(self, trainer, *rest):
+        if trainer.global_step == self.at:
+            trainer.should_stop = True
 
 
-@pytest.mark.usefixtures("untyped")
-def test_a_signal_is_handed_on_to_the_other_processes_that_still_run():
-    sent = []
-    alive, ended = (
-        SimpleNamespace(poll=lambda code=code: code, send_signal=lambda n, code=code: sent.append((code, n)))
-        for code in (None, 0)
-    )
-    together = Together([], [alive, ended])
-    together.note(signal.SIGTERM, None)
-    assert sent == [(None, signal.SIGTERM)]
-    assert together.pending == signal.SIGTERM
-    together.note(signal.SIGINT, None)
-    with pytest.raises(KeyboardInterrupt):
-        together.note(signal.SIGINT, None)
-
-
-@pytest.mark.usefixtures("untyped")
-def test_a_process_that_ends_by_itself_is_reported_once(caplog):
-    class Ended:
-        def __init__(self, code):
-            self.returncode = code
-
-        def poll(self):
-            return self.returncode
-
-    together = Together([], [Ended(None), Ended(0), Ended(-9)])
-    together.look_after()
-    together.look_after()
-    assert [record.getMessage() for record in caplog.records] == [
-        "error: a process has ended with -9; resume=… trains its members on"
-    ]
-    assert [process.returncode for process in together.processes] == [None, 0]
+def test_a_callback_that_stops_its_run_stops_this_member_alone(train, values, tmp_path, monkeypatch):
+    words = ("trainer.max_steps=20",)
+    with monkeypatch.context() as patched:
+        with_callback(patched, lambda config: Stop(7 if config["seed"] == 1 else -1))
+        train(*((*words, f"seed={seed}") for seed in (1, 2)))
+    ends = [json.loads((tmp_path / f"m{i}" / "summary.json").read_text()) for i in range(2)]
+    assert [(end["status"], end["iteration"]) for end in ends] == [("finished", 7), ("finished", 20)]
+    assert checkpoint.read(tmp_path / "m0" / "checkpoints" / "last.ckpt")["global_step"] == 7
+    run.fit(values("alone", *words, "seed=2"), tmp_path / "alone")
+    assert_same_run(tmp_path / "m1", tmp_path / "alone", 1e-9)
