@@ -9,14 +9,13 @@ from ganduel.errors import UserError
 from ganduel.population import memory
 
 
-def test_what_autograd_keeps_is_counted_once_and_what_is_known_not():
-    layer, x = nn.Linear(10, 20), torch.randn(8, 10)
-    known = {p.untyped_storage().data_ptr() for p in layer.parameters()}
-    assert memory.saved_bytes(lambda: layer(x).tanh().square().sum(), known) == 4 * (
-        8 * 10 + 8 * 20
-    )  # x, tanh's output
-    assert memory.saved_bytes(lambda: layer(x).tanh().square().sum(), set()) >= 4 * (8 * 10 + 8 * 20)
-    assert memory.saved_bytes(lambda: layer.weight.sum(), known) == 0
+def test_what_layers_give_is_counted_in_each_pass_and_views_are_not():
+    net, x = nn.Sequential(nn.Flatten(), nn.Linear(10, 20), nn.Tanh()), torch.randn(8, 2, 5)
+    assert memory.output_bytes(net, lambda: net(x).sum()) == 4 * (2 * 8 * 20)
+    assert memory.output_bytes(net, lambda: net(x).sum() + net(x).sum()) == 2 * 4 * (2 * 8 * 20)
+    slope = memory.output_bytes(net, lambda: torch.func.grad(lambda y: net(y).square().sum())(x).sum())
+    assert slope == 4 * (2 * 8 * 20)
+    assert not net[1]._forward_hooks
 
 
 def test_the_weights_moments_and_average_of_a_member(tiny, images, monkeypatch):

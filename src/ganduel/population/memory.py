@@ -2,19 +2,19 @@
 
     weights       of G and D, their gradients, their optimizers' moments, the average of G
     draws         the order of the data, a block of noise
-    activations   what the backward pass keeps of the forward one; the larger of D's update and G's
+    activations   what layers give in the forward passes, and its gradients; the larger of D's update and G's
 
-It is measured in one update of each network, of one member alone, on the CPU.
+Activations are measured in one update of each network, of one member alone, on the CPU.
 """
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
+from torch import Tensor, nn
 
 from ganduel.errors import UserError
 from ganduel.gan import GAN
@@ -27,6 +27,7 @@ PYTHON_OVERHEAD = 3_000_000  # bytes of a member's callbacks and record
 PROCESS = 320_000_000  # of a further process, for itself: torch and the rest
 ALLOCATOR_OVERHEAD = 1.3  # what the allocator does not use again; 8 to 24 members of the default recipe took that
 USABLE_FRACTION = 0.9  # of the memory that is free
+VIEWS = (nn.Flatten, nn.Unflatten, nn.Identity)
 LIMIT, USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))  # of a container
 
 
@@ -55,7 +56,7 @@ def moments(optim: Optim) -> int:
 
 
 def activations(gan: GAN) -> int:
-    """Bytes of the larger of the two updates: what is kept for its backward pass, and the gradients of that."""
+    """Bytes of the larger of the two updates: what its layers give, and the gradients of that."""
     batch = gan.batches(0)
     b = batch.generator
     with torch.no_grad():
@@ -73,24 +74,26 @@ def activations(gan: GAN) -> int:
             loss = gan.loss.generator(real_logits, gan.logits(fake, b.fake_labels))
             return loss + gan.penalty(gan.penalties_g.values(), tuple(gan.penalties_g.values()), gan.generator, b, fake)
 
-    parameters = {p.untyped_storage().data_ptr() for p in gan.parameters()}
-    return 2 * max(saved_bytes(update_d, parameters), saved_bytes(update_g, parameters))
+    return 2 * max(output_bytes(gan, update_d), output_bytes(gan, update_g))
 
 
-def saved_bytes(update: Callable[[], Tensor], known: set[int]) -> int:
-    """Bytes that autograd keeps of what the update computes, but for storages that are known."""
-    storages = dict[int, torch.UntypedStorage]()  # held, so that none is freed and counted twice
+def output_bytes(module: nn.Module, update: Callable[[], Tensor]) -> int:
+    """Bytes of what the layers within give in an update, which the backward pass keeps; views of their input aside."""
+    total = 0
 
-    def pack(x: Tensor) -> Tensor:
-        storage = x.untyped_storage()
-        if storage.data_ptr() not in known:
-            storages[storage.data_ptr()] = storage
-        return x
+    def count(layer: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal total
+        if isinstance(output, Tensor) and not isinstance(layer, VIEWS):
+            total += size(output)
 
-    with saved_tensors_hooks(pack, lambda x: x):
-        loss = update()
-    del loss
-    return sum(storage.nbytes() for storage in storages.values())
+    leaves = [layer for layer in module.modules() if not any(True for _ in layer.children())]
+    hooks = [layer.register_forward_hook(count) for layer in leaves]
+    try:
+        update()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
 
 
 def size(x: Tensor) -> int:
