@@ -3,6 +3,7 @@
 import logging
 import math
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -93,9 +94,9 @@ def refuse_repetitions(overrides: Sequence[str]) -> None:
     """Refuse a list of choices that names one of them twice: Hydra would take it once."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         names = override.value() if override.key_or_group in schema.LISTS else None
-        for name in names if isinstance(names, list) else ():
-            if names.count(name) > 1:
-                raise UserError(f"{override.input_line} names {name} twice.")
+        counts = Counter(map(str, names if isinstance(names, list) else ()))
+        if counts and max(counts.values()) > 1:
+            raise UserError(f"{override.input_line} names {counts.most_common(1)[0][0]} twice.")
 
 
 def start(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
