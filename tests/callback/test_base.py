@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.callback.base import due, geometric, log, next_due, next_geometric, trackers
+from ganduel.callback.base import geometric, is_due, log, next_due, next_geometric, trackers
 from ganduel.tracking.base import Logger
 
 pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer will do
@@ -14,19 +14,19 @@ pytestmark = pytest.mark.usefixtures("untyped")  # a stand-in for the Trainer wi
 
 def test_due_at_the_first_each_nth_and_the_last():
     def trainer(n):
-        return SimpleNamespace(lightning_module=SimpleNamespace(global_step=n), max_steps=23)
+        return SimpleNamespace(global_step=n, max_steps=23)
 
-    due_at = [n for n in range(1, 24) if due(trainer(n), 10)]
+    due_at = [n for n in range(1, 24) if is_due(trainer(n), 10)]
     assert due_at == [1, 10, 20, 23]
 
 
 def test_every_logger_gets_the_row_and_only_trackers_get_more():
-    heard = []
-    plain = SimpleNamespace(log_metrics=lambda row, step: heard.append((step, row)))
-    module = SimpleNamespace(images_seen=640, global_step=10)
-    trainer = SimpleNamespace(loggers=[plain, plain], lightning_module=module)
+    logged = []
+    plain = SimpleNamespace(log_metrics=lambda row, step: logged.append((step, row)))
+    module = SimpleNamespace(images_seen=640)
+    trainer = SimpleNamespace(loggers=[plain, plain], lightning_module=module, global_step=10)
     log(trainer, {"loss/d": 1.4})
-    assert heard == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2
+    assert logged == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2
     assert trackers(trainer) == []
     tracker = Logger.__new__(type("Silent", (Logger,), {"name": "", "version": "", "log_metrics": print}))
     assert trackers(SimpleNamespace(loggers=[plain, tracker])) == [tracker]

@@ -31,31 +31,31 @@ def metrics(n=60):
 
 
 @pytest.fixture
-def duel(tiny):
-    """A tiny duel on the ring."""
+def ring(tiny):
+    """Builds a tiny GAN on the ring."""
     return lambda *words: build_gan(tiny(*words), Ring8())
 
 
-def test_rows_at_every_nth_and_the_last(fit, duel, tmp_path):
-    fit(callbacks=[Evaluate(metrics(), every=4)], loggers=[RunLogger(tmp_path)], gan=duel())
-    found = rows(tmp_path / "metrics.jsonl")
-    assert [row["iteration"] for row in found] == [4, 6]
+def test_rows_at_every_nth_and_the_last(fit, ring, tmp_path):
+    fit(callbacks=[Evaluate(metrics(), every_n_iterations=4)], loggers=[RunLogger(tmp_path)], gan=ring())
+    written = rows(tmp_path / "metrics.jsonl")
+    assert [row["iteration"] for row in written] == [4, 6]
     quantities = ("fd", "modes", "high_quality", "reverse_kl")
-    assert set(found[0]) == {"iteration", "images_seen"} | {
+    assert set(written[0]) == {"iteration", "images_seen"} | {
         f"{q}/points_60{suffix}" for q in quantities for suffix in ("", "/floor")
     }
 
 
-def test_without_every_at_the_end_alone(fit, duel, tmp_path):
-    fit(callbacks=[Evaluate(metrics(), draws=2)], loggers=[RunLogger(tmp_path)], gan=duel())
+def test_without_a_period_at_the_end_alone(fit, ring, tmp_path):
+    fit(callbacks=[Evaluate(metrics(), draws=2)], loggers=[RunLogger(tmp_path)], gan=ring())
     (row,) = rows(tmp_path / "metrics.jsonl")
     assert row["iteration"] == 6
     assert row[f"{KEY}/error"] > 0
 
 
-def test_value_is_that_of_the_average(fit, duel, tmp_path):
+def test_value_is_that_of_the_average(fit, ring, tmp_path):
     """Not of G itself, which differs."""
-    gan = duel()
+    gan = ring()
     fit(callbacks=[Evaluate(metrics())], loggers=[RunLogger(tmp_path)], gan=gan)
     (row,) = rows(tmp_path / "metrics.jsonl")
     evaluation = Evaluation(Ring8(), [FrechetDistance(samples=60)])
@@ -63,55 +63,58 @@ def test_value_is_that_of_the_average(fit, duel, tmp_path):
     assert row[KEY] != evaluation(gan.generator)[KEY].value
 
 
-def test_training_is_the_same_to_the_bit(fit, duel):
+def test_training_is_the_same_to_the_bit(fit, ring):
     trained = []
-    for callbacks in ([], [Evaluate(metrics(), every=1, draws=2)]):
-        gan = duel()
+    for callbacks in ([], [Evaluate(metrics(), every_n_iterations=1, draws=2)]):
+        gan = ring()
         fit(callbacks=callbacks, gan=gan)
         trained.append(torch.cat([p.detach().flatten() for p in gan.parameters()]))
     assert torch.equal(*trained)
 
 
-def test_protocols_are_on_record_once(fit, duel, tmp_path):
-    fit(callbacks=[Evaluate(metrics(), every=2)], loggers=[RunLogger(tmp_path)], gan=duel())
-    found = rows(tmp_path / "protocols.jsonl")
-    assert [(row["iteration"], row["metric"]) for row in found] == [
+def test_protocols_are_on_record_once(fit, ring, tmp_path):
+    fit(callbacks=[Evaluate(metrics(), every_n_iterations=2)], loggers=[RunLogger(tmp_path)], gan=ring())
+    protocols = rows(tmp_path / "protocols.jsonl")
+    assert [(row["iteration"], row["metric"]) for row in protocols] == [
         (2, key) for key in (KEY, "modes/points_60", "high_quality/points_60", "reverse_kl/points_60")
     ]
-    assert all(len(row["hash"]) == 8 for row in found)
-    assert found[0]["class"] == "ganduel.metric.frechet.FrechetDistance"
-    assert [row["higher_is_better"] for row in found] == [False, True, True, False]
+    assert all(len(row["hash"]) == 8 for row in protocols)
+    assert protocols[0]["class"] == "ganduel.metric.frechet.FrechetDistance"
+    assert [row["higher_is_better"] for row in protocols] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(("values", "kept"), [([5.0, 3.0, 4.0], 4), ([5.0, 6.0, 4.0], 6), ([5.0, 5.0, 5.0], 2)])
-def test_best_checkpoint_is_that_of_the_least(fit, duel, tmp_path, monkeypatch, values, kept):
+def test_best_checkpoint_is_that_of_the_least(fit, ring, tmp_path, monkeypatch, values, kept):
     """Ties stay with the first."""
     calls = []
     original = Evaluation.__call__
 
-    def evaluate(self, generator, watch=lambda n: None):
-        found = original(self, generator, watch)
+    def evaluation(self, generator, watch=lambda n: None):
+        evaluated = original(self, generator, watch)
         calls.append(values[len(calls)])
-        return {k: type(v)(calls[-1], v.floor, v.error, v.higher_is_better, v.hash) for k, v in found.items()}
+        return {k: type(v)(calls[-1], v.floor, v.error, v.higher_is_better, v.hash) for k, v in evaluated.items()}
 
-    monkeypatch.setattr(Evaluation, "__call__", evaluate)
-    callbacks = [Evaluate({"frechet": FrechetDistance(samples=60)}, every=2), Save(tmp_path / "checkpoints", 100, {})]
-    fit(callbacks=callbacks, gan=duel())
+    monkeypatch.setattr(Evaluation, "__call__", evaluation)
+    callbacks = [
+        Evaluate({"frechet": FrechetDistance(samples=60)}, every_n_iterations=2),
+        Save(tmp_path / "checkpoints", 100, {}),
+    ]
+    fit(callbacks=callbacks, gan=ring())
     assert checkpoint.read(tmp_path / "checkpoints" / "best.ckpt")["global_step"] == kept
 
 
-def test_best_by_a_metric_of_which_more_is_better(fit, duel, tmp_path, monkeypatch):
+def test_best_by_a_metric_of_which_more_is_better(fit, ring, tmp_path, monkeypatch):
     """The one named, by its first part; and on resume the record so far counts."""
-    evaluate = Evaluate(metrics(), every=3, best="high_quality")
-    fit(callbacks=[evaluate, Save(tmp_path / "checkpoints", 100, {})], gan=duel())
+    evaluate = Evaluate(metrics(), every_n_iterations=3, best="high_quality")
+    fit(callbacks=[evaluate, Save(tmp_path / "checkpoints", 100, {})], gan=ring())
     assert evaluate.key == "high_quality/points_60"
     assert evaluate.up is True
-    again = Evaluate(metrics(), every=3, best="high_quality")
+    again = Evaluate(metrics(), every_n_iterations=3, best="high_quality")
     again.load_state_dict(evaluate.state_dict())
     assert again.record == evaluate.record is not None
 
 
-def test_data_without_features_are_trained_all_the_same(fit, duel, caplog, images):
+def test_data_without_features_are_trained_all_the_same(fit, ring, caplog, images):
     callback = Evaluate()
     with caplog.at_level("INFO", logger="ganduel"):
         fit(callbacks=[callback])
@@ -119,15 +122,15 @@ def test_data_without_features_are_trained_all_the_same(fit, duel, caplog, image
     assert "no metric is known to fit TensorData" in caplog.text
 
 
-def test_too_few_real_samples_are_said_before_training(fit, duel, caplog):
+def test_too_few_real_samples_are_said_before_training(fit, ring, caplog):
     """Of what fits by itself a line tells; what is asked for is refused."""
-    gan = duel()
-    gan.data = Few(torch.rand(20, 2))
+    gan = ring()
+    gan.batches.data = Few(torch.rand(20, 2))
     with caplog.at_level("INFO", logger="ganduel"):
         fit(callbacks=[Evaluate()], gan=gan)
     assert "samples are not evaluated: 10000 samples of the split train are asked for, and it has 20" in caplog.text
-    gan = duel()
-    gan.data = Few(torch.rand(20, 2))
+    gan = ring()
+    gan.batches.data = Few(torch.rand(20, 2))
     with pytest.raises(UserError, match=r"60 samples of the split train are asked for"):
         fit(callbacks=[Evaluate(metrics={"frechet": FrechetDistance(samples=60)})], gan=gan)
     assert gan.global_step == 0
@@ -139,30 +142,34 @@ class Few(TensorData):
     features = "points"
 
 
-def test_row_comes_with_those_of_the_statistics(fit, duel, tmp_path):
+def test_row_comes_with_those_of_the_statistics(fit, ring, tmp_path):
     """And is read back as the last values of the run."""
     record = RunLogger(tmp_path)
-    fit(callbacks=[Statistics(every=3), Evaluate(metrics(), every=3)], loggers=[record], gan=duel())
+    fit(
+        callbacks=[Statistics(3), Evaluate(metrics(), 3)],
+        loggers=[record],
+        gan=ring(),
+    )
     assert record.last[KEY] == rows(tmp_path / "metrics.jsonl")[-1][KEY]
     assert "loss/d" in record.last
     json.dumps(record.last)
 
 
-def test_user_errors(fit, duel):
+def test_user_errors(fit, ring):
     for bad, message in (
-        ({"every": 0}, r"callback\.evaluate\.every=0 must be at least 1, or null"),
+        ({"every_n_iterations": 0}, r"callback\.evaluate\.every_n_iterations=0 must be at least 1, or null"),
         ({"draws": 0}, r"callback\.evaluate\.draws=0 must be at least 1"),
     ):
         with pytest.raises(UserError, match=message):
             Evaluate(**bad)
     with pytest.raises(UserError, match=r"callback\.evaluate\.best=modus is not measured"):
-        fit(callbacks=[Evaluate(metrics(), best="modus")], gan=duel())
+        fit(callbacks=[Evaluate(metrics(), best="modus")], gan=ring())
     unfit = {"kernel": KernelDistance()}
     with pytest.raises(UserError, match=r"metric\.kernel does not fit TensorData: nothing is known to be its features"):
         fit(callbacks=[Evaluate(unfit)])
 
 
-def test_a_signal_ends_the_evaluation(fit, duel, tmp_path, caplog):
+def test_a_signal_ends_the_evaluation(fit, ring, tmp_path, caplog):
     """The run is saved and ends as stopped by it; nothing is on record of what was not finished."""
     stop = StopOnSignal()
 
@@ -173,17 +180,17 @@ def test_a_signal_ends_the_evaluation(fit, duel, tmp_path, caplog):
 
     callbacks = [stop, Signal(), Evaluate(metrics()), Save(tmp_path / "checkpoints", 100, {})]
     with caplog.at_level("INFO", logger="ganduel"):
-        fit(callbacks=callbacks, loggers=[RunLogger(tmp_path)], gan=duel())
+        fit(callbacks=callbacks, loggers=[RunLogger(tmp_path)], gan=ring())
     assert stop.signum == signal.SIGTERM
     assert not (tmp_path / "metrics.jsonl").exists()
     assert checkpoint.read(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 6
     assert "the evaluation is left out" in caplog.text
 
 
-def test_time_of_evaluations_is_left_out_of_trainings(fit, duel, monkeypatch):
-    """What the clocks are told is what the evaluation took."""
-    told = []
-    monkeypatch.setattr(Statistics, "leave_out", lambda self, seconds: told.append(seconds))
-    fit(callbacks=[Statistics(every=3), Evaluate(metrics(), every=3)], gan=duel())
-    assert len(told) == 2
-    assert all(0 < seconds < 60 for seconds in told)
+def test_time_of_evaluations_is_left_out_of_trainings(fit, ring, monkeypatch):
+    """The clocks leave out what the evaluation took."""
+    left_out = []
+    monkeypatch.setattr(Statistics, "leave_out", lambda self, seconds: left_out.append(seconds))
+    fit(callbacks=[Statistics(3), Evaluate(metrics(), 3)], gan=ring())
+    assert len(left_out) == 2
+    assert all(0 < seconds < 60 for seconds in left_out)

@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from ganduel import rng
+from ganduel.augment.base import Augment
 from ganduel.build import build_gan
-from ganduel.callback.base import Peers, networks
-from ganduel.callback.saturation import Saturation, draw, gradients, lengths, named, slopes
+from ganduel.callback.saturation import Saturation, both_gradients, draw, lengths_and_cosine, slopes
+from ganduel.data.base import TensorData
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
-from ganduel.population.network import StackedNetwork
+from ganduel.model.base import Discriminator, Generator, keyed_layers
 from ganduel.tracking.files import rows
 from ganduel.tracking.run_logger import RunLogger
 
@@ -27,7 +29,7 @@ FORMS = (Saturating(), NonSaturating())
 def test_slopes_are_those_of_the_losses(values):
     """Per sample ∂L_G/∂b is −D for the saturating form and −(1 − D) for the other."""
     b = torch.tensor(values, dtype=torch.float64)
-    (row,) = slopes(b[None])
+    row = slopes(b)
     for form, key in zip(FORMS, ("saturating", "nonsaturating"), strict=True):
         slope = -form.curve(b)[1]
         assert row[f"saturation/slope_{key}"] == pytest.approx(
@@ -43,7 +45,7 @@ def test_slopes_are_those_of_the_losses(values):
 def test_values_by_hand():
     """D = 1/4, 3/4 and 1/201: only the last is below 0.01."""
     b = torch.tensor([-math.log(3), math.log(3), -math.log(200)])
-    (row,) = slopes(b[None])
+    row = slopes(b)
     assert row["saturation/slope_saturating"] == pytest.approx((1 + 1 / 201) / 3, rel=1e-6)
     assert row["saturation/slope_nonsaturating"] == pytest.approx((1 + 200 / 201) / 3, rel=1e-6)
     assert row["saturation/ratio"] == pytest.approx((1 + 1 / 201) / (1 + 200 / 201), rel=1e-6)
@@ -53,63 +55,115 @@ def test_values_by_hand():
 
 def test_saturation_is_seen_where_float32_has_rounded_d_to_0():
     """The ratio at b = −200 is e^−200, and the slope of the non-saturating form is 1."""
-    (row,) = slopes(torch.full((1, 3), -200.0))
+    row = slopes(torch.full((3,), -200.0))
     assert row["saturation/ratio"] == pytest.approx(math.exp(-200), rel=1e-9)
     assert row["saturation/slope_nonsaturating"] == 1
     assert row["saturation/share_rejected"] == 1
 
 
 @pytest.fixture
-def gan(tiny, images):
-    def make(*words):
-        found = build_gan(tiny(*words), images)
-        found._trainer, found.steps = SimpleNamespace(), SimpleNamespace(total=SimpleNamespace(completed=3))
-        return found
+def make(tiny, images):
+    """Builds a tiny GAN that stands after iteration 3."""
+
+    def make(*words, data=images):
+        gan = build_gan(tiny(*words), data)
+        gan._trainer = SimpleNamespace(global_step=3)
+        for layer in keyed_layers(gan):
+            layer.draws = gan.batches.draws
+        return gan
 
     return make
 
 
-def gradients_of(duels):
-    """Of each duel, on the noise of its own."""
-    generator, discriminator = networks(duels)
-    return gradients(draw(duels, next(generator.parameters())), generator, discriminator)
-
-
-def test_through_any_generator_the_first_is_d_over_1_minus_d_times_the_second(gan):
+def test_through_any_generator_the_first_is_d_over_1_minus_d_times_the_second(make):
     """For one sample, where nothing is averaged: the gradients are parallel, and their lengths in that ratio."""
-    duel = gan("batch_size=1")
-    (both,) = gradients_of([duel]).double()
-    from ganduel import rng
-
-    stream = rng.generator(duel.seed, "saturation", duel.global_step)
-    d = duel.discriminator(duel.generator(duel.generator.draw(1, stream))).sigmoid().item()
+    gan = make("batch_size=1")
+    both = both_gradients(gan).double()
+    noise = gan.generator.draw(1, rng.generator(gan.batches.seed, "saturation", 3))
+    d = gan.discriminator(gan.generator(noise)).sigmoid().item()
     assert 0.01 < d < 0.99
     torch.testing.assert_close(both[0], d / (1 - d) * both[1], rtol=1e-5, atol=1e-9)
-    (row,) = named(lengths(both[None]))
+    row = lengths_and_cosine(both)
     assert row["saturation/cosine"] == pytest.approx(1, abs=1e-6)
     ratio = row["saturation/grad_norm_saturating"] / row["saturation/grad_norm_nonsaturating"]
     assert ratio == pytest.approx(d / (1 - d), rel=1e-5)
 
 
 @pytest.mark.parametrize("words", [(), ("model.discriminator.dropout=0.5",)])
-def test_gradients_are_those_of_the_losses(gan, words):
+def test_gradients_are_those_of_the_losses(make, words):
     """Against backward() of each form's loss, on the same noise and the same masks."""
-    from ganduel import rng
+    gan = make(*words)
+    for form, gradient in zip(FORMS, both_gradients(gan), strict=True):
+        noise = gan.generator.draw(gan.batches.batch_size, rng.generator(gan.batches.seed, "saturation", 3))
+        gan.batches.seed_draws(3, "saturation")
+        gan.zero_grad()
+        form.generator(None, gan.discriminator(gan.generator(noise))).backward()
+        expected = torch.cat([p.grad.flatten() for p in gan.generator.parameters()])
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
 
-    duel = gan(*words)
-    (both,) = gradients_of([duel])
-    for form, found in zip(FORMS, both, strict=True):
-        noise = duel.generator.draw(duel.batch_size, rng.generator(duel.seed, "saturation", 3))
-        for name, layer in duel.reseeded.items():
-            layer.reseed((duel.seed, "saturation", name, 3), duel.batch_size, slice(None))
-        duel.zero_grad()
-        form.generator(None, duel.discriminator(duel.generator(noise))).backward()
-        expected = torch.cat([p.grad.flatten() for p in duel.generator.parameters()])
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+
+class ConditionalGenerator(Generator):
+    classes = 3
+
+    def __init__(self):
+        super().__init__(2)
+        self.net, self.shift = nn.Linear(2, 2), nn.Embedding(3, 2)
+
+    def forward(self, z, y):
+        return self.net(z) + self.shift(y)
+
+
+class ConditionalDiscriminator(Discriminator):
+    classes = 3
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Bilinear(2, 3, 1)
+
+    def forward(self, x, y):
+        return self.net(x, nn.functional.one_hot(y, 3).float()).squeeze(1)
+
+
+def test_networks_get_the_labels_that_belong_to_the_noise(make):
+    """Gradients are those of the loss with the labels of `draw`, and not with others."""
+    gan = make(data=TensorData(torch.rand(12, 2)))
+    gan.batches.data = TensorData(torch.rand(12, 2), torch.arange(12) % 3)
+    gan.generator, gan.discriminator = ConditionalGenerator(), ConditionalDiscriminator()
+    noise, labels = draw(gan)
+    assert labels.shape == (4,)
+    gradients = []
+    for y in (labels, (labels + 1) % 3):
+        loss = NonSaturating().generator(None, gan.discriminator(gan.generator(noise, y), y))
+        parts = torch.autograd.grad(loss, list(gan.generator.parameters()))
+        gradients.append(torch.cat([part.flatten() for part in parts]))
+    torch.testing.assert_close(both_gradients(gan)[1], gradients[0])
+    assert not torch.allclose(gradients[0], gradients[1])
+
+
+def test_d_sees_the_samples_augmented(make):
+    class Half(Augment):
+        def forward(self, x):
+            return x / 2
+
+    gan = make("model.discriminator.hidden=[]")
+    plain = both_gradients(gan)
+    gan.discriminator.net[1].weight.data.mul_(2)
+    gan.augment = Half()
+    torch.testing.assert_close(both_gradients(gan), plain)
+
+
+def test_the_next_iteration_has_draws_of_its_own(make):
+    """A callback that draws between two iterations leaves no trace: `batches` seeds them anew."""
+    gan = make("model.discriminator.dropout=0.5")
+    gan.batches(3)
+    expected = gan.batches.draws.uniform(torch.empty(4, 2))
+    both_gradients(gan)
+    gan.batches(3)
+    assert torch.equal(gan.batches.draws.uniform(torch.empty(4, 2)), expected)
 
 
 def test_the_cosine_of_a_right_angle_is_0():
-    (row,) = named(lengths(torch.tensor([[[3.0, 0.0], [0.0, 4.0]]])))
+    row = lengths_and_cosine(torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
     assert list(row.values()) == [3, 4, 0]
 
 
@@ -120,7 +174,7 @@ NORMED = ("model.generator.norm=batch", "model.discriminator.norm=spectral", "mo
 def test_watching_leaves_training_bit_identical(fit, tiny, images, words):
     """Running statistics, power iterations and dropout masks included."""
     watched, unseen = (build_gan(tiny(*words), images) for _ in range(2))
-    fit(*words, gan=watched, callbacks=[Saturation(every=1, gradient_every=1)])
+    fit(*words, gan=watched, callbacks=[Saturation(1, 1)])
     fit(*words, gan=unseen)
     first, second = watched.state_dict(), unseen.state_dict()
     assert first.keys() == second.keys()
@@ -132,20 +186,20 @@ def test_watching_leaves_training_bit_identical(fit, tiny, images, words):
 
 def test_rows_at_their_rates(fit, tmp_path):
     """Slopes at 1, 2, 4 and 6; gradients at 1, 3 and 6."""
-    fit(callbacks=[Saturation(every=2, gradient_every=3)], loggers=[RunLogger(tmp_path)])
-    found = rows(tmp_path / "metrics.jsonl")
-    assert [row["iteration"] for row in found if "saturation/ratio" in row] == [1, 2, 4, 6]
-    assert [row["iteration"] for row in found if "saturation/cosine" in row] == [1, 3, 6]
+    fit(callbacks=[Saturation(2, 3)], loggers=[RunLogger(tmp_path)])
+    logged = rows(tmp_path / "metrics.jsonl")
+    assert [row["iteration"] for row in logged if "saturation/ratio" in row] == [1, 2, 4, 6]
+    assert [row["iteration"] for row in logged if "saturation/cosine" in row] == [1, 3, 6]
 
 
 def test_rows_are_json_also_where_a_gradient_is_gone(fit, tiny, images, tmp_path):
-    """A D that does not look at its input leaves no gradient: length 0 is told, an angle there is none."""
-    duel = build_gan(tiny("trainer.max_steps=1"), images)
-    last = [m for m in duel.discriminator.modules() if isinstance(m, nn.Linear)][-1]
+    """A D that does not look at its input leaves no gradient: length 0 is logged, an angle there is none."""
+    gan = build_gan(tiny("trainer.max_steps=1"), images)
+    last = [m for m in gan.discriminator.modules() if isinstance(m, nn.Linear)][-1]
     with torch.no_grad():
         last.weight.zero_()
     last.weight.requires_grad_(False)
-    fit("trainer.max_steps=1", gan=duel, callbacks=[Saturation(1, 1)], loggers=[RunLogger(tmp_path)])
+    fit("trainer.max_steps=1", gan=gan, callbacks=[Saturation(1, 1)], loggers=[RunLogger(tmp_path)])
     (row,) = rows(tmp_path / "metrics.jsonl")
     assert row["saturation/grad_norm_saturating"] == 0
     assert "saturation/cosine" not in row
@@ -172,35 +226,27 @@ def test_a_form_without_functions_of_a_logit_leaves_no_curve(fit, tiny, images, 
         def generator(self, real, fake):
             return nn.functional.softplus(real - fake).mean()
 
-    duel = build_gan(tiny(), images)
-    duel.loss = Relativistic()
-    fit(gan=duel, callbacks=[Saturation(1, 1)])
+    gan = build_gan(tiny(), images)
+    gan.loss = Relativistic()
+    fit(gan=gan, callbacks=[Saturation(1, 1)], loggers=[RunLogger(tmp_path)])
     assert not (tmp_path / "loss_form.json").exists()
+    assert not (tmp_path / "metrics.jsonl").exists(), "its logits are no log-odds: there are no slopes of D"
 
 
-@pytest.mark.parametrize("key", ["every", "gradient_every"])
+@pytest.mark.parametrize("key", ["every_n_iterations", "gradient_every_n_iterations"])
 def test_user_errors(key):
     with pytest.raises(ValueError, match=rf"callback.saturation.{key}=0 must be at least 1"):
-        Saturation(**{"every": 1, "gradient_every": 1, key: 0})
+        Saturation(**{"every_n_iterations": 1, "gradient_every_n_iterations": 1, key: 0})
 
 
-def test_gradients_of_several_are_those_of_each(gan):
-    """With the masks and the noise of each."""
-    duels = [gan(f"seed={seed}", "model.discriminator.dropout=0.5") for seed in (1, 2)]
-    alone = [gradients_of([duel])[0] for duel in duels]
-    for duel, expected in zip(duels, alone, strict=True):
-        torch.testing.assert_close(gradients_of([duel])[0], expected)
-    nets = tuple(StackedNetwork([getattr(d, n) for d in duels], False) for n in ("generator", "discriminator"))
-    for duel in duels:
-        duel.peers = Peers({}, duels, nets)
-    torch.testing.assert_close(gradients_of(duels), torch.stack(alone))
-
-
-def test_each_rank_has_its_share_of_the_noise(gan):
-    duel = gan()
-    whole, half = gradients_of([duel]), duel.batch_size // 2
-    parts = []
-    for duel.share in (slice(0, half), slice(half, 2 * half)):
-        parts.append(gradients_of([duel]))
+@pytest.mark.parametrize("words", [(), ("model.discriminator.dropout=0.5",)])
+def test_each_rank_has_its_rows_of_the_noise_and_of_the_masks(make, words):
+    gan = make(*words)
+    whole, parts = both_gradients(gan), []
+    for rank in (0, 1):
+        gan.batches.to(torch.device("cpu"), rank, 2)
+        for layer in keyed_layers(gan):
+            layer.draws = gan.batches.draws
+        parts.append(both_gradients(gan))
     assert not torch.equal(*parts)
     torch.testing.assert_close(sum(parts) / 2, whole)

@@ -16,7 +16,7 @@ from ganduel.tracking.base import Logger
 
 
 class Rows(Logger):
-    """Keeps what it is told."""
+    """Keeps what it gets."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +87,7 @@ def test_disjoint_densities_give_log_2(line):
 def test_rows_and_pictures_on_a_line(fit, tiny, tmp_path):
     """At 0, 1, 2, 3, 6 and one picture each at 0, 2, 3 (2 · 1.5), 4 (2 · 1.5²) and the last."""
     rows, gan = Rows(), build_gan(affine(tiny), Gaussian1D())
-    fit(callbacks=[Theory(every=3, first=2, points=200, optimal_steps=2)], loggers=[rows], gan=gan)
+    fit(callbacks=[Theory(every_n_iterations=3, first=2, points=200, optimal_steps=2)], loggers=[rows], gan=gan)
     assert [row["iteration"] for row in rows.rows] == [0, 1, 2, 3, 4, 6]
     pictures = ["theory_00000000.png", "theory_00000002.png", "theory_00000003.png", "theory_00000004.png"]
     assert rows.pictures == [("samples/theory", name) for name in [*pictures, "theory_00000006.png"]]
@@ -100,7 +100,7 @@ def test_rows_and_pictures_on_a_line(fit, tiny, tmp_path):
 
 
 def affine(tiny):
-    """A config of the affine duel."""
+    """A config of affine G and quadratic D."""
     config = tiny()
     config["model"] = {
         "generator": {"_target_": "ganduel.model.affine.AffineGenerator"},
@@ -111,7 +111,7 @@ def affine(tiny):
 
 def test_estimated_density_in_the_plane(fit, tiny):
     """A generator that draws from the data: JSD near 0, and D's probabilities sum to 1 over the cells."""
-    callback = Theory(every=3, points=40, samples=50_000)
+    callback = Theory(every_n_iterations=3, points=40, samples=50_000)
     fit(callbacks=[callback], gan=build_gan(tiny(), Ring8()))
     world = Ring8()
     assert callback.log_p.exp().sum().item() * callback.cell == pytest.approx(1, abs=1e-3)
@@ -122,7 +122,7 @@ def test_estimated_density_in_the_plane(fit, tiny):
 
 
 def test_cells_count_points_where_they_are(fit, tiny):
-    callback = Theory(every=3, points=40)
+    callback = Theory(every_n_iterations=3, points=40)
     fit(callbacks=[callback], gan=build_gan(tiny(), Ring8()))
     assert torch.equal(callback.cells_of(callback.places), torch.arange(1600))
     assert callback.cells_of(torch.tensor([[-99.0, -99.0], [99.0, 99.0]]).double()).tolist() == [0, 1599]
@@ -131,7 +131,7 @@ def test_cells_count_points_where_they_are(fit, tiny):
 def test_training_is_the_same_to_the_bit(fit, tiny):
     config = affine(tiny)
     trained = []
-    for callbacks in ([], [Theory(every=1, first=1, points=50, optimal_steps=3)]):
+    for callbacks in ([], [Theory(every_n_iterations=1, first=1, points=50, optimal_steps=3)]):
         gan = build_gan(config, Gaussian1D())
         fit(callbacks=callbacks, gan=gan)
         trained.append(torch.cat([p.detach().flatten() for p in gan.parameters()]))
@@ -140,14 +140,16 @@ def test_training_is_the_same_to_the_bit(fit, tiny):
 
 def test_images_and_unknown_data_are_passed_over(fit):
     rows = Rows()
-    fit(callbacks=[Theory(every=1)], loggers=[rows])
+    fit(callbacks=[Theory(every_n_iterations=1)], loggers=[rows])
     assert rows.rows == []
 
 
-@pytest.mark.parametrize("bad", [{"every": 0}, {"first": 0}, {"growth": 1.0}, {"samples": 0}, {"optimal_steps": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"every_n_iterations": 0}, {"first": 0}, {"growth": 1.0}, {"samples": 0}, {"optimal_steps": -1}]
+)
 def test_bad_knobs(bad):
-    with pytest.raises(UserError, match=r"callback\.theory needs"):
-        Theory(**{"every": 1, **bad})
+    with pytest.raises(UserError, match=r"callback\.theory: .* must be"):
+        Theory(**{"every_n_iterations": 1, **bad})
 
 
 @pytest.mark.slow
