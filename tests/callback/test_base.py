@@ -23,7 +23,7 @@ def test_due_at_the_first_each_nth_and_the_last():
 def test_every_logger_gets_the_row_and_only_trackers_get_more():
     logged = []
     plain = SimpleNamespace(log_metrics=lambda row, step: logged.append((step, row)))
-    module = SimpleNamespace(images_seen=640)
+    module = SimpleNamespace(global_step=10, batches=SimpleNamespace(k=2, batch_size=32))
     trainer = SimpleNamespace(loggers=[plain, plain], lightning_module=module, global_step=10)
     log(trainer, {"loss/d": 1.4})
     assert logged == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2

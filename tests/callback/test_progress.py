@@ -4,6 +4,7 @@ from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch import Callback
 from rich.console import Console
 
 from ganduel.callback.progress import ProgressBar
@@ -13,10 +14,10 @@ from ganduel.callback.progress import ProgressBar
 def show(fit):
     """A function that runs six iterations and returns what was printed."""
 
-    def show(terminal, seconds=1.0, last=None):
+    def show(terminal, seconds=1.0, last=None, callbacks=()):
         bar = ProgressBar(SimpleNamespace(last=last or {}), seconds=seconds)
         bar.console = Console(file=StringIO(), force_terminal=terminal, soft_wrap=True, highlight=False, width=200)
-        fit(callbacks=[bar])
+        fit(callbacks=[bar, *callbacks])
         return bar.console.file.getvalue()
 
     return show
@@ -30,8 +31,15 @@ def test_a_log_gets_the_last_line_of_a_short_run(show):
     assert "\x1b" not in line
 
 
+class EachBatch(Callback):
+    """A user callback that sees each iteration, so that a block is one."""
+
+    def on_train_batch_end(self, *_):
+        pass
+
+
 def test_a_log_gets_a_line_each_time(show):
-    lines = show(terminal=False, seconds=0.0).splitlines()
+    lines = show(terminal=False, seconds=0.0, callbacks=[EachBatch()]).splitlines()
     assert [line.split()[1] for line in lines] == [f"{n}/6" for n in range(1, 7)]
 
 

@@ -33,7 +33,7 @@ class Album(Logger):
 
 def test_files_of_a_run(fit, tmp_path):
     album = Album()
-    fit("ema.every=1", callbacks=[SampleGrid(n=5, first=2, growth=2.0)], loggers=[album])
+    fit("ema.every_n_iterations=1", callbacks=[SampleGrid(n=5, first=2, growth=2.0)], loggers=[album])
     iterations = (0, 2, 4, 6)
     names = [f"iteration_{n:08d}.png" for n in iterations]
     folder = tmp_path / "samples"
@@ -58,10 +58,10 @@ def test_picture_is_of_the_average_on_the_runs_own_noise(fit, tiny, images, tmp_
         return make_grid(generate(net, noise)).tobytes()
 
     with Image.open(tmp_path / "samples" / "iteration_00000006.png") as drawn:
-        found = drawn.tobytes()
-    assert found == picture(gan.ema.net, 3)
-    assert found != picture(gan.generator, 3)
-    assert found != picture(gan.ema.net, 0)
+        pixels = drawn.tobytes()
+    assert pixels == picture(gan.ema.net, 3)
+    assert pixels != picture(gan.generator, 3)
+    assert pixels != picture(gan.ema.net, 0)
 
 
 def test_the_noise_stays_the_same(fit, tmp_path):

@@ -106,8 +106,8 @@ class ConditionalGenerator(Generator):
     classes = 3
 
     def __init__(self):
-        super().__init__(2)
-        self.net, self.shift = nn.Linear(2, 2), nn.Embedding(3, 2)
+        super().__init__(3)
+        self.net, self.shift = nn.Linear(3, 2), nn.Embedding(3, 2)
 
     def forward(self, z, y):
         return self.net(z) + self.shift(y)

@@ -4,16 +4,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from ganduel.build import build_gan
 from ganduel.callback import save
 from ganduel.callback.save import Save
 from ganduel.checkpoint import INITIAL, LAST, read
+from ganduel.data.base import TensorData
 
 
 class Watch(Callback):
-    """Notes after which iterations last.ckpt was written anew."""
+    """Records after which iterations last.ckpt was written anew."""
 
     def __init__(self, folder):
         self.path, self.seen, self.at = folder / LAST, None, []
@@ -28,6 +30,15 @@ class Watch(Callback):
         if self.path.is_file() and self.path.stat().st_ino != self.seen:
             self.seen = self.path.stat().st_ino
             self.at.append(read(self.path)["global_step"])
+
+
+@pytest.mark.parametrize("every", [1, 2, 4, 100])
+def test_no_block_goes_past_an_iteration_that_is_to_be_saved(fit, tmp_path, monkeypatch, every):
+    """Without a user callback, which would make each block one iteration."""
+    saved = []
+    monkeypatch.setattr(Trainer, "save_checkpoint", lambda trainer, path: saved.append(trainer.global_step))
+    fit(callbacks=[Save(tmp_path, every, {})])
+    assert saved == [0, *sorted({*range(every, 7, every), 6})]
 
 
 class StopAt(Callback):
@@ -46,10 +57,10 @@ def test_every_nth_and_the_last(fit, tmp_path, every, expected):
 
 
 @pytest.mark.parametrize(
-    ("apart", "expected"), [(0.0, [1, 2, 3, 4, 5, 6]), (2.0, [2, 4, 6]), (2.5, [3, 6]), (9.0, [6])]
+    ("min_seconds", "expected"), [(0.0, [1, 2, 3, 4, 5, 6]), (2.0, [2, 4, 6]), (2.5, [3, 6]), (9.0, [6])]
 )
-def test_not_more_often_than_is_wanted(fit, tmp_path, monkeypatch, apart, expected):
-    """An iteration a second, by a clock that stands still in between; the last one is saved in any case."""
+def test_not_more_often_than_is_wanted(fit, tmp_path, monkeypatch, min_seconds, expected):
+    """One iteration per second, by a clock that stands still in between; the last one is saved in any case."""
     watch, now = Watch(tmp_path), [100.0]
 
     class Second(Callback):
@@ -57,7 +68,7 @@ def test_not_more_often_than_is_wanted(fit, tmp_path, monkeypatch, apart, expect
             now[0] += 1
 
     monkeypatch.setattr(save.time, "monotonic", lambda: now[0])
-    fit(callbacks=[Second(), watch, Save(tmp_path, 1, {}, apart)])
+    fit(callbacks=[Second(), watch, Save(tmp_path, 1, {}, min_seconds)])
     assert watch.at == expected
 
 
@@ -68,18 +79,6 @@ def test_of_a_run_on_several_ranks_the_first_ones_clock_counts(fit, tmp_path, mo
     assert watch.at == [2, 4, 6]
 
 
-@pytest.mark.usefixtures("untyped")
-def test_members_of_a_population_are_saved_after_the_same_iteration(monkeypatch, tmp_path):
-    """They have begun one after another: the first that has waited long enough has all saved."""
-    monkeypatch.setattr(save.time, "monotonic", lambda: 100.0)
-    members = [Save(tmp_path, 1, {}, 10.0) for _ in range(3)]
-    gans = [SimpleNamespace(trainer=SimpleNamespace(callbacks=[member])) for member in members]
-    for times, answer in (((91, 92, 93), False), ((90, 92, 93), True), ((93, 95, 90), True)):
-        for member, at in zip(members, times, strict=True):
-            member.saved = at
-        assert save.long_ago({}, gans) == [answer] * 3
-
-
 def test_where_it_is_stopped(fit, tmp_path):
     """A run that another callback stops is saved as it is then."""
     trainer = fit(callbacks=[StopAt(3), Save(tmp_path, 100, {})])
@@ -88,8 +87,6 @@ def test_where_it_is_stopped(fit, tmp_path):
 
 
 def test_initial_weights_are_kept(fit, tiny, images, tmp_path):
-    from ganduel.build import build_gan
-
     fit("seed=3", callbacks=[Save(tmp_path, 2, {})])
     initial = read(tmp_path / INITIAL)
     assert initial["global_step"] == 0
@@ -106,3 +103,14 @@ def test_a_checkpoint_says_what_it_is(fit, tmp_path):
     entry = read(tmp_path / LAST)["ganduel"]
     config = {"seed": 0, "hidden": [8], "ema": None}
     assert entry == {"format": 2, "config": config, "shape": [1, 2, 3], "classes": None}
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_checkpoint_says_how_many_classes_the_data_have(fit, tiny, images, tmp_path):
+    gan = build_gan(tiny(), images)
+    gan.batches.data = TensorData(images.samples)
+    gan.batches.data.classes = 7  # of no interest to these networks
+    callback = Save(tmp_path, 2, {})
+    checkpoint = {}
+    callback.on_save_checkpoint(SimpleNamespace(lightning_module=gan), gan, checkpoint)
+    assert checkpoint["ganduel"]["classes"] == 7

@@ -213,7 +213,8 @@ def test_a_row_describes_its_iteration(fit):
 def test_seconds_go_on_after_a_resume():
     callback = Statistics(1)
     callback.load_state_dict({"seconds": 100.0})
-    callback.on_train_start(SimpleNamespace(lightning_module=SimpleNamespace(images_seen=0)), None)
+    module = SimpleNamespace(global_step=0, batches=SimpleNamespace(k=1, batch_size=4))
+    callback.on_train_start(SimpleNamespace(lightning_module=module), None)
     assert 100 <= callback.state_dict()["seconds"] < 101
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
 
@@ -94,12 +95,12 @@ def test_terms_are_elementwise(form, term):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_is_written_down_on_a_grid(form):
     """In float64, as plain lists: at b = −16 too the slope is −D or −(1 − D) to all digits."""
-    found = json.loads(json.dumps(form().form()))
-    b = np.array(found["logit"])
-    assert (found["name"], b[0], b[-1], len(b)) == (form.__name__, -16, 16, 129)
+    written = json.loads(json.dumps(form().form()))
+    b = np.array(written["logit"])
+    assert (written["name"], b[0], b[-1], len(b)) == (form.__name__, -16, 16, 129)
     sign = 1 if form is Saturating else -1
-    assert found["g"] == pytest.approx(-sign * np.log1p(np.exp(sign * b)), rel=1e-12)
-    assert found["g_slope"] == pytest.approx(-1 / (1 + np.exp(-sign * b)), rel=1e-12)
+    assert written["g"] == pytest.approx(-sign * np.log1p(np.exp(sign * b)), rel=1e-12)
+    assert written["g_slope"] == pytest.approx(-1 / (1 + np.exp(-sign * b)), rel=1e-12)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -107,3 +108,64 @@ def test_generator_needs_no_real_samples(form):
     assert not form.generator_uses_real
     b = torch.tensor([0.3, -2.0, 5.0])
     assert form().generator(None, b) == form().g_fake(b).mean()
+
+
+class Plain(Loss):
+    """A loss whose logits stand for nothing in particular."""
+
+    def discriminator(self, real, fake):
+        return fake.mean() - real.mean()
+
+    def generator(self, real, fake):
+        return -fake.mean()
+
+
+def values(row):
+    return {key: value.item() for key, value in row.items()}
+
+
+def test_statistics_of_any_loss_are_mean_and_spread_of_its_logits():
+    row = Plain().statistics(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -5.0]))
+    assert values(row) == {"logit/real": 2, "logit/real_std": 1, "logit/fake": -3, "logit/fake_std": 2}
+
+
+def test_accuracy_is_at_the_threshold_and_strict():
+    """A logit at the threshold is right neither for a real sample nor for a generated one."""
+
+    class Half(Plain):
+        threshold = 0.5
+
+    row = Half().statistics(torch.tensor([0.5, 0.6, 0.7, 0.0]), torch.tensor([0.5, 0.4, 0.6, 0.9]))
+    assert (row["d/accuracy_real"], row["d/accuracy_fake"]) == (0.5, 0.25)
+    assert "d/real" not in row
+
+
+@given(pairs)
+def test_statistics_of_cross_entropy_add_the_probabilities(pair):
+    real, fake = pair
+    row = values(NonSaturating().statistics(real, fake))
+    for name, logits in (("real", real), ("fake", fake)):
+        logits = logits.double().numpy()
+        d = 1 / (1 + np.exp(-logits))
+        assert row[f"logit/{name}"] == pytest.approx(logits.mean(), rel=1e-4, abs=1e-4)
+        assert row[f"logit/{name}_std"] == pytest.approx(logits.std(), rel=1e-4, abs=1e-4)
+        assert row[f"d/{name}"] == pytest.approx(d.mean(), abs=1e-5)
+        assert row[f"d/{name}_std"] == pytest.approx(d.std(), abs=1e-3)
+    assert row["d/accuracy_real"] == pytest.approx((real > 0).double().mean().item())
+    assert row["d/accuracy_fake"] == pytest.approx((fake < 0).double().mean().item())
+
+
+def test_a_spread_of_one_sample_is_0_not_nan():
+    row = values(NonSaturating().statistics(torch.ones(1), torch.ones(1)))
+    assert {key: value for key, value in row.items() if key.endswith("_std")} == dict.fromkeys(
+        ["logit/real_std", "logit/fake_std", "d/real_std", "d/fake_std"], 0.0
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_logits_of_both_forms_are_log_odds_and_those_of_any_loss_are_not(form):
+    logits = torch.tensor([0.0, math.log(3), -math.log(3)])
+    torch.testing.assert_close(form().probability(logits), torch.tensor([0.5, 0.75, 0.25]))
+    assert form.threshold == 0
+    assert Plain().probability(logits) is None
+    assert Plain.threshold is None
