@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from ganduel.ema import EMA, Places
+from ganduel.ema import EMA, ema_update
 from ganduel.errors import UserError
 from ganduel.model.mlp import MLPGenerator
 
@@ -41,23 +41,26 @@ def test_half_the_old_weights_are_left_after_a_half_life(updates):
 
 @given(n=st.integers(1, 10**5), batch=st.integers(1, 1000), every=st.integers(1, 9))
 def test_ramp_bounds_the_half_life_by_a_share_of_the_images_so_far(n, batch, every):
-    ema, images = EMA(constant(0.0), half_life_kimg=10.0, ramp=0.05, every=every), batch * (every if n > every else 1)
+    ema, images = (
+        EMA(constant(0.0), half_life_kimg=10.0, ramp=0.05, every_n_iterations=every),
+        batch * (every if n > every else 1),
+    )
     assert ema.decay(n, batch) == pytest.approx(0.5 ** (images / min(10_000, 0.05 * n * batch)))
 
 
-def test_seldom_looks_have_the_half_life_of_frequent_ones():
-    """Weights that stay: after 1,000 images half of the first are left. What is between two looks is not seen."""
-    often, seldom = (EMA(constant(0.0), half_life_kimg=1.0, ramp=None, every=every) for every in (1, 4))
+def test_rare_updates_have_the_half_life_of_frequent_ones():
+    """Weights that stay: after 1,000 images half of the first are left. What is between two updates is not seen."""
+    frequent, rare = (EMA(constant(0.0), half_life_kimg=1.0, ramp=None, every_n_iterations=every) for every in (1, 4))
     for n in range(1, 101):
-        often.update(constant(1.0), n, 10)
-        seldom.update(constant(1.0 if n % 4 == 0 or n < 4 else float("nan")), n, 10)
-    assert often.net.bias.item() == pytest.approx(0.5, abs=1e-5)
-    assert seldom.net.bias.item() == pytest.approx(0.5, abs=1e-5)
+        frequent.update(constant(1.0), n, 10)
+        rare.update(constant(1.0 if n % 4 == 0 or n < 4 else float("nan")), n, 10)
+    assert frequent.net.bias.item() == pytest.approx(0.5, abs=1e-5)
+    assert rare.net.bias.item() == pytest.approx(0.5, abs=1e-5)
 
 
-def test_between_two_looks_nothing_changes():
+def test_between_two_updates_nothing_changes():
     """The first four iterations have one each."""
-    ema = EMA(constant(0.0), half_life_kimg=1.0, ramp=None, every=4)
+    ema = EMA(constant(0.0), half_life_kimg=1.0, ramp=None, every_n_iterations=4)
     seen = []
     for n in range(1, 10):
         ema.update(constant(1.0), n, 100)
@@ -143,17 +146,30 @@ def test_refuses_what_is_no_length(value):
 
 @pytest.mark.parametrize("value", [0, -1])
 def test_refuses_what_is_no_number_of_iterations(value):
-    with pytest.raises(UserError, match=r"ema.every=.* must be at least 1"):
-        EMA(constant(0.0), half_life_kimg=1.0, every=value)
+    with pytest.raises(UserError, match=r"ema.every_n_iterations=.* must be at least 1"):
+        EMA(constant(0.0), half_life_kimg=1.0, every_n_iterations=value)
 
 
-def test_places_are_looked_up_in_the_order_of_parameters_and_buffers():
-    """Each once, nothing that is none; one that is replaced by another tensor is found as well."""
+def test_the_update_by_hand():
+    """Averaged weights move, buffers are copied, and online ones stay; in any shape, of any number."""
+    ema, online = ([torch.full((2, 3), x), torch.full((1,), 2 * x)] for x in (1.0, 5.0))
+    buffers, new_buffers = [torch.zeros(2), torch.tensor(3)], [torch.ones(2), torch.tensor(4)]
+    ema_update(ema, buffers, online, new_buffers, 0.75)
+    assert [x.flatten().tolist() for x in ema] == [[2.0] * 6, [4.0]]
+    assert [x.flatten().tolist() for x in online] == [[5.0] * 6, [10.0]]
+    assert torch.equal(buffers[0], torch.ones(2))
+    assert buffers[1].item() == 4
+
+
+def test_a_tensor_that_is_replaced_is_followed():
+    """The network may get another parameter or buffer in training; shared ones move once."""
     net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.BatchNorm1d(3), nn.BatchNorm1d(3, track_running_stats=False))
     net.append(net[0])
-    places = Places(net)
+    ema = EMA(net, half_life_kimg=1.0, ramp=None)
     net[1].running_mean = torch.ones(3)
-    net[0].weight = nn.Parameter(torch.zeros(3, 2))
-    for found, expected in zip(places(), (net.parameters(), net.buffers()), strict=True):
-        assert [id(x) for x in found] == [id(x) for x in expected]
-    assert len(places()[1]) == 3
+    net[0].weight = net[3].weight = nn.Parameter(torch.full((3, 2), 4.0))
+    before = ema.net[0].weight.clone()
+    ema.update(net, 1, 1000)
+    assert torch.equal(ema.net[1].running_mean, torch.ones(3))
+    torch.testing.assert_close(ema.net[0].weight, before / 2 + 2.0)
+    assert ema.net[3] is ema.net[0]

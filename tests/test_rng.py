@@ -1,9 +1,13 @@
 """Streams belong to their keys: the same for the same key, unrelated for any other, and unseen from outside."""
 
+from copy import deepcopy
 from itertools import product
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
 
 from ganduel import rng
 
@@ -98,11 +102,135 @@ def test_a_block_is_drawn_once_for_all_that_is_in_it():
     """Whatever is asked for first, number i is the same; only the last block is kept."""
     drawn = []
 
-    def draw(number):
-        drawn.append(number)
-        return torch.arange(32.0) + 32 * number
+    def draw(block):
+        drawn.append(block)
+        return torch.arange(32.0) + 32 * block
 
-    blocks = rng.Blocks(draw)
+    cache = rng.BlockCache(draw)
     numbers = [*range(70), 3, 40]
-    assert [blocks(i).item() for i in numbers] == numbers
+    assert [cache(i).item() for i in numbers] == numbers
     assert drawn == [0, 1, 2, 0, 1]
+
+
+def draws_of(key=(0, "update", 7), batch_size=4, rows=slice(None)):
+    """Draws at the beginning of the stream of a key."""
+    draws = rng.Draws("cpu", batch_size, rows)
+    draws.seed(*key)
+    return draws
+
+
+KINDS = {
+    "uniform": lambda draws, x: draws.uniform(x),
+    "normal": lambda draws, x: draws.normal(x),
+    "bernoulli": lambda draws, x: draws.bernoulli(x, 0.3),
+}
+EACH_KIND = pytest.mark.parametrize("draw", KINDS.values(), ids=KINDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "variance", "fourth"),
+    [("uniform", 1 / 2, 1 / 12, 1 / 80), ("normal", 0, 1, 3), ("bernoulli", 0.3, 0.21, 0.21 * (1 - 3 * 0.21))],
+)
+def test_each_kind_has_its_distribution(kind, mean, variance, fourth):
+    """Mean and variance to five standard errors of 40,000 draws; `fourth` is the fourth central moment."""
+    values = KINDS[kind](draws_of(batch_size=100), torch.empty(100, 400)).double()
+    n = values.numel()
+    assert values.mean().item() == pytest.approx(mean, abs=5 * (variance / n) ** 0.5)
+    assert values.var().item() == pytest.approx(variance, abs=5 * ((fourth - variance**2) / n) ** 0.5)
+
+
+def test_ranges():
+    uniform, bernoulli = (KINDS[kind](draws_of(), torch.empty(4, 9000)) for kind in ("uniform", "bernoulli"))
+    assert 0 <= uniform.min() < 0.001
+    assert 0.999 < uniform.max() <= 1
+    assert bernoulli.unique().tolist() == [0, 1]
+
+
+@EACH_KIND
+def test_the_same_key_gives_the_same_draws_and_any_other_others(draw):
+    x = torch.empty(4, 50)
+    first = draw(draws_of(), x)
+    torch.manual_seed(99)  # the global generator has no say
+    assert torch.equal(draw(draws_of(), x), first)
+    for key in ((1, "update", 7), (0, "saturation", 7), (0, "update", 8)):
+        assert not torch.equal(draw(draws_of(key), x), first)
+
+
+@EACH_KIND
+def test_seeding_begins_the_stream_again_and_calls_go_on_in_it(draw):
+    draws, x = draws_of(), torch.empty(4, 50)
+    first, second = draw(draws, x), draw(draws, x)
+    assert not torch.equal(first, second)
+    draws.seed(0, "update", 7)
+    assert torch.equal(draw(draws, x), first)
+    assert torch.equal(draw(draws, x), second)
+
+
+@EACH_KIND
+def test_neither_the_global_generator_nor_x_is_touched(draw):
+    state, x = torch.get_rng_state(), torch.ones(4, 3)
+    draw(draws_of(), x)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(x, torch.ones(4, 3))
+
+
+@EACH_KIND
+@given(ranks=st.integers(1, 4), rows=st.integers(1, 3), minibatches=st.integers(1, 3), width=st.integers(1, 5))
+def test_ranks_take_their_rows_of_the_global_draw(draw, ranks, rows, minibatches, width):
+    """Of each minibatch in the call: real samples above generated ones."""
+    n = ranks * rows
+    whole = draw(draws_of(batch_size=n), torch.empty(minibatches * n, width)).unflatten(0, (minibatches, n))
+    for rank in range(ranks):
+        local = slice(rank * rows, (rank + 1) * rows)
+        part = draw(draws_of(batch_size=n, rows=local), torch.empty(minibatches * rows, width))
+        assert torch.equal(part, whole[:, local].flatten(0, 1))
+
+
+@EACH_KIND
+def test_ranks_stay_in_step_over_several_calls(draw):
+    """After calls of other shapes each rank is at the same place in the stream."""
+    whole, part = draws_of(batch_size=6), draws_of(batch_size=6, rows=slice(2, 4))
+    for shape in ((6, 3), (12, 2, 2), (6, 1)):
+        expected = draw(whole, torch.empty(shape)).unflatten(0, (-1, 6))[:, 2:4].flatten(0, 1)
+        assert torch.equal(draw(part, torch.empty(shape[0] // 3, *shape[1:])), expected)
+
+
+@EACH_KIND
+def test_minibatches_of_one_call_differ(draw):
+    values = draw(draws_of(), torch.empty(8, 50))
+    assert not torch.equal(values[:4], values[4:])
+
+
+@EACH_KIND
+def test_shape_and_type_are_those_of_x(draw):
+    """Images, fewer rows than a minibatch as a D has that packs two samples into one, and each precision."""
+    for shape in ((8, 3, 5, 5), (2, 6), (4,)):
+        assert draw(draws_of(), torch.empty(shape)).shape == shape
+    for dtype in (torch.float64, torch.bfloat16):
+        values = draw(draws_of(), torch.empty(4, 3, dtype=dtype))
+        assert (values.dtype, values.device) == (dtype, torch.device("cpu"))
+
+
+class Noise(nn.Module, rng.KeyedRandom):
+    def forward(self, x):
+        return x + self.draws.normal(x)
+
+
+def test_a_copy_of_a_network_draws_from_where_the_network_does():
+    """So that network and copy go on in one stream; nothing is copied but the layer."""
+    layer, x = Noise(), torch.zeros(4, 3)
+    assert layer.draws is None
+    layer.draws = draws_of()
+    copy = deepcopy(nn.Sequential(layer))[0]
+    assert copy is not layer
+    assert copy.draws is layer.draws
+    expected = draws_of()
+    for net in (layer, copy, layer):
+        assert torch.equal(net(x), expected.normal(x))
+
+
+def test_draws_are_no_part_of_the_state():
+    """Each iteration seeds them: a checkpoint needs nothing of them."""
+    layer = Noise()
+    layer.draws = draws_of()
+    assert layer.state_dict() == {}

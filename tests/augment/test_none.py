@@ -4,6 +4,7 @@ import torch
 
 from ganduel.augment.base import Augment
 from ganduel.augment.none import NoAugment
+from ganduel.build import build_gan
 
 
 def test_samples_are_the_same_tensor_and_so_is_their_gradient():
@@ -22,7 +23,5 @@ def test_nothing_is_adapted_or_kept():
 
 
 def test_a_gan_without_one_has_this(tiny, images):
-    from ganduel.build import build_gan
-
     assert type(build_gan(tiny(), images).augment) is NoAugment
     assert type(build_gan(tiny("augment=none"), images).augment) is NoAugment
