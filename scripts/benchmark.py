@@ -1,7 +1,10 @@
 """What an iteration costs here, against other training loops with the same networks, data and batch.
 
-    python scripts/benchmark.py --rounds 3 --out benchmarks/step_cpu.json   batches 64 and 256; ten minutes on two cores
+    python scripts/benchmark.py --rounds 5 --out benchmarks/step_cpu.json                ten minutes on two cores
     python scripts/benchmark.py --batch --population ring8:32 mnist:5 --rounds 3 --out benchmarks/population_cpu.json
+    python scripts/benchmark.py --batch --engine compile --out benchmarks/engine_cpu.json      the ring and the recipe
+    python scripts/benchmark.py --batch --memory 20000 --out benchmarks/memory_cpu.json        of a long run
+    python scripts/benchmark.py --device cuda --batch 64 1024 --population ring8:32 --out benchmarks/step_gpu.json
 
 The loops are those of step_loops.py, published_loops.py and population_loops.py. In each round every one of them does
 one block, in an order that rotates and turns round, so that a machine that slows down slows all; what is reported is
@@ -19,56 +22,63 @@ import blocks
 import numpy as np
 import torch
 from blocks import silence
+from memory_loop import peak_memory
 from population_loops import SETTINGS, Population
 from published_loops import lightning_tutorial, pytorch_gan
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from step_loops import Block, Work, hand_graph, hand_tuned, ours, products
+from step_loops import Block, Work, hand_graph, hand_tuned, matmuls, ours
 
 from ganduel.data.mnist import MNIST
 from ganduel.run import run
 
-BF16, GRAPH, COMPILED = "trainer.precision=bf16-mixed", "trainer.cuda_graph=true", "trainer.compile=true"
-AUTOGRAD = "trainer.replay=false"
-WORDS = {
-    "ours": [],
-    "ours_bf16": [BF16],
-    "ours_autograd": [AUTOGRAD],
-    "ours_graph": [GRAPH],
-    "ours_graph_tf32": [GRAPH, "trainer.matmul_precision=high"],
-    "ours_graph_bf16": [GRAPH, BF16],
-    "ours_graph_compiled": [GRAPH, COMPILED],
-    "ours_graph_bf16_compiled": [GRAPH, BF16, COMPILED],
-}
-CONTENDERS: dict[str, Callable[[Work], Block]] = {
-    **{name: partial(ours, words=words) for name, words in WORDS.items()},
-    **{loop.__name__: loop for loop in (hand_tuned, hand_graph, products, pytorch_gan, lightning_tutorial)},
+EAGER, COMPILE = "engine=eager", "engine=compile"
+BF16, TF32 = "trainer.precision=bf16-mixed", "trainer.matmul_precision=high"
+OURS = {
+    "cpu": {"ours": [], "ours_bf16": [BF16]},
+    "cuda": {
+        "ours": [],
+        "ours_tf32": [TF32],
+        "ours_bf16": [BF16],
+        "ours_eager": [EAGER],
+        "ours_eager_bf16": [EAGER, BF16],
+        "ours_compile": [COMPILE],
+        "ours_compile_bf16": [COMPILE, BF16],
+    },
 }
 SLOW = ("pytorch_gan", "lightning_tutorial")
-REFERENCES = ("hand_tuned", "hand_graph", "products", "pytorch_gan")
+REFERENCES = ("hand_tuned", "hand_graph", "matmuls", "pytorch_gan")
 
 
-def contenders(device: str) -> list[str]:
-    """The names of those that a device can run."""
-    others = ("ours_autograd",) if device != "cpu" else [name for name in CONTENDERS if "_graph" in name]
-    return [name for name in CONTENDERS if name not in others]
+def contenders(device: str) -> dict[str, Callable[[Work], Block]]:
+    """Those that a device can run, by name."""
+    written = [hand_tuned, matmuls] if device == "cpu" else [hand_tuned, hand_graph, matmuls]
+    return {
+        **{name: partial(ours, words=words) for name, words in OURS[device].items()},
+        **{loop.__name__: loop for loop in (*written, pytorch_gan, lightning_tutorial)},
+    }
 
 
 def measure(work: Work, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds an iteration of every contender, round by round."""
-    times: dict[str, list[float]] = {name: [] for name in contenders(work.device)}
+    """Milliseconds per iteration of every contender, round by round."""
+    loops = contenders(work.device)
+    times: dict[str, list[float]] = {name: [] for name in loops}
     for r in range(rounds):
-        names = list(times)
-        names = names[r % len(names) :] + names[: r % len(names)]
-        for name in names if r % 2 == 0 else reversed(names):
+        for name in in_turn(list(loops), r):
             torch.manual_seed(r)
             np.random.seed(r)  # noqa: NPY002 - pytorch_gan draws from it
-            own = shortened(work) if name in SLOW and work.device != "cpu" else work
+            shorter = shortened(work) if name in SLOW and work.device != "cpu" else work
             with silence():
-                block = CONTENDERS[name](own)
-            times[name].append(1000 * block.seconds / own.iterations)
+                block = loops[name](shorter)
+            times[name].append(1000 * block.seconds / shorter.iterations)
     return times
+
+
+def in_turn(names: list[str], r: int) -> list[str]:
+    """The order of round r: it rotates, and every other one is reversed."""
+    rotated = names[r % len(names) :] + names[: r % len(names)]
+    return rotated[:: 1 if r % 2 == 0 else -1]
 
 
 def shortened(work: Work) -> Work:
@@ -86,54 +96,66 @@ def references(times: dict[str, list[float]]) -> list[str]:
     return [name for name in REFERENCES if name in times]
 
 
-def table(batch_size: int, times: dict[str, list[float]]) -> Table:
-    """The times at one batch size."""
-    view = Table(title=f"batch {batch_size}", title_justify="left", box=SIMPLE)
-    view.add_column("ms an iteration", no_wrap=True)
-    for title in ("median", "least", "most", *(f"/ {reference.replace('_', ' ')}" for reference in references(times))):
-        view.add_column(title, justify="right")
+def table(title: str, times: dict[str, list[float]], compared_with: list[str]) -> Table:
+    """Times, and their ratios to those of some."""
+    view = Table(title=title, title_justify="left", box=SIMPLE)
+    view.add_column("ms per iteration", no_wrap=True)
+    for column in ("median", "min", "max", *(f"/ {reference.replace('_', ' ')}" for reference in compared_with)):
+        view.add_column(column, justify="right")
     for name, values in times.items():
         milliseconds = (statistics.median(values), min(values), max(values))
-        ratios = (ratio(times, name, reference) for reference in references(times))
+        ratios = (ratio(times, name, reference) for reference in compared_with)
         view.add_row(name, *(f"{x:.2f}" for x in milliseconds), *(f"{x:.2f}" for x in ratios))
     return view
 
 
 def measure_population(work: Population, rounds: int) -> dict[str, Any]:
-    """Milliseconds of an iteration of all members together and of one alone, round by round, and what they come to."""
-    ways: dict[str, Callable[[], float]] = {"together": work.together, "alone": work.alone}
-    if work.device == "cpu":
-        ways |= {f"{name}_autograd": partial(way, [AUTOGRAD]) for name, way in ways.items()}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for r in range(rounds):
-        for name in list(ways)[:: 1 if r % 2 == 0 else -1]:
-            with silence():
-                times[name].append(ways[name]())
+    """Milliseconds of an iteration of all members together and of one alone, and how much faster together is."""
+    times = alternating({"together": work.together, "alone": work.alone}, rounds)
     return {
         "members": work.members,
         **{name: statistics.median(values) for name, values in times.items()},
-        "ratio": statistics.median(
-            work.members * b / a for a, b in zip(times["together"], times["alone"], strict=True)
-        ),
+        "ratio": work.members * ratio(times, "alone", "together"),
         "rounds": times,
     }
 
 
-def population_table(found: dict[str, dict[str, Any]]) -> Table:
+def measure_engines(task: str, engines: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds per iteration of a run with each engine, and their ratios to engine=eager."""
+    work = Population(task, 1, options.warmup, options.iterations, options.device)
+    names = ["eager", *(engine for engine in engines if engine != "eager")]
+    times = alternating({name: partial(work.alone, [f"engine={name}"]) for name in names}, options.rounds)
+    return {
+        **{name: statistics.median(values) for name, values in times.items()},
+        "ratio": {name: ratio(times, name, "eager") for name in names},
+        "rounds": times,
+    }
+
+
+def alternating(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each returns, round by round."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for r in range(rounds):
+        for name in in_turn(list(ways), r):
+            with silence():
+                times[name].append(ways[name]())
+    return times
+
+
+def population_table(populations: dict[str, dict[str, Any]]) -> Table:
     """What a population saves."""
     view = Table(title="populations", title_justify="left", box=SIMPLE)
-    for title in ("", "ms an iteration of all", "of one alone", "members alone / together"):
+    for title in ("", "ms per iteration of all", "of one alone", "members alone / together"):
         view.add_column(title, justify="left" if title == "" else "right")
-    for name, values in found.items():
+    for name, values in populations.items():
         view.add_row(name, *(f"{values[key]:.2f}" for key in ("together", "alone", "ratio")))
     return view
 
 
-def report(
-    times: dict[int, dict[str, list[float]]], populations: dict[str, dict[str, Any]], options: argparse.Namespace
-) -> dict[str, Any]:
-    """The results and how they were found, in plain values."""
+def report(results: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The results and how they were measured, in plain values."""
     fewer = f" (a fifth of them for {' and '.join(SLOW)})" if options.device != "cpu" else ""
+    times: dict[int, dict[str, list[float]]] = results["step"]
     return {
         "step": {str(n): {name: statistics.median(ms) for name, ms in rows.items()} for n, rows in times.items()},
         "ratio": {
@@ -141,8 +163,8 @@ def report(
             for n, rows in times.items()
         },
         "rounds": {str(n): rows for n, rows in times.items()},
-        "population": populations,
-        "unit": "milliseconds an iteration: one update of D and one of G",
+        **{key: results[key] for key in ("population", "engine", "memory")},
+        "unit": "milliseconds per iteration: one update of D and one of G",
         "method": f"median over alternating blocks of {options.iterations} iterations after {options.warmup} of "
         f"warm-up on {options.device}{fewer}; ratio: median of the ratios within a round; ours includes its record, "
         "statistics, grids, checkpoints, the average of G and the checks; start and end of a run excluded; MNIST, "
@@ -158,28 +180,42 @@ def population(word: str) -> tuple[str, int]:
     return task, int(members)
 
 
-def main(arguments: list[str] | None = None) -> dict[str, Any]:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     # 500 iterations hold one checkpoint, ten rows of statistics and one grid: about the share that a run has.
     parser = blocks.parser("Time ganduel's training loop against others.", rounds=7, iterations=500)
     parser.add_argument("--batch", type=int, nargs="*", default=[64, 256], help="batch sizes")
     parser.add_argument("--population", type=population, nargs="*", default=[], help="such as ring8:32, of 32 members")
+    parser.add_argument("--engine", nargs="*", default=[], choices=["compile", "cuda_graph"], help="against eager")
+    parser.add_argument("--task", nargs="+", default=["ring8", "mnist"], choices=list(SETTINGS), help="for --engine")
+    parser.add_argument("--memory", type=int, metavar="N", help="peak memory of a run of the ring of N iterations")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    options = blocks.parse(parser, arguments)
+    return blocks.parse(parser, arguments)
 
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    options = parse(arguments)
     run.quiet()
-    data, times, populations, console = MNIST(), {}, {}, Console()
+    console, results = Console(), dict[str, Any](step={}, population={}, engine={}, memory=None)
+    if options.memory is not None:  # first: the peak is the process's
+        with silence():
+            results["memory"] = peak_memory(options.memory, options.device)
+        console.print(results["memory"])
     for task, members in options.population:
         work = Population(task, members, options.warmup, options.iterations, options.device)
-        populations[f"{task}, {members} members"] = measure_population(work, options.rounds)
-    if populations:
-        console.print(population_table(populations))
-    results = blocks.keep(report(times, populations, options), options.out)
+        results["population"][f"{task}, {members} members"] = measure_population(work, options.rounds)
+    if results["population"]:
+        console.print(population_table(results["population"]))
+    for task in options.task if options.engine else ():
+        results["engine"][task] = measure_engines(task, options.engine, options)
+        console.print(table(f"engines, {task}", results["engine"][task]["rounds"], ["eager"]))
+    summary = blocks.keep(report(results, options), options.out)
+    data = MNIST()
     for batch_size in options.batch:
         work = Work(data, batch_size, options.warmup, options.iterations, options.device)
-        times[batch_size] = measure(work, options.rounds)
-        console.print(table(batch_size, times[batch_size]))
-        results = blocks.keep(report(times, populations, options), options.out)
-    return results
+        times = results["step"][batch_size] = measure(work, options.rounds)
+        console.print(table(f"batch {batch_size}", times, references(times)))
+        summary = blocks.keep(report(results, options), options.out)
+    return summary
 
 
 if __name__ == "__main__":

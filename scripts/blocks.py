@@ -4,24 +4,33 @@ import argparse
 import contextlib
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
+import torch
+from lightning.pytorch import Callback
 
-from ganduel.run import app, prepare
+from ganduel.callback.progress import ProgressBar
+from ganduel.callback.stop import StopOnSignal
+from ganduel.data.base import Data
+from ganduel.gan import GAN
+from ganduel.run import app, prepare, run
+from ganduel.run.matmul import matmul_precision
 from ganduel.tracking.provenance import provenance
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+Iterate = Callable[[int], Any]  # GAN.iterate, or what is called instead of it
 
 
 def parser(description: str, rounds: int, iterations: int) -> argparse.ArgumentParser:
     """The options that all have, with these defaults."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--rounds", type=int, default=rounds, help="blocks of everything that is timed")
-    options.add_argument("--iterations", type=int, default=iterations, help="timed iterations a block")
+    options.add_argument("--iterations", type=int, default=iterations, help="timed iterations per block")
     options.add_argument("--warmup", type=int, default=20, help="iterations before them")
     options.add_argument("--tiny", action="store_true", help="a few iterations, to see that it runs")
     options.add_argument("--out", type=Path, help="a JSON file for the results")
@@ -30,10 +39,10 @@ def parser(description: str, rounds: int, iterations: int) -> argparse.ArgumentP
 
 def parse(options: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options' values; tiny ones where that is asked for."""
-    chosen = options.parse_args(arguments)
-    if chosen.tiny:
-        chosen.rounds, chosen.iterations, chosen.warmup = 1, 3, 1
-    return chosen
+    values = options.parse_args(arguments)
+    if values.tiny:
+        values.rounds, values.iterations, values.warmup = 1, 3, 1
+    return values
 
 
 def begin(folder: Path, overrides: Sequence[str], device: str) -> dict[str, Any]:
@@ -41,8 +50,40 @@ def begin(folder: Path, overrides: Sequence[str], device: str) -> dict[str, Any]
     app.prepare()
     words = [*overrides, f"trainer.accelerator={'cpu' if device == 'cpu' else 'gpu'}"]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config, choices = prepare.composed("train", words)
-    return prepare.begin(prepare.checked(config, choices), folder, choices, words)
+        config, choices = prepare.compose("train", words)
+    if config.engine == "compile":
+        torch.compiler.reset()  # else a process would compile the code of a network for the first few runs only
+    return prepare.start(prepare.validate(config, choices), folder, choices, words)
+
+
+def fit(
+    values: dict[str, Any],
+    folder: Path,
+    wrap: Callable[[Iterate], Iterate],
+    data: Data | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> GAN:
+    """Train as `run.fit` does, in blocks of iterations, and return the trained GAN.
+
+    Args:
+        values: the run's resolved config.
+        folder: the run's folder.
+        wrap: from the GAN's `iterate` to what is called in each iteration instead.
+        data: real samples that are in memory already.
+        callbacks: further ones; blocks stay as they are unless one has a hook in each batch.
+    """
+    parts, stop = run.Run(values, folder), StopOnSignal()
+    parts.build(data)
+    gan = parts.gan
+    gan.iterate = wrap(gan.iterate)
+    trainer = run.build_trainer(
+        values, folder, parts.loggers, [*callbacks, stop, *parts.callbacks, ProgressBar(parts.record)]
+    )
+    with matmul_precision(values, gan.generator, gan.discriminator):
+        trainer.fit(gan)
+    if stop.signum is not None:
+        sys.exit(128 + stop.signum)  # it was meant for the script as a whole
+    return gan
 
 
 @contextlib.contextmanager

@@ -5,11 +5,12 @@
     mnist        the default recipe: G 64-512-512-512-784, D 784-512-512-1, batch 128
 
 All members are runs with everything that a run does but W&B and metrics: record, statistics, saturation, grids,
-checkpoints, the average of G; on a GPU with trainer.cuda_graph=true. The clock is that of their records, between the
-rows of two iterations; start and end stay out. Where members are dealt out to several processes, as a population would
-be, these start at the same time, and what is timed is the middle third of what they do, when all of them are at work.
+checkpoints, the average of G; with engine=auto. The clock is that of their records, between the rows of two
+iterations; start and end stay out. Where members are split among several processes, as a population would be, these
+start at the same time, and what is timed is the middle third of what they do, when all of them are at work.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,8 @@ from typing import Any
 from blocks import begin, temporary_folder
 
 from ganduel.build import build, build_networks
-from ganduel.population.processes import dealt, number_of_processes, start, weights_of
-from ganduel.population.together import Seat, Together
+from ganduel.population.processes import number_of_processes, split_evenly, start, weights_of
+from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import run
 from ganduel.tracking.files import METRICS, rows
 
@@ -65,13 +66,12 @@ class Population:
         return -(-self.warmup // self.every) * self.every
 
     def config(self, folder: Path, seed: int, words: Sequence[str]) -> dict[str, Any]:
-        """A run's, begun in its folder."""
+        """The config of a run that begins in the folder."""
         end = self.start + self.iterations
         overrides = [
             *SETTINGS[self.task],
             "callback=[statistics,saturation,sample_grid]",
             "tracking=none",
-            f"trainer.cuda_graph={str(self.device != 'cpu').lower()}",
             f"trainer.max_steps={end + self.rest}",
             f"log_every={self.every}",
             f"seed={seed}",
@@ -81,7 +81,7 @@ class Population:
         return begin(folder, overrides, self.device)
 
     def milliseconds(self, folder: Path) -> float:
-        """An iteration's, by the record of the run in the folder."""
+        """Of one iteration, by the record of the run in the folder."""
         at = {row["iteration"]: row["seconds"] for row in rows(folder / METRICS) if "seconds" in row}
         return 1000 * (at[self.start + self.iterations] - at[self.start]) / self.iterations
 
@@ -94,14 +94,15 @@ class Population:
             processes = number_of_processes("auto", values["trainer"], self.members, weights)
             work = replace(self, warmup=self.warmup + self.iterations, rest=self.iterations) if processes > 1 else self
             folders = [top / str(seed) for seed in range(self.members)]
-            seats = [Seat(f.name, work.config(f, seed, words), f) for seed, f in enumerate(folders)]
+            specs = [MemberSpec(f.name, work.config(f, seed, words), f) for seed, f in enumerate(folders)]
+            parts = split_evenly(specs, processes)
             if processes == 1:
-                Together(seats).train()
+                exit_on_signal(train_members(specs))
             else:
-                work.train_apart(dealt(seats, processes), values["trainer"])
-            return fmean(work.milliseconds(part[-1].folder) for part in dealt(seats, processes))
+                work.train_apart(parts, values["trainer"])
+            return fmean(work.milliseconds(part[-1].folder) for part in parts)
 
-    def train_apart(self, parts: Sequence[Sequence[Seat]], trainer: dict[str, Any]) -> None:
+    def train_apart(self, parts: Sequence[Sequence[MemberSpec]], trainer: dict[str, Any]) -> None:
         """Train each part in a process of its own, all at the same time."""
         running = [start(part, i, len(parts), trainer) for i, part in enumerate(parts)]
         codes = [process.wait() for process in running]
@@ -114,3 +115,9 @@ class Population:
             folder = top / "0"
             run.fit(self.config(folder, 0, words), folder)
             return self.milliseconds(folder)
+
+
+def exit_on_signal(code: int | None) -> None:
+    """A signal was meant for the script as a whole."""
+    if code is not None:
+        sys.exit(code)

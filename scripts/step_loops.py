@@ -1,23 +1,22 @@
 """Training loops with the same networks, data and batch, of which benchmark.py times every iteration.
 
-    ours                the GAN module in the Trainer that run.py builds, with everything a run does but W&B: its
-                        record, statistics, grids, checkpoints, the average of G, the check for NaN, signals
+    ours                the GAN module in a Trainer as run.fit builds it, with everything a run does but W&B: its
+                        record, statistics, grids, checkpoints, the average of G, the check for NaN, signals; iterations
+                        in blocks, as in any run without a user callback that looks at each one
     ours_bf16           the same with trainer.precision=bf16-mixed
-    ours_autograd       the same with trainer.replay=false: each iteration goes through autograd
-    ours_graph          ours with trainer.cuda_graph=true; …_bf16 in bfloat16, …_tf32 with matmul_precision=high,
-                        …_compiled with trainer.compile=true
+    ours_eager          on a GPU: with engine=eager, where `ours` has engine=auto; ours_compile with engine=compile,
+                        ours_tf32 with trainer.matmul_precision=high
     hand_tuned          a plain loop with nothing but the two updates: data in memory as floats, one pass of D over
                         both minibatches, fused Adam, no D gradient in G's update, no logging
     hand_graph          hand_tuned's iteration as one CUDA graph, noise and the choice of rows included
-    products            no training: the matrix products of hand_tuned's iteration and nothing else, each into memory
-                        that is there already; what no loop in float32 can be faster than. On a GPU as one graph
+    matmuls             no training: the matrix multiplications of hand_tuned's iteration and nothing else, each into
+                        memory that is there already; what no loop in float32 can be faster than. On a GPU as one graph
 
 One iteration is one update of D and one of G. All take the networks from the same builders and start every block
-afresh. A block is a number of warm-up iterations and then the timed ones; building, compiling and the start of a
-Trainer are not timed. Those with a graph in their names need a GPU.
+afresh. A block is a number of warm-up iterations and then the timed ones; building, capturing, compiling and the start
+of a Trainer are not timed. `hand_graph` needs a GPU.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,18 +25,14 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import torch
-from blocks import begin, temporary_folder
+from blocks import Iterate, begin, fit, temporary_folder
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim import Adam
 
-from ganduel.build import build_gan, build_networks
-from ganduel.callback.progress import ProgressBar
-from ganduel.callback.stop import StopOnSignal
+from ganduel.build import build_networks
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
-from ganduel.run import run
-from ganduel.tracking.run_logger import RunLogger
 
 SETTINGS = (
     "model=mlp",
@@ -46,7 +41,7 @@ SETTINGS = (
     "model.generator.norm=batch",
     "model.discriminator.hidden=[512,256]",
     "loss=nonsaturating",
-    "penalty=none",
+    "penalty=[]",
     "data=mnist",
     "optimizer=adam",
     "optimizer.discriminator.lr=2e-4",
@@ -59,7 +54,7 @@ SETTINGS = (
 DEFAULT = tuple(setting for setting in SETTINGS if "." not in setting)  # the networks and rates of `python train.py`
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 NOISE_DIM = 100
-Shape = tuple[int, int, int]  # of a product: (m, k) times (k, p)
+Shape = tuple[int, int, int]  # of a matmul: (m, k) times (k, p)
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ class Work:
             *self.settings,
             *words,
             f"batch_size={self.batch_size}",
-            f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid a block
+            f"callback.sample_grid.first={max(1, self.warmup + self.iterations // 2)}",  # one grid per block
             "callback.sample_grid.growth=2.0",
             f"trainer.max_steps={self.warmup + self.iterations + 1}",
         ]
@@ -124,7 +119,7 @@ class Clock(lightning.Callback):
         self.n += 1
         return self.n > self.end
 
-    def before(self, iterate: Callable[[int], Any]) -> Callable[[int], Any]:
+    def before(self, iterate: Iterate) -> Iterate:
         """The function, timed as a loop is that it would be called in."""
 
         def timed(t: int) -> Any:
@@ -138,21 +133,11 @@ class Clock(lightning.Callback):
             trainer.should_stop = True
 
 
-def ours(work: Work, words: Sequence[str] = (), watch: Sequence[lightning.Callback] = ()) -> Block:
-    """Our module and Trainer, put together as `run.fit` does it.
-
-    Who watches asks Lightning for its loop, which is passed over where nobody does.
-    """
+def ours(work: Work, words: Sequence[str] = (), callbacks: Sequence[lightning.Callback] = ()) -> Block:
+    """Our module and Trainer, put together as `run.fit` does it."""
     with temporary_folder() as folder:
-        values = work.config(folder, words)
-        gan = build_gan(values, run.check_batch(values, work.data))
-        clock, stop, record = Clock(work), StopOnSignal(), RunLogger(folder)
-        gan.iterate = clock.before(gan.iterate)
-        callbacks = [*watch, stop, *run.build_callbacks(values, folder, ProgressBar(record))]
-        with run.matmul_precision(values):
-            run.build_trainer(values, folder, [record], callbacks, None).fit(gan)
-    if stop.signum is not None:
-        sys.exit(128 + stop.signum)  # it was meant for the benchmark as a whole
+        clock = Clock(work)
+        gan = fit(work.config(folder, words), folder, clock.before, work.data, callbacks)
     return Block(clock.seconds, gan.generator, gan.discriminator)
 
 
@@ -201,16 +186,16 @@ def hand_tuned(work: Work) -> Block:
 def hand_graph(work: Work) -> Block:
     loop, clock = HandWritten(work, capturable=True), Clock(work)
     rows = loop.rows()
-    chosen = next(rows).clone()
-    launch = recorded(lambda: loop.iterate(chosen))
+    indices = next(rows).clone()
+    launch = captured(lambda: loop.iterate(indices))
     while not clock.done():
-        chosen.copy_(next(rows))
+        indices.copy_(next(rows))
         launch()
     return Block(clock.seconds, loop.generator, loop.discriminator)
 
 
-def recorded(function: Callable[[], None]) -> Callable[[], None]:
-    """What launches the function's kernels as one graph; it is called three times before it is recorded."""
+def captured(function: Callable[[], None]) -> Callable[[], None]:
+    """What launches the function's kernels as one graph; it is called three times before it is captured."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -223,25 +208,25 @@ def recorded(function: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
-def products(work: Work) -> Block:
-    """The products of hand_tuned's iteration by their shapes; see the head of this file."""
+def matmuls(work: Work) -> Block:
+    """The matmuls of hand_tuned's iteration by their shapes; see the head of this file."""
     generator, discriminator = work.networks()
     jobs = [
         (*(torch.randn(size, device=work.device) for size in ((m, k), (k, p))), torch.empty(m, p, device=work.device))
-        for m, k, p in shapes_of_products(generator, discriminator, work.batch_size)
+        for m, k, p in shapes_of_matmuls(generator, discriminator, work.batch_size)
     ]
 
     def multiply() -> None:
         for a, b, out in jobs:
             torch.mm(a, b, out=out)
 
-    clock, launch = Clock(work), multiply if work.device == "cpu" else recorded(multiply)
+    clock, launch = Clock(work), multiply if work.device == "cpu" else captured(multiply)
     while not clock.done():
         launch()
     return Block(clock.seconds, generator, discriminator)
 
 
-def shapes_of_products(generator: nn.Module, discriminator: nn.Module, n: int) -> list[Shape]:
+def shapes_of_matmuls(generator: nn.Module, discriminator: nn.Module, n: int) -> list[Shape]:
     """Those of an iteration with one pass of D over both minibatches of n samples."""
     shapes = list[Shape]()
     for i, (inputs, outputs) in enumerate(widths(generator)):

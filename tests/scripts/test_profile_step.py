@@ -38,7 +38,7 @@ def work(script):
 def test_parts_add_up_to_the_iterations(script, work):
     stopwatch = script.Stopwatch(work)
     with script.silence():
-        block = script.ours(work, watch=[stopwatch])
+        block = script.ours(work, callbacks=[stopwatch])
     assert sum(stopwatch.total.values()) == pytest.approx(block.seconds, rel=0.05)
     expected = {
         "Adam of D",
@@ -55,7 +55,7 @@ def test_parts_add_up_to_the_iterations(script, work):
 
 def test_watching_changes_no_weight(script, work):
     with script.silence():
-        plain, watched = script.ours(work), script.ours(work, watch=[script.Stopwatch(work)])
+        plain, watched = script.ours(work), script.ours(work, callbacks=[script.Stopwatch(work)])
     for a, b in ((plain.generator, watched.generator), (plain.discriminator, watched.discriminator)):
         assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
@@ -87,14 +87,15 @@ def test_nothing_inside_a_callback_is_charged_apart(script, work):
 @pytest.mark.parametrize(
     ("kernel", "kind"),
     [
-        ("aten::addmm", "matrix products"),
+        ("aten::addmm", "matmuls"),
         ("aten::native_batch_norm_backward", "batch norm"),
         ("aten::_fused_adam_", "Adam"),
         ("aten::lerp_", "average of G"),
-        ("aten::dot", "norms of gradients"),
+        ("aten::linalg_vector_norm", "norms of gradients"),
+        ("aten::_foreach_norm", "norms of gradients"),
         ("aten::leaky_relu_backward", "activations"),
         ("aten::sum", "gradients of biases"),
-        ("aten::copy_", "copies, joins, rows of data"),
+        ("aten::copy_", "copies, concatenation, rows of data"),
         ("aten::normal_", "other kernels, autograd, dispatch"),
         ("autograd::engine::evaluate_function: AddmmBackward0", "other kernels, autograd, dispatch"),
     ],
@@ -114,15 +115,15 @@ def test_file_holds_every_case(script, tmp_path, capsys):
         ms = case["milliseconds"]
         assert sum(case["parts"].values()) == pytest.approx(ms["watched"], rel=0.05)
         assert sum(case["kernels"].values()) == pytest.approx(ms["profiled"])
-        assert case["share_of_limit"] == ms["products"] / ms["ours"]
-        assert case["kernels"]["matrix products"] > 0
+        assert case["share_of_limit"] == ms["matmuls"] / ms["ours"]
+        assert case["kernels"]["matmuls"] > 0
     assert [case["batch_size"] for case in results["cases"].values()] == [64, 256, 128]
-    assert "products / ours" in capsys.readouterr().out
+    assert "matmuls / ours" in capsys.readouterr().out
 
 
 def test_default_recipe_is_counted_as_torch_counts_it(script, work):
     """The limit is the arithmetic of one iteration; torch counts warm-up and timed ones."""
-    shapes = script.shapes_of_products(*work.networks(), work.batch_size)
+    shapes = script.shapes_of_matmuls(*work.networks(), work.batch_size)
     with FlopCounterMode(display=False) as counter:
         script.hand_tuned(work)
     assert counter.get_total_flops() == (WARMUP + ITERATIONS) * sum(2 * m * k * p for m, k, p in shapes)
