@@ -1,6 +1,6 @@
 """How the metrics see faults that are put into real images: python scripts/constructed_fakes.py.
 
-10,000 training images of MNIST in a generator's place, as they are and with one fault each; benchmarks/fakes.json.
+10,000 training images of MNIST instead of samples, as they are and with one fault each; benchmarks/fakes.json.
 """
 
 import argparse
@@ -61,16 +61,16 @@ def main() -> None:
     evaluation = Evaluation(data, [type(metric)(options.samples) for metric in applicable(data)])
     results = {}
     for name, images in fakes(data, options.samples).items():
-        found = evaluation(Replay(images))
-        results[name] = {key: value.value for key, value in found.items()}
-        results["floor"] = {key: value.floor for key, value in found.items()}
+        metrics = evaluation(Replay(images))
+        results[name] = {key: value.value for key, value in metrics.items()}
+        results["floor"] = {key: value.floor for key, value in metrics.items()}
     view = Table("fake", *(key.partition("/")[0] for key in results["floor"]))
     for name, values in results.items():
         view.add_row(name, *map(number, values.values()))
     Console().print(view)
     origin = provenance()
-    kept = {"results": results, **{key: origin[key] for key in ("versions", "git", "created")}}
-    options.out.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    record = {"results": results, **{key: origin[key] for key in ("versions", "git", "created")}}
+    options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

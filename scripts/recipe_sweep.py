@@ -1,8 +1,8 @@
 """Compare recipes on MNIST by a Fréchet distance on a classifier's features: python scripts/recipe_sweep.py --help.
 
 Each recipe is a list of overrides of train.py. After a run 10,000 samples of its EMA generator and of its live one are
-taken, and put beside the 10,000 test images in the features `mnist_cnn`. Also noted: the classes that their classifier
-sees in the samples (the share of the rarest, 10% at best) and how sure it is of them. One JSON line a run.
+compared with the 10,000 test images in the features `mnist_cnn`. Also recorded: the classes that their classifier
+sees in the samples (the share of the rarest, 10% at best) and how sure it is of them. One JSON line per run.
 """
 
 import argparse
@@ -48,10 +48,10 @@ def measure(net: Classifier, real: torch.Tensor, run: Path) -> dict:
         generator.load_state_dict(weights)
         noise = generator.draw(SAMPLES, rng.generator(values["seed"], "recipe"))
         images = denormalise(generate(generator, noise))
-        found = features(net, images)
-        p = net.head(found).softmax(1)
+        embedded = features(net, images)
+        p = net.head(embedded).softmax(1)
         shares = p.argmax(1).bincount(minlength=10) / SAMPLES
-        result[f"fd_{name}"] = frechet_distance(real, found).item()
+        result[f"fd_{name}"] = frechet_distance(real, embedded).item()
         result[f"rarest_{name}"] = shares.min().item()
         result[f"sure_{name}"] = (p.max(1).values > 0.9).float().mean().item()
         if name == "ema":
@@ -62,7 +62,7 @@ def measure(net: Classifier, real: torch.Tensor, run: Path) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipes", type=Path, help="a YAML file: {name: [override, …], …}")
-    parser.add_argument("--out", type=Path, required=True, help="a file for one JSON line a run, appended to")
+    parser.add_argument("--out", type=Path, required=True, help="a file for one JSON line per run, appended to")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "recipes", help="of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--side-by-side", type=int, default=1, help="runs at a time")

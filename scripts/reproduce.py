@@ -1,9 +1,9 @@
-"""Run an experiment with several seeds and write what came out: python scripts/reproduce.py ring8_r1 --seeds 10.
+"""Run an experiment with several seeds and write the results: python scripts/reproduce.py ring8_r1 --seeds 10.
 
-Every seed is a run of train.py of its own, in a process of its own with one thread, some side by side. A JSON file
-gets, for each metric, its value for each seed, the mean, and the 95% interval of the mean by Student's t; and the
-command, versions, machine and seconds a run, which are those of a machine that does `--side-by-side` runs at a time.
-Runs that are in the folder already, finished, are not run again.
+Every seed is a run of train.py in its own process with one thread, several in parallel. A JSON file gets, for each
+metric, its value for each seed, the mean, and the 95% interval of the mean by Student's t; and the command, versions,
+machine and seconds per run, which are those of a machine that does `--side-by-side` runs at a time. Finished runs that
+are in the folder already are not run again.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from ganduel.tracking.files import read_config
 from ganduel.tracking.provenance import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
-OF_THE_RUN = ("iteration", "images_seen", "seconds", "speed/images_per_second")
+OF_TRAINING = ("loss", "logit", "d", "grad", "weight", "saturation", "theory", "speed")  # what keys there begin with
 
 
 def run(experiment: str, seed: int, folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """The summary of one run; made now, unless it is there."""
+    """The summary of one run, which is done now unless it is there."""
     if not (folder / "summary.json").exists():
         command = [sys.executable, str(ROOT / "train.py"), f"experiment={experiment}", f"seed={seed}", "tracking=none"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -49,7 +49,7 @@ def shown(metrics: dict[str, float]) -> str:
 
 def measured(key: str) -> bool:
     """Whether the key is that of a metric of samples, whose names end in features and size."""
-    return "_" in key.partition("/")[2] and key.partition("/")[0] not in ("grad", "weight", "d", "theory", "speed")
+    return "_" in key.partition("/")[2] and key.partition("/")[0] not in OF_TRAINING
 
 
 def interval(values: list[float]) -> list[float] | None:

@@ -4,7 +4,7 @@
     python scripts/train_mnist_cnn.py --data fashion_mnist     fashion_cnn
 
 Trained on the first 50,000 training images by Adam with a one-cycle schedule; the test images are used for the stated
-accuracy only. Beside the weights (safetensors) goes a record: how they came about, their accuracy, their checksum.
+accuracy only. With the weights (safetensors) goes a record: how they were trained, their accuracy, their checksum.
 """
 
 import argparse
@@ -46,8 +46,8 @@ def train(data: MNIST, epochs: int) -> Classifier:
 
 @torch.no_grad()
 def accuracy(net: Classifier, images: torch.Tensor, labels: torch.Tensor) -> float:
-    found = torch.cat([net(part).argmax(1) for part in images.split(1000)])
-    return (found == labels).double().mean().item()
+    predicted = torch.cat([net(part).argmax(1) for part in images.split(1000)])
+    return (predicted == labels).double().mean().item()
 
 
 def main() -> None:

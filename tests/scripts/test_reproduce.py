@@ -31,17 +31,18 @@ def test_finished_runs_are_read_and_not_run_again(reproduce, tmp_path, monkeypat
         folder.mkdir()
         (folder / "config.yaml").write_text("seed: 0\nrun: {}\n")
         metrics = {"modes/points_2500": 6.0 + seed, "loss/d": 1.0, "grad/norm_d": 2.0, "speed/images_per_second": 9.0}
-        left = {"status": "finished", "iteration": 5, "seconds": 1.25, "metrics": metrics}
-        (folder / "summary.json").write_text(json.dumps(left))
+        metrics |= {"loss/penalty_d": 0.1, "logit/real_std": 1.0, "saturation/slope_saturating": 0.2}
+        summary = {"status": "finished", "iteration": 5, "seconds": 1.25, "metrics": metrics}
+        (folder / "summary.json").write_text(json.dumps(summary))
     monkeypatch.setattr(reproduce, "subprocess", None)
     out = tmp_path / "out.json"
     words = ["reproduce.py", "ring8_r1", "log_every=500", "--seeds", "3", "--folder", str(tmp_path), "--out", str(out)]
     monkeypatch.setattr(sys, "argv", words)
     reproduce.main()
-    found = json.loads(out.read_text())
-    assert found["command"] == "python train.py -m experiment=ring8_r1 log_every=500 seed=0,1,2"
-    assert list(found["metrics"]) == ["modes/points_2500"]
-    assert found["metrics"]["modes/points_2500"]["mean"] == 7
-    assert found["metrics"]["modes/points_2500"]["seeds"] == [6, 7, 8]
-    assert found["seconds"] == [1.2, 1.2, 1.2]
+    results = json.loads(out.read_text())
+    assert results["command"] == "python train.py -m experiment=ring8_r1 log_every=500 seed=0,1,2"
+    assert list(results["metrics"]) == ["modes/points_2500"]
+    assert results["metrics"]["modes/points_2500"]["mean"] == 7
+    assert results["metrics"]["modes/points_2500"]["seeds"] == [6, 7, 8]
+    assert results["seconds"] == [1.2, 1.2, 1.2]
     assert "modes/points_2500: 7 " in capsys.readouterr().out
