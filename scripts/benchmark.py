@@ -21,7 +21,7 @@ from typing import Any
 import blocks
 import numpy as np
 import torch
-from blocks import silence
+from blocks import fallbacks, silence
 from memory_loop import peak_memory
 from population_loops import SETTINGS, Population
 from published_loops import lightning_tutorial, pytorch_gan
@@ -163,7 +163,7 @@ def report(results: dict[str, Any], options: argparse.Namespace) -> dict[str, An
             for n, rows in times.items()
         },
         "rounds": {str(n): rows for n, rows in times.items()},
-        **{key: results[key] for key in ("population", "engine", "memory")},
+        **{key: results[key] for key in ("population", "engine", "memory", "fallbacks")},
         "unit": "milliseconds per iteration: one update of D and one of G",
         "method": f"median over alternating blocks of {options.iterations} iterations after {options.warmup} of "
         f"warm-up on {options.device}{fewer}; ratio: median of the ratios within a round; ours includes its record, "
@@ -195,7 +195,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = parse(arguments)
     run.quiet()
-    console, results = Console(), dict[str, Any](step={}, population={}, engine={}, memory=None)
+    with fallbacks() as lines:
+        results = measure_all(options, lines)
+    for line in lines:
+        print(line)
+    return results
+
+
+def measure_all(options: argparse.Namespace, lines: list[str]) -> dict[str, Any]:
+    """All that the options ask for; what engines say is in the results too."""
+    console, results = Console(), dict[str, Any](step={}, population={}, engine={}, memory=None, fallbacks=lines)
     if options.memory is not None:  # first: the peak is the process's
         with silence():
             results["memory"] = peak_memory(options.memory, options.device)

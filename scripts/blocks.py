@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -97,6 +98,27 @@ def silence() -> Iterator[None]:
     """What is timed prints to nowhere."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield
+
+
+@contextlib.contextmanager
+def fallbacks() -> Iterator[list[str]]:
+    """Gathers the lines in which engines say what they do not do, each once: a time is then that of something else."""
+    lines, log, handler = list[str](), logging.getLogger("ganduel"), logging.Handler(logging.INFO)
+
+    def emit(record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if "engine=" in line and line not in lines:
+            lines.append(line)
+
+    handler.emit = emit
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def keep(results: dict[str, Any], out: Path | None) -> dict[str, Any]:

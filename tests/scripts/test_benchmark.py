@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import sys
 import types
 from collections.abc import Iterator
@@ -207,6 +208,7 @@ def test_engines_are_compared_with_eager(benchmark, monkeypatch, tmp_path):
 
     def alone(population, more):
         words.append((population.task, *more))
+        logging.getLogger("ganduel").info("%s: it rains; networks run as they are", more[0])
         return float(len(more[0].removeprefix("engine=")))
 
     monkeypatch.setattr(benchmark.Population, "alone", alone)
@@ -216,6 +218,9 @@ def test_engines_are_compared_with_eager(benchmark, monkeypatch, tmp_path):
     expected = {"eager": 5.0, "compile": 7.0, "ratio": ratios, "rounds": {"eager": [5.0], "compile": [7.0]}}
     assert results["engine"] == {"ring8": expected, "mnist": expected}
     assert json.loads((tmp_path / "engine.json").read_text(encoding="utf-8"))["engine"] == results["engine"]
+    assert results["fallbacks"] == [
+        f"engine={name}: it rains; networks run as they are" for name in ("eager", "compile")
+    ]
 
 
 def test_peak_memory_of_a_long_run_is_taken_twice(benchmark):
