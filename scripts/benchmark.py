@@ -2,7 +2,7 @@
 
     python scripts/benchmark.py --rounds 5 --out benchmarks/step_cpu.json                ten minutes on two cores
     python scripts/benchmark.py --batch --population ring8:32 mnist:5 --rounds 3 --out benchmarks/population_cpu.json
-    python scripts/benchmark.py --batch --engine compile --out benchmarks/engine_cpu.json      the ring and the recipe
+    python scripts/benchmark.py --batch --engine compile --callback --out benchmarks/engine_cpu.json
     python scripts/benchmark.py --batch --memory 20000 --out benchmarks/memory_cpu.json        of a long run
     python scripts/benchmark.py --device cuda --batch 64 1024 --population ring8:32 --out benchmarks/step_gpu.json
 
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from blocks import fallbacks, silence
 from memory_loop import peak_memory
-from population_loops import SETTINGS, Population
+from population_loops import EACH_BATCH, SETTINGS, Population
 from published_loops import lightning_tutorial, pytorch_gan
 from rich.box import SIMPLE
 from rich.console import Console
@@ -120,14 +120,16 @@ def measure_population(work: Population, rounds: int) -> dict[str, Any]:
     }
 
 
-def measure_engines(task: str, engines: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds per iteration of a run with each engine, and their ratios to engine=eager."""
+def measure_engines(task: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds per iteration by each engine, or with a user callback in each batch, and ratios to engine=eager."""
     work = Population(task, 1, options.warmup, options.iterations, options.device)
-    names = ["eager", *(engine for engine in engines if engine != "eager")]
-    times = alternating({name: partial(work.alone, [f"engine={name}"]) for name in names}, options.rounds)
+    words = {name: [f"engine={name}"] for name in ("eager", *options.engine)}
+    if options.callback:
+        words["eager_user_callback"] = [EAGER, EACH_BATCH]
+    times = alternating({name: partial(work.alone, more) for name, more in words.items()}, options.rounds)
     return {
         **{name: statistics.median(values) for name, values in times.items()},
-        "ratio": {name: ratio(times, name, "eager") for name in names},
+        "ratio": {name: ratio(times, name, "eager") for name in times},
         "rounds": times,
     }
 
@@ -186,7 +188,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, nargs="*", default=[64, 256], help="batch sizes")
     parser.add_argument("--population", type=population, nargs="*", default=[], help="such as ring8:32, of 32 members")
     parser.add_argument("--engine", nargs="*", default=[], choices=["compile", "cuda_graph"], help="against eager")
-    parser.add_argument("--task", nargs="+", default=["ring8", "mnist"], choices=list(SETTINGS), help="for --engine")
+    parser.add_argument("--callback", action="store_true", help="a user callback in each batch, against none")
+    parser.add_argument("--task", nargs="+", default=["ring8", "mnist"], choices=list(SETTINGS), help="for these two")
     parser.add_argument("--memory", type=int, metavar="N", help="peak memory of a run of the ring of N iterations")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     return blocks.parse(parser, arguments)
@@ -214,8 +217,8 @@ def measure_all(options: argparse.Namespace, lines: list[str]) -> dict[str, Any]
         results["population"][f"{task}, {members} members"] = measure_population(work, options.rounds)
     if results["population"]:
         console.print(population_table(results["population"]))
-    for task in options.task if options.engine else ():
-        results["engine"][task] = measure_engines(task, options.engine, options)
+    for task in options.task if options.engine or options.callback else ():
+        results["engine"][task] = measure_engines(task, options)
         console.print(table(f"engines, {task}", results["engine"][task]["rounds"], ["eager"]))
     summary = blocks.keep(report(results, options), options.out)
     data = MNIST()

@@ -18,6 +18,7 @@ from statistics import fmean
 from typing import Any
 
 from blocks import begin, temporary_folder
+from lightning.pytorch import Callback
 
 from ganduel.build import build, build_networks
 from ganduel.population.processes import number_of_processes, split_evenly, start, weights_of
@@ -33,6 +34,15 @@ def ring8(width: int) -> list[str]:
 
 
 SETTINGS = {"ring8": ring8(64), **{f"ring8_w{width}": ring8(width) for width in (128, 256, 512)}, "mnist": []}
+
+EACH_BATCH = "+callback.each_batch._target_=population_loops.EachBatch"
+
+
+class EachBatch(Callback):
+    """A user callback that does nothing, in each batch: blocks are then single iterations."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)

@@ -218,9 +218,15 @@ def test_engines_are_compared_with_eager(benchmark, monkeypatch, tmp_path):
     expected = {"eager": 5.0, "compile": 7.0, "ratio": ratios, "rounds": {"eager": [5.0], "compile": [7.0]}}
     assert results["engine"] == {"ring8": expected, "mnist": expected}
     assert json.loads((tmp_path / "engine.json").read_text(encoding="utf-8"))["engine"] == results["engine"]
-    assert results["fallbacks"] == [
-        f"engine={name}: it rains; networks run as they are" for name in ("eager", "compile")
-    ]
+    lines = [f"engine={name}: it rains; networks run as they are" for name in ("eager", "compile")]
+    assert results["fallbacks"] == lines
+
+
+def test_a_user_callback_is_timed_against_none(benchmark):
+    """With its hook in each batch blocks are single iterations."""
+    results = benchmark.main(["--tiny", "--batch", "--callback", "--task", "ring8"])
+    assert list(results["engine"]["ring8"]["rounds"]) == ["eager", "eager_user_callback"]
+    assert all(milliseconds > 0 for (milliseconds,) in results["engine"]["ring8"]["rounds"].values())
 
 
 def test_peak_memory_of_a_long_run_is_taken_twice(benchmark):
