@@ -14,6 +14,7 @@ import pytest
 import torch
 from small import EVALUATION, SMALL
 
+from ganduel.ranks import mean_over_ranks
 from ganduel.tracking.files import rows
 
 TRAIN = Path(__file__).parents[1] / "train.py"
@@ -134,3 +135,10 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused(command: Callable):
     refused = command("batch_size=9", "trainer.devices=2", "trainer.accelerator=cpu", "tracking=none")
     assert refused.code == 1
     assert refused.err == "error: batch_size=9 cannot be shared by 2 ranks. Try a multiple of 2.\n"
+
+
+def test_on_one_rank_the_mean_over_ranks_is_the_tensor_without_gradient():
+    """On two it is what a toy's buffers need to be equal (test_signatures.py)."""
+    x = torch.ones(3, requires_grad=True)
+    assert torch.equal(mean_over_ranks(x), torch.ones(3))
+    assert not mean_over_ranks(x).requires_grad

@@ -18,5 +18,6 @@ class Augment(nn.Module):
     def adapt(self, outputs: dict[str, Tensor]) -> None:
         """Adjust the strength after an iteration, from what it returned: the logits of real samples, …
 
-        In place and without reading a value on the host, so that no iteration waits for the device.
+        In place and without reading a value on the host, so that no iteration waits for the device. The logits are of
+        this rank's samples: what is kept must be the same on all ranks, as `ganduel.ranks.mean_over_ranks` makes it.
         """

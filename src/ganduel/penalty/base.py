@@ -3,7 +3,8 @@
 A penalty of D gets D as the function `logits(x, y)`, a penalty of G gets G as `generator(z)` or `generator(z, y)`; both
 get the update's minibatch and its generated samples. It calls the network and never alters it: derivatives are taken by
 `torch.func.grad`, which works under `torch.func.vmap` too, where `requires_grad_` does not. What it draws comes from
-`minibatch.draws`; what it keeps, such as a moving average, is a buffer, and so in the checkpoint.
+`minibatch.draws`; what it keeps, such as a moving average, is a buffer, changed in place, and so in the checkpoint. A
+rank sees its part of the minibatch: what is kept must be averaged by `ganduel.ranks.mean_over_ranks`.
 
 With `every` = n a penalty is due in each n-th iteration and weighs n times as much (lazy regularisation, Karras et al.
 2020, "Analyzing and improving the image quality of StyleGAN", section 3.1 and appendix B, arXiv:1912.04958). There it

@@ -1,0 +1,87 @@
+"""Runs of toy parts, each in its folder, and what is left of them."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from toys import part
+
+from ganduel import checkpoint
+from ganduel.run import prepare, run
+from ganduel.run.schema import check
+from ganduel.tracking.files import rows
+
+WORDS = ("data=ring8", "tracking=none", "callback=[statistics,saturation]", "trainer.precision=64-true", "log_every=5",
+         "callback.saturation.gradient_every_n_iterations=5", "batch_size=8", "k=2",
+         "trainer.max_steps=20", "checkpoint_min_seconds=0", "ema.every_n_iterations=1")  # fmt: skip
+CLOCK = ("seconds", "speed/images_per_second")
+R1 = {"_target_": "ganduel.penalty.r1.R1", "gamma": 1.0}
+
+
+def labelled(data: str = "LabelledPoints") -> dict[str, Any]:
+    """Data with labels, and networks that take them."""
+    model = {"generator": part("ConditionalGenerator"), "discriminator": part("ProjectionDiscriminator")}
+    return {"data": part(data), "model": model}
+
+
+def discriminator(name: str) -> dict[str, Any]:
+    """That D, and the usual G."""
+    generator = {"_target_": "ganduel.model.mlp.MLPGenerator", "noise_dim": 3, "hidden": [8]}
+    return {"model": {"generator": generator, "discriminator": part(name)}}
+
+
+# What each adds to the config: a signature of the zoo.
+CASES: dict[str, dict[str, Any]] = {
+    "labels": labelled(),
+    "R1 and R2": {"penalty": {"r1": R1, "r2": part("R2")}},
+    "every 4": {"penalty": {"r1": R1 | {"every": 4}}},
+    "penalty that draws": {"penalty": {"interpolated": part("InterpolatedSlope")}},
+    "penalty of G with a buffer": {"penalty_g": {"path": part("PathLength")}},
+    "augmentation with state": {"augment": part("AdaptiveNoise")},
+    "minibatch std": discriminator("MinibatchStd"),
+    "functional batch norm": discriminator("FunctionalBatchNorm"),
+}
+TOGETHER: dict[str, Any] = {
+    **labelled(),
+    "penalty": {"r1": R1, "r2": part("R2", every=4), "interpolated": part("InterpolatedSlope", every=2)},
+    "penalty_g": {"path": part("PathLength", every=2)},
+    "augment": part("AdaptiveNoise"),
+}
+
+
+def begin(folder: Path, values: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """Begin a run of these values in a new folder."""
+    values = deepcopy({**values, **changes})
+    check(values)
+    folder.mkdir()
+    return prepare.start(values, folder, {"loss": values["loss"]["_target_"].rpartition(".")[2].lower()}, [])
+
+
+def train(folder: Path, values: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """Train such a run alone; returns its last checkpoint."""
+    run.fit(begin(folder, values, **changes), folder)
+    return last(folder)
+
+
+def until(values: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """The same with another number of iterations."""
+    return {**values, "trainer": {**values["trainer"], "max_steps": n}}
+
+
+def last(folder: Path) -> dict[str, Any]:
+    """The checkpoint to resume from, of which a resumed run is to have the same: all but the config and clocks."""
+    entries = checkpoint.read(checkpoint.latest(folder))
+    return {key: entries[key] for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step")}
+
+
+def timeless(folder: Path) -> list[dict[str, Any]]:
+    """The rows without clocks."""
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows(folder / "metrics.jsonl")]
+
+
+def distance(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> float:
+    """The largest difference between two state dicts."""
+    assert first.keys() == second.keys()
+    return max((first[key] - second[key]).abs().max().item() for key in first)
