@@ -1,10 +1,10 @@
-"""A CUDA graph's ways, played on the CPU: kernels are listed with their tensors, and called again on the same memory.
+"""CUDA graph capture, emulated on the CPU: kernels are listed with their tensors, and called again on the same memory.
 
 As while a GPU's stream is captured, nothing takes effect while the list is made, and reading a value is an error. What
 Python does in between happens once. What it cannot show: streams, the GPU's memory pool, kernels that CUDA forbids.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,21 +12,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ganduel.engine.recorder import CannotBeRecorded, CUDARecorder, Recorder
-from ganduel.model.mlp import MLPDiscriminator
+from ganduel.engine.base import Capture, CaptureError
 
 READS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::is_nonzero", "aten::masked_select"}
 
 
 def tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-class Reading(MLPDiscriminator):
-    """A network that a graph cannot have: Python decides by a value."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * (1 if x.mean() > 1 else 2)
 
 
 class NoReads(TorchDispatchMode):
@@ -45,7 +37,7 @@ class NoReads(TorchDispatchMode):
 
 
 class Tape(NoReads):
-    """The list of the calls, and the memory that they found as it was before."""
+    """The list of the calls, and the memory that they use as it was before."""
 
     def __init__(self):
         super().__init__()
@@ -77,28 +69,33 @@ class Tape(NoReads):
                     old.copy_(new)
 
 
-class TapeRecorder(Recorder):
-    """Records on tape; counts what it is asked for."""
+class TapeCapture(Capture):
+    """Captures on tape; counts what it is asked for."""
 
-    option, otherwise = CUDARecorder.option, CUDARecorder.otherwise
-    device, place, runs, rates = "cpu", "a CPU", False, torch.float32
+    engine = "cuda_graph"
+    lr_dtype = torch.float64  # which optimizers of the CPU take, so that no digit is lost
+    generator = torch.default_generator
 
     def __init__(self):
-        self.warm_ups = self.launches = 0
+        self.warm_ups = self.captures = self.launches = 0
 
     def warm_up(self, function: Callable[[], Any]) -> Any:
         self.warm_ups += 1
         return function()
 
-    def record(self, function: Callable[[], None]) -> Callable[[], None]:
-        self.tape = tape = Tape()
+    def capture(self, function: Callable[[], Any], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        self.captures += 1
+        states = [generator.get_state() for generator in generators]
+        tape = Tape()
         try:
             with tape:
                 function()
         except RuntimeError as error:
-            raise CannotBeRecorded(str(error).splitlines()[0]) from error
+            raise CaptureError(str(error).splitlines()[0]) from error
         finally:
             tape.rewind()
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
 
         def launch() -> None:
             self.launches += 1
