@@ -1,4 +1,4 @@
-"""Each signature of the zoo by a toy member: resumed, on two ranks and in a population it is the run that it is alone."""
+"""Each signature of the zoo by a toy member: resumed, on two ranks, in a population it is the run that it is alone."""
 
 from collections.abc import Callable
 from pathlib import Path
