@@ -1,4 +1,4 @@
-"""Masks that follow from their key: what they do to a sample, and that resume, ranks and metrics need nothing else."""
+"""Masks from an iteration's draws: what they do to a sample, and that resume and ranks need nothing else."""
 
 import subprocess
 import sys
@@ -12,27 +12,34 @@ from hypothesis import strategies as st
 from states import same
 from torch import nn
 
+from ganduel.batch import Minibatch
 from ganduel.build import build_gan
 from ganduel.errors import UserError
+from ganduel.model.base import keyed_layers
 from ganduel.model.dropout import Dropout
 from ganduel.penalty.r1 import R1
+from ganduel.rng import Draws
 from ganduel.tracking.files import rows
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 DROPPING = ("model.discriminator.dropout=0.5", "model.discriminator.input_dropout=0.2")
 
 
-def placed(p=0.5, key=(0, "layer", "d.1", 7, 0), batch_size=4, share=slice(None)):
-    """A layer at the beginning of an update."""
+KEY = (0, "update", 7)
+
+
+def seeded(p=0.5, key=KEY, batch_size=4, rows=slice(None)):
+    """A layer at the beginning of an iteration's draws."""
     layer = Dropout(p)
-    layer.reseed(key, batch_size, share)
+    layer.draws = Draws("cpu", batch_size, rows)
+    layer.draws.seed(*key)
     return layer
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
-def test_the_share_dropped_and_the_scale_of_the_rest(p):
+def test_the_fraction_dropped_and_the_scale_of_the_rest(p):
     """Of 100,000 inputs p is dropped, to four standard errors; the rest is scaled so that the mean stays."""
-    y = placed(p, batch_size=100)(torch.ones(100, 1000))
+    y = seeded(p, batch_size=100)(torch.ones(100, 1000))
     dropped = (y == 0).double().mean().item()
     assert dropped == pytest.approx(p, abs=4 * (p * (1 - p) / y.numel()) ** 0.5)
     torch.testing.assert_close(y[y != 0], torch.full_like(y[y != 0], 1 / (1 - p)))
@@ -40,153 +47,168 @@ def test_the_share_dropped_and_the_scale_of_the_rest(p):
 
 def test_masks_are_of_single_inputs():
     """Neither whole samples nor whole units are dropped: neighbours along both axes are uncorrelated."""
-    kept = (placed(0.5, batch_size=300)(torch.ones(300, 300)) != 0).double() - 0.5
+    kept = (seeded(0.5, batch_size=300)(torch.ones(300, 300)) != 0).double() - 0.5
     for axis in (0, 1):
         assert (4 * kept * kept.roll(1, axis)).mean().abs() < 4 / 300
 
 
 def test_the_gradient_passes_where_the_input_does():
     x = torch.randn(4, 6, requires_grad=True)
-    y = placed()(x)
+    y = seeded()(x)
     y.sum().backward()
     torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 2.0))
 
 
-def test_evaluation_drops_nothing_and_needs_no_key():
+def test_evaluation_drops_nothing_and_needs_no_draws():
     x = torch.randn(5, 3)
     assert torch.equal(Dropout(0.5).eval()(x), x)
-    assert torch.equal(placed().eval()(x), x)
+    assert torch.equal(seeded().eval()(x), x)
 
 
-def test_training_without_a_place_is_refused():
-    with pytest.raises(UserError, match=r"reseed\(\) before it, or eval\(\)"):
+def test_training_without_draws_is_refused():
+    with pytest.raises(UserError, match=r"set `draws` before it, or call eval\(\)"):
         Dropout(0.5)(torch.ones(2, 2))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5])
-def test_refuses_what_is_no_share(p):
+def test_refuses_what_is_no_probability(p):
     with pytest.raises(UserError, match=f"dropout={p} must be at least 0 and below 1"):
         Dropout(p)
 
 
 def test_the_same_key_gives_the_same_mask_and_any_other_another():
     x = torch.ones(4, 200)
-    first = placed()(x)
+    first = seeded()(x)
     torch.manual_seed(99)  # the global generator has no say
-    assert torch.equal(placed()(x), first)
-    for key in (
-        (1, "layer", "d.1", 7, 0),
-        (0, "layer", "d.2", 7, 0),
-        (0, "layer", "d.1", 8, 0),
-        (0, "layer", "d.1", 7, 1),
-    ):
-        assert not torch.equal(placed(key=key)(x), first)
+    assert torch.equal(seeded()(x), first)
+    for key in ((1, "update", 7), (0, "saturation", 7), (0, "update", 8)):
+        assert not torch.equal(seeded(key=key)(x), first)
 
 
 def test_the_global_generator_is_left_alone():
     state = torch.get_rng_state()
-    placed()(torch.ones(4, 3))
+    seeded()(torch.ones(4, 3))
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_calls_of_an_update_have_masks_of_their_own_and_reseed_begins_again():
-    layer, x = placed(), torch.ones(4, 200)
+def test_calls_have_masks_of_their_own_and_seeding_begins_again():
+    layer, x = seeded(), torch.ones(4, 200)
     first, second = layer(x), layer(x)
     assert not torch.equal(first, second)
-    layer.reseed((0, "layer", "d.1", 7, 0), 4, slice(None))
+    layer.draws.seed(*KEY)
     assert torch.equal(layer(x), first)
 
 
+def test_layers_that_share_their_draws_have_masks_of_their_own():
+    first, second = seeded(), Dropout(0.5)
+    second.draws = first.draws
+    x = torch.ones(4, 200)
+    assert not torch.equal(first(x), second(x))
+
+
 def test_minibatches_of_one_call_have_masks_of_their_own():
-    y = placed()(torch.ones(8, 200))
+    y = seeded()(torch.ones(8, 200))
     assert not torch.equal(y[:4], y[4:])
 
 
 @given(ranks=st.integers(1, 4), rows=st.integers(1, 3), minibatches=st.integers(1, 3), width=st.integers(1, 5))
 def test_ranks_cut_their_rows_from_one_mask(ranks, rows, minibatches, width):
-    """Of each minibatch in the call, as the samples are shared."""
+    """Of each minibatch in the call, as the samples are divided."""
     n = ranks * rows
-    whole = placed(batch_size=n)(torch.ones(minibatches * n, width)).unflatten(0, (minibatches, n))
+    whole = seeded(batch_size=n)(torch.ones(minibatches * n, width)).unflatten(0, (minibatches, n))
     for rank in range(ranks):
-        share = slice(rank * rows, (rank + 1) * rows)
-        part = placed(batch_size=n, share=share)(torch.ones(minibatches * rows, width))
-        assert torch.equal(part, whole[:, share].flatten(0, 1))
+        local = slice(rank * rows, (rank + 1) * rows)
+        part = seeded(batch_size=n, rows=local)(torch.ones(minibatches * rows, width))
+        assert torch.equal(part, whole[:, local].flatten(0, 1))
 
 
 def test_samples_may_have_any_shape_and_fewer_rows():
     """Images; and a D that packs two samples into one row."""
-    assert placed()(torch.ones(8, 3, 5, 5)).shape == (8, 3, 5, 5)
-    assert placed()(torch.ones(2, 6)).shape == (2, 6)
+    assert seeded()(torch.ones(8, 3, 5, 5)).shape == (8, 3, 5, 5)
+    assert seeded()(torch.ones(2, 6)).shape == (2, 6)
 
 
 def test_precision_is_kept():
     for dtype in (torch.float64, torch.bfloat16):
-        assert placed()(torch.ones(4, 3, dtype=dtype)).dtype == dtype
+        assert seeded()(torch.ones(4, 3, dtype=dtype)).dtype == dtype
 
 
-# In a duel.
+# In a GAN.
 
 
 @pytest.fixture
-def duel(tiny: Callable, images) -> Callable:
-    """A tiny duel with dropout in D, at the beginning of iteration t."""
+def make(tiny: Callable, images) -> Callable:
+    """Builds a tiny GAN with dropout in D, at the beginning of iteration t of one rank of several."""
 
-    def make(*words: str, t: int = 0, share: slice = slice(None)):
+    def make(*words: str, t: int = 0, rank: int = 0, ranks: int = 1):
         gan = build_gan(tiny(*DROPPING, *words), images)
-        gan.share = share
-        gan.reseed(t, 0)
+        gan.batches.attach(gan, rank, ranks)
+        gan.batches.seed_draws(t)
         return gan
 
     return make
 
 
-def test_a_duel_knows_the_layers_to_tell(duel, tiny, images):
-    assert list(duel().reseeded) == ["discriminator.net.1", "discriminator.net.4"]
-    assert build_gan(tiny(), images).reseeded == {}
+def minibatch(gan, real, labels=None):
+    """A minibatch with these real samples and the GAN's draws."""
+    return Minibatch(real, labels, torch.empty(len(real), 3), labels, gan.batches.draws)
 
 
-def test_real_and_generated_samples_are_masked_apart(duel):
+def test_a_gan_gives_all_layers_its_draws(make, tiny, images):
+    gan = make()
+    layers = [gan.discriminator.net[1], gan.discriminator.net[4]]
+    assert keyed_layers(gan) == layers
+    assert all(layer.draws is gan.batches.draws for layer in layers)
+    assert keyed_layers(build_gan(tiny(), images)) == []
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_real_and_generated_samples_have_masks_of_their_own(make, norm):
     """In one pass and, under a BatchNorm, in two: the same samples as both get other logits."""
     x = torch.rand(4, 1, 2, 3)
-    for norm in ("none", "batch"):
-        gan = duel(f"model.discriminator.norm={norm}", "model.discriminator.hidden=[64]")
-        on_real, on_fake = gan.discriminate(x, x)
-        assert not torch.equal(on_real, on_fake)
-        gan.discriminator.eval()
-        on_real, on_fake = gan.discriminate(x, x)
-        torch.testing.assert_close(on_real, on_fake)
+    gan = make(f"model.discriminator.norm={norm}", "model.discriminator.hidden=[64]")
+    assert gan.mixes_samples is (norm == "batch")
+    on_real, on_fake = gan.discriminate(minibatch(gan, x), x)
+    assert not torch.equal(on_real, on_fake)
+    gan.discriminator.eval()
+    on_real, on_fake = gan.discriminate(minibatch(gan, x), x)
+    torch.testing.assert_close(on_real, on_fake)
 
 
-def test_ranks_share_the_masks_of_both_minibatches(duel):
+def test_ranks_divide_the_masks_of_both_minibatches(make):
     """Logits of two halves of a minibatch are those of the whole."""
     real, fake = torch.rand(2, 4, 1, 2, 3)
-    whole = torch.stack(duel().discriminate(real, fake))
-    for share in (slice(0, 2), slice(2, 4)):
+    gan = make()
+    whole = torch.stack(gan.discriminate(minibatch(gan, real), fake))
+    for rank in (0, 1):
+        gan = make(rank=rank, ranks=2)
+        rows = gan.batches.rows
         torch.testing.assert_close(
-            torch.stack(duel(share=share).discriminate(real[share], fake[share])), whole[:, share]
+            torch.stack(gan.discriminate(minibatch(gan, real[rows]), fake[rows])), whole[:, rows]
         )
 
 
-def test_every_update_of_every_iteration_is_told(fit, duel, monkeypatch):
-    """The k of D and the one of G, each under a key of its own."""
-    gan, told = duel("k=2"), []
-    layer = gan.reseeded["discriminator.net.4"]
-    reseed = layer.reseed
-    monkeypatch.setattr(layer, "reseed", lambda *arguments: told.append(arguments[0]) or reseed(*arguments))
+def test_the_draws_of_every_iteration_have_a_key_of_their_own(fit, make, monkeypatch):
+    """Each is seeded once, before its first update; its updates go on in one stream."""
+    gan, events = make("k=2"), []
+    draws = Draws.seed, Dropout.mask
+    monkeypatch.setattr(Draws, "seed", lambda self, *key: events.append(key) or draws[0](self, *key))
+    monkeypatch.setattr(Dropout, "mask", lambda self, x: events.append(len(x)) or draws[1](self, x))
     fit("trainer.max_steps=3", gan=gan)
-    assert told == [(0, "layer", "discriminator.net.4", t, update) for t in range(3) for update in range(3)]
+    updates = [8, 8, 8, 8, 4, 4]  # two layers each: real and generated samples in D's, generated ones in G's
+    assert events == [event for t in range(3) for event in ((0, "update", t), *updates)]
 
 
-def test_training_with_dropout_leaves_the_global_generator_alone(fit, duel):
-    gan = duel()
+def test_training_with_dropout_leaves_the_global_generator_alone(fit, make):
+    gan = make()
     state = torch.get_rng_state()
     fit(gan=gan)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_training_sees_the_masks(fit, duel, tiny, images):
+def test_training_sees_the_masks(fit, make, tiny, images):
     """The same run without them ends elsewhere; with them again, in the same bits."""
-    first, again, without = duel(), duel(), build_gan(tiny(), images)
+    first, again, without = make(), make(), build_gan(tiny(), images)
     for gan in (first, again, without):
         fit(gan=gan)
     ends = [
@@ -196,22 +218,22 @@ def test_training_sees_the_masks(fit, duel, tiny, images):
     assert not torch.allclose(ends[0], ends[2], atol=1e-4)
 
 
-def test_penalties_differentiate_through_a_mask(duel):
+def test_penalties_differentiate_through_a_mask(make):
     """R1 of a linear D with dropout of its input is γ/2 E|w · mask|², by hand from the mask that it draws."""
-    gan = duel("model.discriminator.hidden=[]", "model.discriminator.dropout=0.0")
+    gan = make("model.discriminator.hidden=[]", "model.discriminator.dropout=0.0", t=7)
     x = torch.rand(4, 1, 2, 3)
-    mask = placed(0.2, key=(0, "layer", "discriminator.net.1", 0, 0))(torch.ones(4, 6))
+    mask = seeded(0.2)(torch.ones(4, 6))
     weight = gan.discriminator.net[2].weight
     expected = 0.5 * (weight * mask).square().sum(1).mean()
-    found = R1(gamma=1.0)(gan.discriminator, x, x)
-    torch.testing.assert_close(found, expected)
-    found.backward()
+    penalty = R1(gamma=1.0)(gan.logits, minibatch(gan, x), x)
+    torch.testing.assert_close(penalty, expected)
+    penalty.backward()
     torch.testing.assert_close(weight.grad, (weight * mask.square().mean(0)).detach())
 
 
-def test_torchs_own_dropout_may_be_used_in_a_d(fit, duel):
-    """Nothing is told to it; it draws from the global generator."""
-    gan = duel()
+def test_torchs_own_dropout_may_be_used_in_a_d(fit, make):
+    """It is given no draws, and takes them from the global generator."""
+    gan = make()
     gan.discriminator.net[4] = nn.Dropout(0.5)
     state = torch.get_rng_state()
     fit(gan=gan)
@@ -259,7 +281,7 @@ def test_a_resumed_run_has_the_masks_and_momenta_of_a_whole_one(command, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [(), ("penalty=r1", "penalty.gamma=1.0", "k=2")], ids=["plain", "penalised, k=2"])
+@pytest.mark.parametrize("words", [(), ("penalty=r1", "penalty.r1.gamma=1.0", "k=2")], ids=["plain", "penalised, k=2"])
 def test_two_ranks_equal_one(tmp_path: Path, words: tuple[str, ...]):
     """Through the program, in float64 as in test_ranks.py."""
     ends = []
