@@ -1,12 +1,17 @@
 """Parts from configs: every file of every group makes its part, and the seed alone makes the initial weights."""
 
+from operator import call
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
-from ganduel.build import build, build_descent, build_gan, build_networks
+from ganduel import build as builder
+from ganduel.augment.base import Augment
+from ganduel.build import build, build_engine, build_gan, build_network, build_networks, build_optim
 from ganduel.data.base import Data
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.mnist import ASSETS
@@ -24,7 +29,14 @@ def words(file):
     """What chooses this config file on the command line."""
     group, name = file.parts
     needed = ["optimizer=sgd"] if file == Path("schedule/goodfellow2014") else []  # a schedule of the momentum
-    return [*needed, f"{group}=[{name}]" if group in ("callback", "metric") else f"{group}={name}"]
+    return [*needed, f"{group}=[{name}]" if group in ("callback", "metric", "penalty") else f"{group}={name}"]
+
+
+def optimizers_of(gan):
+    """Those of D and G, and their schedules, if they have any."""
+    gan.configure_optimizers()
+    optims = (gan.optim_d, gan.optim_g)
+    return [o.optimizer for o in optims], [o.schedule for o in optims if o.schedule is not None]
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -34,7 +46,7 @@ def test_every_config_file_composes_checks_and_builds(compose, images, tmp_path,
     schema.check(config)
     points = config["model"]["generator"]["_target_"].endswith("AffineGenerator")
     gan = build_gan(config, Gaussian1D() if points else images)
-    (optimizers, _) = gan.configure_optimizers()
+    optimizers, _ = optimizers_of(gan)
     assert [len(optimizer.param_groups[0]["params"]) for optimizer in optimizers] == [
         len(list(network.parameters())) for network in (gan.discriminator, gan.generator)
     ]
@@ -51,8 +63,13 @@ def test_every_config_file_composes_checks_and_builds(compose, images, tmp_path,
 
 def test_choices_say_what_they_are(compose):
     """A loss is a Loss, a penalty a Penalty, and each is another class than its neighbours."""
-    for group, base in (("loss", Loss), ("penalty", Penalty)):
-        parts = [build(compose(f"{group}={file.name}")[group]) for file in FILES if file.parts[0] == group]
+    for group, base in (("loss", Loss), ("penalty", Penalty), ("augment", Augment)):
+        files = [file for file in FILES if file.parts[0] == group]
+        nodes = [compose(f"{group}={file.name}")[group] for file in files]
+        if group == "penalty":  # a list of those chosen, each under its name
+            nodes = [node[file.name] for node, file in zip(nodes, files, strict=True)]
+        parts = [build(node) for node in nodes]
+        assert parts
         assert all(isinstance(part, base) for part in parts)
         assert len({type(part) for part in parts}) == len(parts)
 
@@ -94,33 +111,116 @@ def test_generator_and_discriminator_do_not_share_their_draws(tiny):
 def test_knobs_reach_their_parts(tiny, images):
     gan = build_gan(
         tiny(
-            "penalty=r1", "penalty.gamma=3.5", "k=2", "seed=7", "ema.half_life_kimg=2.0", "ema.ramp=null",
-            "ema.every=3", "clip.generator=0.5", "optimizer.discriminator.lr=0.25", "model.generator.noise=uniform",
+            "penalty=r1", "penalty.r1.gamma=3.5", "penalty.r1.every=4", "k=2", "seed=7", "ema.half_life_kimg=2.0",
+            "ema.ramp=null", "ema.every_n_iterations=3", "clip.generator=0.5", "optimizer.discriminator.lr=0.25",
+            "model.generator.noise=uniform",
         ),
         images,
     )  # fmt: skip
-    assert gan.penalty.gamma == 3.5
-    assert (gan.k, gan.batch_size, gan.seed) == (2, 4, 7)
+    assert list(gan.penalties_d) == ["r1"]
+    assert (gan.penalties_d["r1"].gamma, gan.penalties_d["r1"].every) == (3.5, 4)
+    assert len(gan.penalties_g) == 0
+    assert (gan.batches.k, gan.batches.batch_size, gan.batches.seed) == (2, 4, 7)
     assert (gan.ema.half_life, gan.ema.ramp, gan.ema.every) == (2000, None, 3)
-    assert (gan.descent_g.clip, gan.descent_d.clip) == (0.5, None)
+    assert (gan.optim_g.clip, gan.optim_d.clip) == (0.5, None)
     assert gan.generator.noise == "uniform"
-    opt_d, opt_g = gan.configure_optimizers()[0]
+    (opt_d, opt_g), _ = optimizers_of(gan)
     assert opt_d.param_groups[0]["lr"] == 0.25
     assert opt_g.param_groups[0]["lr"] == 1e-3
     assert opt_d.param_groups[0]["betas"] == (0.5, 0.999)
 
 
-def test_a_run_of_old_averages_in_each_iteration(tiny, images):
-    """Its config says nothing of how often."""
+def test_an_average_is_updated_in_each_iteration_where_the_config_says_nothing(tiny, images):
+    """As configs of the format before `ema.every_n_iterations` do, which are still evaluated."""
     values = tiny()
-    assert values["ema"].pop("every") == 4
+    assert values["ema"].pop("every_n_iterations") == 4
     assert build_gan(values, images).ema.every == 1
+
+
+def test_penalties_of_both_networks_come_by_their_names(tiny, images):
+    """Several of each; what an empty list or null gives is none."""
+    config = tiny()
+    node = {"_target_": "ganduel.penalty.r1.R1", "gamma": 1.0}
+    config["penalty"] = {"first": node, "second": {**node, "gamma": 2.0}}
+    config["penalty_g"] = {"third": {**node, "every": 16}}
+    gan = build_gan(config, images)
+    assert {name: penalty.gamma for name, penalty in gan.penalties_d.items()} == {"first": 1.0, "second": 2.0}
+    assert {name: penalty.every for name, penalty in gan.penalties_g.items()} == {"third": 16}
+    for none in (None, {}):
+        config["penalty"] = config["penalty_g"] = none
+        assert len(build_gan(config, images).penalties_d) == len(build_gan(config, images).penalties_g) == 0
+
+
+def test_a_penalty_that_refuses_is_named_by_its_place(tiny, images):
+    with pytest.raises(UserError, match=r"^R1: every=0 must be at least 1"):
+        build_gan(tiny("penalty=r1", "penalty.r1.every=0"), images)
+    config = tiny()
+    config["penalty_g"] = {"path": {"_target_": "ganduel.penalty.r1.R1", "gama": 1.0}}
+    with pytest.raises(UserError, match=r"^penalty_g.path: .*gama"):
+        build_gan(config, images)
+
+
+class WithClasses(nn.Linear):
+    """A network that can take labels, of which the program tells it how many classes there are."""
+
+    def __init__(self, shape, classes=None):
+        super().__init__(shape[0], 1)
+        self.classes = classes
+
+
+class WithoutClasses(nn.Linear):
+    def __init__(self, shape):
+        super().__init__(shape[0], 1)
+
+
+@pytest.mark.parametrize("classes", [None, 7])
+def test_a_network_that_can_take_labels_is_told_of_how_many_classes(monkeypatch, classes):
+    monkeypatch.setattr(nn, "WithClasses", WithClasses, raising=False)
+    monkeypatch.setattr(nn, "WithoutClasses", WithoutClasses, raising=False)
+    net = build_network({"_target_": "torch.nn.WithClasses"}, "model.generator", (3,), classes)
+    assert (net.classes, net.in_features) == (classes, 3)
+    other = build_network({"_target_": "torch.nn.WithoutClasses"}, "model.generator", (3,), classes)
+    assert not hasattr(other, "classes")
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("name", "trainer", "module"),
+    [
+        ("eager", {}, "eager"),
+        ("cuda_graph", {}, "cuda_graph"),
+        ("auto", {"accelerator": "cpu"}, "eager"),
+        ("auto", {"accelerator": "auto"}, "cuda_graph"),
+        ("auto", {"accelerator": "gpu"}, "cuda_graph"),
+        ("auto", {"accelerator": "gpu", "devices": 2}, "eager"),
+    ],
+)
+def test_engines_by_name_and_by_device(monkeypatch, name, trainer, module):
+    """On a machine that has an accelerator; the module alone says how it is built."""
+    trainer = {"accelerator": "auto", "devices": 1, "num_nodes": 1, **trainer}
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(builder, "import_module", lambda path: SimpleNamespace(build=lambda trainer: (path, trainer)))
+    monkeypatch.setattr(builder, "find_spec", lambda path: path)
+    assert build_engine(name, trainer) == (f"ganduel.engine.{module}", trainer)
+
+
+def test_without_other_engines_all_runs_are_eager(monkeypatch):
+    """The package may be reduced to eager.py."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(builder, "find_spec", lambda path: None)
+    assert build_engine("auto", {"accelerator": "gpu", "devices": 1, "num_nodes": 1}) is call
+
+
+def test_a_run_on_a_cpu_is_eager(tiny, images):
+    """A call without a frame of its own."""
+    assert build_gan(tiny(), images).engine is call
+    assert build_gan(tiny("engine=eager"), images).engine is call
 
 
 def test_no_average_on_request(tiny, images):
     gan = build_gan(tiny("ema=null"), images)
     assert gan.ema is None
-    assert gan.sampler is gan.generator
+    assert gan.ema_generator is gan.generator
 
 
 @pytest.mark.parametrize(
@@ -129,7 +229,7 @@ def test_no_average_on_request(tiny, images):
 def test_schedules_span_the_run(tiny, images, choice, at_the_end):
     """Six iterations from the full rate to that of the end, of both networks."""
     gan = build_gan(tiny(f"schedule={choice}"), images)
-    optimizers, schedules = gan.configure_optimizers()
+    optimizers, schedules = optimizers_of(gan)
     assert len(schedules) == (0 if choice == "constant" else 2)
     for _ in range(6):
         for optimizer in optimizers:
@@ -144,8 +244,9 @@ def test_a_schedule_may_leave_a_network_out(tiny, images):
     del config["schedule"]["generator"]
     schema.check(config)
     gan = build_gan(config, images)
-    assert gan.descent_g.schedule is None
-    assert gan.descent_d.schedule is not None
+    gan.configure_optimizers()
+    assert gan.optim_g.schedule is None
+    assert gan.optim_d.schedule is not None
 
 
 def test_fused_steps_are_off_under_an_fp16_scaler(tiny):
@@ -153,7 +254,7 @@ def test_fused_steps_are_off_under_an_fp16_scaler(tiny):
     parameters = [torch.nn.Parameter(torch.zeros(2))]
     for precision, fused in (("32-true", True), ("bf16-mixed", True), ("16-mixed", False)):
         config = tiny(f"trainer.precision={precision}")
-        assert build_descent(config, "generator").optimizer(parameters).param_groups[0]["fused"] is fused
+        assert build_optim(config, "generator").make_optimizer(parameters).param_groups[0]["fused"] is fused
         assert config["optimizer"]["generator"]["fused"] is True
 
 
@@ -163,9 +264,9 @@ def test_configs_are_not_changed_by_building(tiny, images):
     assert config == tiny("penalty=r1")
 
 
-def test_a_part_that_refuses_is_a_users_error():
+def test_a_part_that_refuses_is_a_user_error():
     """With what the part says, and no trace of Hydra's."""
-    with pytest.raises(UserError, match=r"^penalty.gamma=-1.0 would reward"):
+    with pytest.raises(UserError, match=r"^penalty.r1.gamma=-1.0 would reward"):
         build({"_target_": "ganduel.penalty.r1.R1", "gamma": -1.0})
     with pytest.raises(UserError, match=r"^Adam: Invalid learning rate: -1"):
         build({"_target_": "torch.optim.Adam", "lr": -1.0}, params=[torch.zeros(1)])
@@ -191,7 +292,7 @@ def test_goodfellow2014_is_the_published_model(compose, images):
         assert all(0.9 * scale < p.abs().max() <= scale for p in network.parameters() if p.ndim == 2)
         assert all(p.abs().max() == 0 for p in network.parameters() if p.ndim == 1)
     assert [layer.p for layer in discriminator.modules() if isinstance(layer, Dropout)] == [0.2, 0.5, 0.5]
-    (opt_d, opt_g), schedules = build_gan(config, images).configure_optimizers()
+    (opt_d, opt_g), schedules = optimizers_of(build_gan(config, images))
     assert [opt.param_groups[0]["momentum"] for opt in (opt_d, opt_g)] == [0.5, 0.5]
     assert [opt.param_groups[0]["lr"] for opt in (opt_d, opt_g)] == [0.05, 0.1]
     assert [type(schedule).__name__ for schedule in schedules] == ["DecayAndMomentum"] * 2
