@@ -11,6 +11,9 @@ def config(*overrides, seed=0, k=1, **choices):
 def test_a_group_is_named_by_what_is_compared():
     assert group_name(config()) == "nonsaturating-mlp-mnist"
     assert group_name(config(loss="hinge", penalty="r1", k=2)) == "hinge-r1-mlp-mnist-k2"
+    assert (
+        group_name(config(penalty="r1+r2", penalty_g="path", augment="ada")) == "nonsaturating-r1+r2-path-ada-mlp-mnist"
+    )
 
 
 def test_seeds_share_a_group():

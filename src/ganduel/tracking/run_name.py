@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 LENGTH, TAG_LENGTH = 128, 64  # W&B's limits
-NAMED_KEYS = {"seed", "k", "loss", "penalty", "model", "data"}  # overrides that have a part of the name to themselves
+NAMED_GROUPS = ("loss", "penalty", "penalty_g", "augment", "model", "data")
+NAMED_KEYS = {"seed", "k", *NAMED_GROUPS}  # overrides that have a part of the name to themselves
 # Keys of the config that no computed number depends on: how the run is logged, and where it comes from.
 IGNORED_IN_COMPARISON = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
               "checkpoint_min_seconds", "checkpoint_seconds", "resume", "population"}  # fmt: skip
@@ -33,7 +34,7 @@ def group_name(config: Mapping[str, Any]) -> str:
 
 def names(config: Mapping[str, Any]) -> list[str]:
     """The config groups that name a run, and k."""
-    chosen = [config["run"]["choices"].get(group) for group in ("loss", "penalty", "model", "data")]
+    chosen = [config["run"]["choices"].get(group) for group in NAMED_GROUPS]
     k = config["k"]
     return [str(choice) for choice in chosen if choice not in (None, "none")] + ([] if k == 1 else [f"k{k}"])
 
