@@ -12,6 +12,9 @@ from ganduel.types import Samples
 class Augment(nn.Module):
     """Changes samples (batch, *shape) to samples of the same shape; this one leaves them as they are."""
 
+    def __init__(self):
+        super().__init__()  # nn.Module's own would take any option of a config
+
     def forward(self, x: Samples) -> Samples:
         return x
 
