@@ -67,9 +67,16 @@ def build_networks(
 
 
 def build_network(node: Mapping[str, Any], path: str, shape: tuple[int, ...], classes: int | None = None) -> Any:
-    """A network for samples of the shape; one that can take labels is told of how many classes."""
-    takes_labels = "classes" in inspect.signature(get_object(node["_target_"])).parameters
-    return build(node, path, shape=shape, **({"classes": classes} if takes_labels else {}))
+    """A network for samples of the shape; one that can take labels is told of how many classes.
+
+    Its parameter `classes` has a default if it can do without.
+    """
+    parameter = inspect.signature(get_object(node["_target_"])).parameters.get("classes")
+    if parameter is None:
+        return build(node, path, shape=shape)
+    if classes is None and parameter.default is parameter.empty:
+        raise UserError(f"{path}: {node['_target_'].rpartition('.')[2]} takes labels, and the data have none.")
+    return build(node, path, shape=shape, classes=classes)
 
 
 def build_optim(config: Mapping[str, Any], network: str) -> Optim:
