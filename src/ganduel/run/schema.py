@@ -100,6 +100,7 @@ PENALTIES = ("penalty", "penalty_g")
 
 # Parameters that the program supplies, so that a config does not have them.
 SUPPLIED = {"self", "shape", "params", "optimizer", "folder", "config"}
+SUPPLIED_TO_NETWORKS = SUPPLIED | {"classes"}
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -217,7 +218,7 @@ def check_target(node: Any, path: str) -> None:
         parameters = {}  # torch's takes any keyword, and refuses them all
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    knobs = {name for name in parameters if name not in SUPPLIED}
+    knobs = parameters.keys() - (SUPPLIED_TO_NETWORKS if path.startswith("model.") else SUPPLIED)
     hints = parameter_types(target)
     for name, value in node.items():
         if name.startswith("_"):
