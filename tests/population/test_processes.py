@@ -10,7 +10,7 @@ from ganduel.population.processes import (
     number_of_processes,
     split_evenly,
     threads,
-    weights_of,
+    number_of_params,
 )
 
 CPU = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
@@ -32,12 +32,12 @@ def test_one_a_core_where_networks_are_small(monkeypatch, cores: int, members: i
     assert number_of_processes("auto", CPU, members, weights) == expected
 
 
-@pytest.mark.parametrize(("wanted", "expected"), [(1, 1), (3, 3), (40, 32)])
+@pytest.mark.parametrize(("requested", "expected"), [(1, 1), (3, 3), (40, 32)])
 def test_as_many_as_are_asked_for(wanted: int, expected: int):
     assert number_of_processes(wanted, CPU, 32, 2 * MAX_PARAMS_FOR_MULTIPROCESS) == expected
 
 
-@pytest.mark.parametrize(("wanted", "members", "expected"), [("auto", 32, 3), (3, 32, 3), ("auto", 2, 2)])
+@pytest.mark.parametrize(("requested", "members", "expected"), [("auto", 32, 3), (3, 32, 3), ("auto", 2, 2)])
 def test_one_for_each_device(wanted: str | int, members: int, expected: int):
     assert number_of_processes(wanted, CPU | {"devices": 3}, members, 1000) == expected
 
@@ -50,7 +50,7 @@ def test_one_for_each_gpu(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "devices", "message"),
+    ("requested", "devices", "message"),
     [
         (0, 1, "population.processes=0 is neither auto nor a number from 1."),
         (True, 1, "population.processes=True is neither"),
@@ -70,5 +70,5 @@ def test_cores_and_members_are_shared_out(monkeypatch: pytest.MonkeyPatch):
     assert split_evenly(["a", "b", "c", "d", "e"], 2) == [["a", "b"], ["c", "d", "e"]]
 
 
-def test_the_weights_of_networks():
-    assert weights_of(nn.Linear(3, 2), nn.Linear(2, 1, bias=False)) == 3 * 2 + 2 + 2
+def test_the_number_of_params_networks():
+    assert number_of_params(nn.Linear(3, 2), nn.Linear(2, 1, bias=False)) == 3 * 2 + 2 + 2

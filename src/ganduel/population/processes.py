@@ -1,8 +1,8 @@
 """How many processes train a population, and how a further one is started.
 
-On GPUs there is one for each device. On a CPU threads wait for each other at the end of each kernel, of which small
-networks have two hundred an iteration, and processes do not: so as many as there are cores have a part of the members
-each, unless the parts would be too small to be worth a start, or members are large enough to keep all cores busy.
+On GPUs there is one per device. On a CPU threads wait for each other at the end of each kernel, of which small networks
+launch two hundred per iteration, and processes do not: so there is one per core, each with a part of the members, unless
+the parts would be too small to be worth a start, or members are large enough to keep all cores busy.
 """
 
 import os
@@ -21,45 +21,41 @@ from ganduel.population.worker import PARENT_PID
 if TYPE_CHECKING:
     from ganduel.population.trainer import MemberSpec
 
-MAX_PARAMS_FOR_MULTIPROCESS = (
-    1_000_000  # weights of both networks from which on a CPU gains less than half again: docs/population.md
-)
+# Parameters of both networks; above, more processes gain less than half again: docs/population.md
+MAX_PARAMS_FOR_MULTIPROCESS = 1_000_000
 MIN_MEMBERS_PER_PROCESS = 4  # a further process takes seconds to start
 
 
-def number_of_processes(wanted: Any, trainer: Mapping[str, Any], members: int, weights: int) -> int:
-    """How many train so many members of so many weights each.
+def number_of_processes(requested: Any, trainer: Mapping[str, Any], members: int, params: int) -> int:
+    """Number of worker processes for this many members of this size.
 
     Args:
-        wanted: a number, or "auto".
+        requested: a number, or "auto".
         trainer: its config.
-        members: all of them.
-        weights: of both networks of one.
+        members: how many.
+        params: parameters of both networks of one member.
 
     Raises:
-        UserError: it is no number, or members are on devices, one process for each.
+        UserError: it is no number, or members are on devices, one process per device.
     """
     devices = world_size(trainer)
-    if wanted != "auto" and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
-        raise UserError(f"population.processes={wanted} is neither auto nor a number from 1.")
+    if requested != "auto" and (not isinstance(requested, int) or isinstance(requested, bool) or requested < 1):
+        raise UserError(f"population.processes={requested} is neither auto nor a number from 1.")
     if devices > 1 or not on_cpu(trainer):
-        if wanted not in ("auto", devices):
+        if requested not in ("auto", devices):
             raise UserError(
-                f"population.processes={wanted}: there is one for each of trainer.devices={trainer['devices']}. "
+                f"population.processes={requested}: there is one for each of trainer.devices={trainer['devices']}. "
                 "Leave it at auto."
             )
         return min(devices, members)
-    if wanted == "auto":
-        wanted = (
-            1
-            if weights > MAX_PARAMS_FOR_MULTIPROCESS
-            else min(torch.get_num_threads(), members // MIN_MEMBERS_PER_PROCESS)
-        )
-    return max(1, min(wanted, members))
+    if requested == "auto":
+        most = min(torch.get_num_threads(), members // MIN_MEMBERS_PER_PROCESS)
+        requested = 1 if params > MAX_PARAMS_FOR_MULTIPROCESS else most
+    return max(1, min(requested, members))
 
 
-def weights_of(*networks: nn.Module) -> int:
-    """How many they have."""
+def number_of_params(*networks: nn.Module) -> int:
+    """How many parameters they have."""
     return sum(p.numel() for net in networks for p in net.parameters())
 
 
@@ -68,7 +64,7 @@ def on_gpu(trainer: Mapping[str, Any]) -> bool:
 
 
 def start(part: "Sequence[MemberSpec]", number: int, processes: int, trainer: Mapping[str, Any]) -> Popen:
-    """A further process, which trains its part of the members on its own device and half, third, … of the cores.
+    """A further process, which trains its part of the members on its own device, or on its part of the cores.
 
     It is in a session of its own: the terminal's Ctrl-C comes to it through the first process.
     """
@@ -83,7 +79,7 @@ def start(part: "Sequence[MemberSpec]", number: int, processes: int, trainer: Ma
 
 
 def threads(processes: int) -> int:
-    """A process's share of the cores that torch would use."""
+    """Threads per process, of those that torch would use."""
     return max(1, torch.get_num_threads() // processes)
 
 

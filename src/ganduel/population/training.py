@@ -4,7 +4,7 @@
     FOLDER/loss=saturating,seed=0/    a run like any other, and so on
 
 With several devices the members are split evenly among as many processes, which exchange nothing. The same command with
-the same folder again, or `resume=FOLDER`, goes on with the members that have not ended.
+the same folder again, or `resume=FOLDER`, continues with the members that have not ended.
 """
 
 import json
@@ -34,7 +34,7 @@ from ganduel.population.processes import (
     split_evenly,
     start,
     threads,
-    weights_of,
+    number_of_params,
 )
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import app
@@ -56,28 +56,28 @@ log = logging.getLogger("ganduel")
 
 
 def train_population(config: DictConfig, folder: Path) -> float | None:
-    """Begin a population, or go on with one. Returns the mean of the objective over its members, for a sweeper."""
+    """Begin a population, or resume one. Returns the mean of the objective over its members, for a sweeper."""
     check_trainer(config.trainer)
     quiet()
     allow_files()
-    with ExitStack() as claims:
-        begin_or_go_on = wanted if config.resume is None else resumed
-        names, specs, weights = begin_or_go_on(config, folder, claims)
-        note(folder, names, {"status": "running", "reason": None})
+    with ExitStack() as locks:
+        specs_of = requested_specs if config.resume is None else resumed_specs
+        names, specs, params = specs_of(config, folder, locks)
+        write_status(folder, names, {"status": "running", "reason": None})
         if specs:
             try:
-                count = number_of_processes(config.population.processes, config.trainer, len(specs), weights)
+                count = number_of_processes(config.population.processes, config.trainer, len(specs), params)
                 code = train_in_processes(specs, count, config)
             except BaseException as error:
-                note(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
+                write_status(folder, names, {"status": "failed", "reason": explain(error) or repr(error)})
                 raise
             if code is not None:
                 reason = signal.Signals(code - 128).name
-                note(folder, names, {"status": "stopped", "reason": reason})
-                print(f"population {folder}: {reason}; go on with it by resume={folder}", file=sys.stderr)
+                write_status(folder, names, {"status": "stopped", "reason": reason})
+                print(f"population {folder}: {reason}; resume it by resume={folder}", file=sys.stderr)
                 sys.exit(code)
-    lost = {"status": "failed", "reason": "its process has ended without a word", "metrics": {}}
-    summaries = {name: app.read_summary(folder / name) or lost for name in names}
+    missing = {"status": "failed", "reason": "its process has ended without a summary", "metrics": {}}
+    summaries = {name: app.read_summary(folder / name) or missing for name in names}
     report(folder, summaries)
     return mean_objective(config.objective, summaries)
 
@@ -96,25 +96,25 @@ def check_trainer(trainer: DictConfig) -> None:
 
 
 def allow_files() -> None:
-    """As many open files as the system lets a process have: each member holds one, its claim on its folder."""
+    """As many open files as the system lets a process have: each member holds one, the lock of its folder."""
     if resource is not None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def wanted(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
-    """All members' names that the command line asks for, the specs of those that have not ended, the weights of one."""
-    weights = check_members(config, first_member(config).values, number_of_members(config))
-    found, specs = members(config), []
-    names = existing(folder) | dict.fromkeys(one.name for one in found)
-    note(folder, list(names), {"status": "running", "reason": None})
-    for one in found:
-        place = folder / one.name
-        claims.enter_context(folder_lock(place))
-        values, checkpoint, summary = prepare_or_resume(one.config, place, one.values, one.choices, one.overrides)
+def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
+    """All members' names that the command line asks for, the specs of those that have not ended, the parameters of one."""
+    params = check_members(config, first_member(config).values, number_of_members(config))
+    requested, specs = members(config), []
+    names = existing(folder) | dict.fromkeys(run.name for run in requested)
+    write_status(folder, list(names), {"status": "running", "reason": None})
+    for run in requested:
+        path = folder / run.name
+        locks.enter_context(folder_lock(path))
+        values, checkpoint, summary = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
         if summary is None:
-            specs.append(MemberSpec(one.name, values, place, checkpoint))
-    return list(names), specs, weights
+            specs.append(MemberSpec(run.name, values, path, checkpoint))
+    return list(names), specs, params
 
 
 def existing(folder: Path) -> dict[str, None]:
@@ -123,47 +123,50 @@ def existing(folder: Path) -> dict[str, None]:
     return dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["members"]) if path.is_file() else {}
 
 
-def resumed(config: DictConfig, folder: Path, claims: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
+def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
     """The same of a population that has begun before."""
     names, specs = list(existing(folder)), []
-    lost = [name for name in names if not (folder / name / CONFIG).is_file()]
-    if lost:
+    missing = [name for name in names if not (folder / name / CONFIG).is_file()]
+    if missing:
         raise UserError(
-            f"{folder} has lost {lost[0]}. The command that it began with makes it again: … hydra.run.dir={folder}."
+            f"{folder} has lost {missing[0]}. The command that it began with makes it again: … hydra.run.dir={folder}."
         )
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
-        place = folder / name
-        claims.enter_context(folder_lock(place))
-        recorded = read_config(place)["run"]
-        values = resumed_config(place, config, overrides)
-        left, _ = remaining_work(place, values)
-        if left is Remaining.ALL:
-            fresh = start_run(values, place, recorded["choices"], recorded["overrides"])
-            specs.append(MemberSpec(name, fresh, place))
-        elif left is Remaining.REST:
-            values, checkpoint = resume(config, place, overrides, may_be_done=True)
-            specs.append(MemberSpec(name, values, place, checkpoint))
+        path = folder / name
+        locks.enter_context(folder_lock(path))
+        recorded = read_config(path)["run"]
+        values = resumed_config(path, config, overrides)
+        remaining, _ = remaining_work(path, values)
+        if remaining is Remaining.ALL:
+            fresh = start_run(values, path, recorded["choices"], recorded["overrides"])
+            specs.append(MemberSpec(name, fresh, path))
+        elif remaining is Remaining.REST:
+            values, checkpoint = resume(config, path, overrides, may_be_done=True)
+            specs.append(MemberSpec(name, values, path, checkpoint))
     if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
     return names, specs, check_members(config, specs[0].values, len(specs))
 
 
-def note(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
+def write_status(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
     """Put on record what the folder holds, and how it stands."""
     write(folder / POPULATION, json.dumps({"members": list(names), **outcome}, indent=2) + "\n")
 
 
 def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int:
-    """Say what so many members like this one take, and refuse more than fit; returns how many weights each has."""
+    """Say what so many members like this one take, and refuse more than fit; returns how many parameters each has."""
     gan = build_gan(values, check_batch(values, build(values["data"])))
-    weights = weights_of(gan.generator, gan.discriminator)
-    processes = number_of_processes(config.population.processes, config.trainer, count, weights)
+    params = number_of_params(gan.generator, gan.discriminator)
+    processes = number_of_processes(config.population.processes, config.trainer, count, params)
     gpu = on_gpu(values["trainer"])
     check(count, memory_per_member(gan), torch.device("cuda" if gpu else "cpu"), processes)
-    if not gpu and weights > MAX_PARAMS_FOR_MULTIPROCESS:
-        log.info("members of %s weights keep the cores busy: apart they take 1 to 1.4 times as long", f"{weights:,}")
-    return weights
+    if not gpu and params > MAX_PARAMS_FOR_MULTIPROCESS:
+        log.info(
+            "members of %s parameters keep the cores busy: one after another they take 1 to 1.4 times as long",
+            f"{params:,}",
+        )
+    return params
 
 
 def train_in_processes(specs: Sequence[MemberSpec], count: int, config: DictConfig) -> int | None:
@@ -196,7 +199,7 @@ def report(folder: Path, summaries: dict[str, dict[str, Any]]) -> None:
     """
     failed = app.report(f"population {folder}", "members", folder, summaries)
     reason = f"{failed} of {len(summaries)} members did not finish" if failed else None
-    note(folder, list(summaries), {"status": "failed" if failed else "finished", "reason": reason})
+    write_status(folder, list(summaries), {"status": "failed" if failed else "finished", "reason": reason})
     if failed:
         raise UserError(f"{reason}; the lines above say why.")
 

@@ -25,14 +25,14 @@ def main() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folders = [Path(word) for word in sys.argv[1:]]
-    at = [checkpoints.latest(folder) if checkpoints.has_checkpoint(folder) else None for folder in folders]
-    pairs = zip(folders, at, strict=True)
+    newest = [checkpoints.latest(folder) if checkpoints.has_checkpoint(folder) else None for folder in folders]
+    pairs = zip(folders, newest, strict=True)
     specs = [MemberSpec(folder.name, read_config(folder), folder, path) for folder, path in pairs]
     sys.exit(train_members(specs, bar=False))
 
 
 def exit_with_parent(parent: int) -> None:
-    """Stop, as by a signal, when the first process is gone: it holds the claim on the members' folders."""
+    """Stop, as by a signal, when the first process is gone: it holds the locks on the members' folders."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGTERM)
