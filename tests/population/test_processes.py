@@ -7,10 +7,10 @@ from torch import nn
 from ganduel.errors import UserError
 from ganduel.population.processes import (
     MAX_PARAMS_FOR_MULTIPROCESS,
+    number_of_params,
     number_of_processes,
     split_evenly,
     threads,
-    number_of_params,
 )
 
 CPU = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}

@@ -1,8 +1,8 @@
 """How many processes train a population, and how a further one is started.
 
 On GPUs there is one per device. On a CPU threads wait for each other at the end of each kernel, of which small networks
-launch two hundred per iteration, and processes do not: so there is one per core, each with a part of the members, unless
-the parts would be too small to be worth a start, or members are large enough to keep all cores busy.
+launch two hundred per iteration, and processes do not: so there is one per core, each with a part of the members,
+unless the parts would be too small to be worth a start, or members are large enough to keep all cores busy.
 """
 
 import os

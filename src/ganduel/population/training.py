@@ -29,12 +29,12 @@ from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, memory_per_member
 from ganduel.population.processes import (
     MAX_PARAMS_FOR_MULTIPROCESS,
+    number_of_params,
     number_of_processes,
     on_gpu,
     split_evenly,
     start,
     threads,
-    number_of_params,
 )
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import app
@@ -103,7 +103,7 @@ def allow_files() -> None:
 
 
 def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
-    """All members' names that the command line asks for, the specs of those that have not ended, the parameters of one."""
+    """Names of all members, specs of those that have not ended, and how many parameters one has."""
     params = check_members(config, first_member(config).values, number_of_members(config))
     requested, specs = members(config), []
     names = existing(folder) | dict.fromkeys(run.name for run in requested)
