@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
@@ -96,6 +97,6 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
 def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
     """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere nothing special."""
     if name == "auto":
-        captures = not on_cpu(trainer) and world_size(trainer) == 1 and find_spec("ganduel.engine.cuda_graph")
-        name = "cuda_graph" if captures else "eager"
+        one_gpu = not on_cpu(trainer) and torch.cuda.is_available() and world_size(trainer) == 1
+        name = "cuda_graph" if one_gpu and find_spec("ganduel.engine.cuda_graph") else "eager"
     return import_module(f"ganduel.engine.{name}").build(trainer)

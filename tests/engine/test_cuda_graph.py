@@ -1,4 +1,4 @@
-"""CUDA graphs: on a GPU they follow the run without. What needs no GPU to be seen is in test_captured.py."""
+"""CUDA graphs: on a GPU they follow the run without. What needs no GPU to be seen is in test_captured_update.py."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -22,7 +22,8 @@ from torch import nn
 from ganduel.batch import Batch, Due, Engine, Outputs
 from ganduel.distributed import on_cpu
 from ganduel.engine.base import log_fallback, optimizers_of, unsupported_reason
-from ganduel.engine.captured import CapturedStep, Update
+from ganduel.engine.captured import CapturedStep
+from ganduel.engine.captured_update import Update
 from ganduel.engine.cuda_graph import CUDACapture
 from ganduel.engine.host_state import HostState, generators_in
 from ganduel.engine.proof import State, Tolerance, prove
