@@ -54,7 +54,7 @@ def distance(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) ->
 SETTINGS = {
     "clipped, scheduled, k=2": ("k=2", "clip.generator=0.3", "clip.discriminator=0.5", "schedule=linear"),
     "plain": (),
-    "penalised": ("penalty=r1", "penalty.gamma=1.0"),
+    "penalised": ("penalty=r1", "penalty.r1.gamma=1.0"),
     "saturating, sgd, spectral": ("loss=saturating", "optimizer=sgd", "model.discriminator.norm=spectral"),
 }
 

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from ganduel.population.stack import Stack
 from lightning.pytorch import Callback, Trainer
 from small import SMALL
 
-from ganduel.callback.progress import ProgressBar
 from ganduel.errors import Diverged
 from ganduel.gan import GAN
 from ganduel.run import run
@@ -23,9 +21,10 @@ from ganduel.tracking.run_logger import create_config
 
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]")
 COLUMNS = {
-    "iteration", "images_seen", "loss/d", "loss/g", "loss/penalty", "d/real", "d/fake", "d/fake_g", "d/real_std",
-    "d/fake_std", "d/accuracy_real", "d/accuracy_fake", "logit/real", "logit/fake", "grad/norm_d", "grad/norm_g",
-    "weight/norm_d", "weight/norm_g", "speed/images_per_second", "seconds",
+    "iteration", "images_seen", "loss/d", "loss/g", "d/real", "d/fake", "d/fake_g", "d/real_std", "d/fake_std",
+    "d/accuracy_real", "d/accuracy_fake", "logit/real", "logit/fake", "logit/fake_g", "logit/real_std",
+    "logit/fake_std", "grad/norm_d", "grad/norm_g", "weight/norm_d", "weight/norm_g", "speed/images_per_second",
+    "seconds",
 }  # fmt: skip
 
 
@@ -54,21 +53,26 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 if trainer.global_step == iteration:
                     action(trainer)
 
-        build = run.build_callbacks
-        monkeypatch.setattr(run, "build_callbacks", lambda *arguments: [Act(), *build(*arguments)])
+        build = run.Run.build
+
+        def with_action(self, *arguments):
+            build(self, *arguments)
+            self.callbacks.insert(0, Act())
+
+        monkeypatch.setattr(run.Run, "build", with_action)
 
     return arrange
 
 
 @pytest.mark.parametrize("words", [(), ("population.seeds=2",)], ids=["alone", "a population"])
-def test_the_precision_of_products_is_that_of_the_run_while_it_lasts(command, monkeypatch, words):
-    seen, iterate = [], GAN.iterate if not words else Stack.iterate
+def test_the_precision_of_matmuls_is_that_of_the_run_while_it_lasts(command, monkeypatch, words):
+    seen, iterate = [], GAN.iterate
 
-    def watching(duel, t: int):
+    def watching(gan, t: int):
         seen.append(torch.get_float32_matmul_precision())
-        return iterate(duel, t)
+        return iterate(gan, t)
 
-    monkeypatch.setattr(Stack if words else GAN, "iterate", watching)
+    monkeypatch.setattr(GAN, "iterate", watching)
     ended = command(*SMALL, *words, "tracking=none", "callback=[statistics]", "trainer.max_steps=2",
                     "trainer.matmul_precision=high")  # fmt: skip
     assert ended.code == 0
@@ -96,14 +100,15 @@ def test_a_run_leaves_its_record(launch):
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml", "metrics.jsonl", "histograms.jsonl", "samples", "checkpoints", "summary.json",
     }  # fmt: skip
-    found = rows(folder / "metrics.jsonl")
-    assert [row["iteration"] for row in found] == [1, 10, 20, 25]
-    assert [row["images_seen"] for row in found] == [8, 80, 160, 200]
-    assert all(set(row) == COLUMNS for row in found)
+    metrics = rows(folder / "metrics.jsonl")
+    assert [row["iteration"] for row in metrics] == [1, 10, 20, 25]
+    assert [row["images_seen"] for row in metrics] == [8, 80, 160, 200]
+    assert all(set(row) == COLUMNS for row in metrics)
     assert all(sum(row["d/real"]) == sum(row["d/fake"]) == 8 for row in rows(folder / "histograms.jsonl"))
     assert summary(folder)["status"] == "finished"
-    assert summary(folder)["metrics"] == found[-1]
-    assert summary(folder)["seconds"] == found[-1]["seconds"] > 0
+    assert summary(folder)["metrics"] == metrics[-1]
+    assert summary(folder)["seconds"] == metrics[-1]["seconds"] > 0
+    assert summary(folder)["device"] == "cpu"
     assert summary(folder)["peak_memory"]["process"] > 1e8
     assert sorted(path.name for path in (folder / "samples").iterdir()) == [
         "iteration_00000000.png", "iteration_00000025.png", "progress.gif", "real.png",
@@ -133,11 +138,26 @@ def test_checkpoints_land_at_iteration_0_at_every_multiple_and_at_the_end(launch
 
 
 def test_checkpoints_are_as_far_apart_as_the_config_says(tiny, tmp_path: Path):
-    """One of old says nothing, and had them all."""
-    values = tiny("checkpoint_every=7", "checkpoint_seconds=90")
-    old = {key: value for key, value in values.items() if key != "checkpoint_seconds"}
-    found = [run.build_callbacks(config, tmp_path, ProgressBar(None))[-1] for config in (values, tiny(), old)]
-    assert [(save.every, save.apart) for save in found] == [(7, 90.0), (500, 10.0), (7, 0.0)]
+    saves = []
+    for name, words in (("given", ("checkpoint_every=7", "checkpoint_min_seconds=90")), ("default", ())):
+        built = run.Run(tiny("tracking=none", *words), tmp_path / name)
+        built.build()
+        saves.append(built.callbacks[-1])
+    assert [(save.every, save.min_seconds) for save in saves] == [(7, 90.0), (500, 10.0)]
+
+
+def test_a_run_has_the_callbacks_of_its_config_between_its_own(tiny, images, tmp_path: Path):
+    """A look for what is not finite comes first and a checkpoint last; under an fp16 scaler gradients do not count."""
+    for precision, keys in (("32-true", 4), ("16-mixed", 2)):
+        words = ("tracking=none", "callback=[statistics,sample_grid]", f"trainer.precision={precision}")
+        built = run.Run(tiny(*words), tmp_path)
+        built.build(images)
+        assert [type(callback).__name__ for callback in built.callbacks] == [
+            "Finite", "Statistics", "SampleGrid", "Save",
+        ]  # fmt: skip
+        assert len(built.callbacks[0].keys) == keys
+        assert built.loggers == [built.record]
+        assert built.gan.batches.data is images
 
 
 def test_observing_leaves_training_bit_identical(launch):
@@ -151,10 +171,11 @@ def test_observing_leaves_training_bit_identical(launch):
 def test_the_loss_of_d_is_logged_without_the_penalty(launch):
     """The first row is taken before any update, so that only the penalty knows of gamma."""
     plain = launch("plain", "trainer.max_steps=1")
-    steep = launch("steep", "trainer.max_steps=1", "penalty=r1", "penalty.gamma=1000.0")
+    steep = launch("steep", "trainer.max_steps=1", "penalty=r1", "penalty.r1.gamma=1000.0")
     first, second = (rows(folder / "metrics.jsonl")[0] for folder in (plain, steep))
-    assert first["loss/penalty"] == 0
-    assert second["loss/penalty"] > 0.1
+    assert "loss/penalty_d" not in first
+    assert second["loss/penalty_d"] > 0.1
+    assert "loss/penalty_g" not in second
     assert first["loss/d"] == second["loss/d"]
     assert first["loss/d"] == pytest.approx(1.386, abs=0.3)  # 2 log 2 where D knows nothing
 
@@ -162,8 +183,6 @@ def test_the_loss_of_d_is_logged_without_the_penalty(launch):
 @pytest.mark.parametrize("network", ["discriminator", "generator"])
 def test_a_gradient_that_is_not_finite_ends_the_run_and_is_named(launch, monkeypatch, tmp_path, network):
     """A hook makes one gradient NaN in iteration 7; the checkpoint of iteration 6 stays, though 8 was due."""
-    from ganduel.gan import GAN
-
     start = GAN.on_fit_start
 
     def poisoned(gan: GAN):
@@ -195,7 +214,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_named(launch, monkeypatch
 
     monkeypatch.setattr(NonSaturating, "generator", infinite)
     with pytest.raises(Diverged, match=r"^G's loss became inf in iteration 5; "):
-        launch("run", "trainer.max_steps=20", "trainer.replay=false")  # which calls no Python of a loss
+        launch("run", "trainer.max_steps=20")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
