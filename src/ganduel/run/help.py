@@ -25,8 +25,8 @@ def shown(value: Any) -> str:
 
 
 def several(parts: Any, group: str) -> str:
-    """The choices made in a group that takes several, by the names of the parts."""
-    return "null" if group == "metric" and not parts else shown(OmegaConf.create(list(parts or [])))
+    """The choices made in a group that takes several, by the names of the parts; null where that is the default."""
+    return "null" if group in ("experiment", "metric") and not parts else shown(OmegaConf.create(list(parts or [])))
 
 
 def choices(*, _root_: DictConfig) -> str:
