@@ -1,4 +1,4 @@
-"""Parts of a user's own, outside the package: the examples of docs/extending.md, written out and trained with."""
+"""User parts, outside the package: the examples of docs/extending.md, written out and trained with."""
 
 import json
 import os
@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from small import EVALUATION
+from states import same
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--config-dir", "my_conf", "tracking=none", "trainer.accelerator=cpu", "trainer.max_steps=2"]
@@ -41,6 +43,7 @@ def summary(folder):
     [
         ["loss=least_squares", *SMALL, *EVALUATION],
         ["penalty=flat_on_fakes", *SMALL, *EVALUATION],
+        ["penalty=[flat_on_fakes,r1]", "penalty_g=[path_length]", "augment=jitter", "data=spiral", *SMALL],
         ["data=ring", "model=quadratic"],
         ["data=ring", *SMALL],
         ["data=spiral", "metric=[radius_gap]", *SMALL],
@@ -49,12 +52,31 @@ def summary(folder):
     ],
     ids=" ".join,
 )
-def test_own_parts_train(command, example, words):
+def test_user_parts_train(command, example, words):
     outcome = command(*words, *TINY)
     assert outcome.code == 0, outcome.err
     left = summary(example)
     assert left["status"] == "finished"
     assert ("radius_gap/points_500/floor" in left["metrics"]) == ("metric=[radius_gap]" in words)
+    choices = " ".join(words)
+    for key, group in (("loss/penalty_d", "penalty="), ("loss/penalty_g", "penalty_g=")):
+        assert (key in left["metrics"]) == (group in choices or ("experiment" in choices and key == "loss/penalty_d"))
+
+
+@pytest.mark.usefixtures("untyped")
+def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
+    """A penalty of G with a moving average, and an augmentation that adapts: the same bits."""
+    words = ["penalty_g=[path_length]", "penalty_g.path_length.every=1", "augment=jitter", "data=spiral", *SMALL, *TINY]
+    for folder, steps in (("whole", 5), ("parts", 2)):
+        assert command(*words, f"trainer.max_steps={steps}", f"hydra.run.dir={folder}").code == 0
+    assert command("resume=parts", "--config-dir", "my_conf", "trainer.max_steps=5").code == 0
+    whole, parts = (
+        torch.load(example / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "parts")
+    )
+    assert same(whole["state_dict"], parts["state_dict"])
+    assert same(whole["optimizer_states"], parts["optimizer_states"])
+    assert whole["state_dict"]["penalties_g.path_length.mean"] > 0
+    assert whole["state_dict"]["augment.p"] > 0
 
 
 @pytest.mark.usefixtures("untyped")
@@ -68,12 +90,20 @@ def test_own_parts_train(command, example, words):
         ("loss=broken", "loss/broken.yaml, line 3, is not YAML: "),
         ("experiment=mistyped", "batchsize is not an option. Did you mean batch_size?"),
         ("loss=least_square", "loss=least_square is not a choice. Did you mean least_squares?"),
+        (
+            "penalty=flat_on_fakes penalty.flat_on_fakes.wight=2",
+            "flat_on_fakes.wight is not an option. Did you",
+        ),
+        ("penalty=flat_on_fakes penalty.flat_on_fakes.every=0", "every=0 must be at least 1."),
+        ("penalty_g=[path_length,path_length]", "penalty_g=[path_length,path_length] names path_length twice."),
+        ("penalty_g=[path_lenght]", "penalty_g=path_lenght is not a choice. "),
+        ("augment=jiter", "augment=jiter is not a choice. "),
         ("experiment=rings", "experiment=rings is not a choice. Did you mean ring or "),
         ("loss=nowhere", "loss._target_=my_gan.Nowhere cannot be imported: "),
         ("data=ring trainer.max_epochs=1", "this data set never ends"),
     ],
 )
-def test_what_is_wrong_with_them_is_said_as_of_ours(command, example, words, message):
+def test_what_is_wrong_with_them_is_said_as_of_built_in_parts(command, example, words, message):
     conf = example / "my_conf"
     (conf / "loss" / "mistyped.yaml").write_text("_target_: my_gan.LeastSquares\ntargt: 2.0\n")
     (conf / "loss" / "broken.yaml").write_text("_target_: my_gan.LeastSquares\ntarget: [\n")
@@ -95,7 +125,7 @@ def test_help_lists_them(command, example):
 
 
 @pytest.mark.slow
-def test_own_parts_on_two_ranks(example):
+def test_user_parts_on_two_ranks(example):
     command = [sys.executable, str(ROOT / "train.py"), "experiment=ring", "trainer.devices=2", *SMALL, *TINY]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True, check=False)
