@@ -1,11 +1,10 @@
-"""Each signature of the zoo by a toy member: resumed, on two ranks, in a population it is the run that it is alone."""
+"""Each signature of the zoo by a toy: resumed, on two ranks and in a population it is the run that it is alone."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from states import same
 from toy_runs import CASES, TOGETHER, WORDS, begin, distance, last, timeless, train, until
 
@@ -20,17 +19,15 @@ def values(tiny: Callable[..., dict]) -> Callable[[dict], dict[str, Any]]:
     return lambda parts: tiny(*WORDS) | parts
 
 
-cases = pytest.mark.parametrize("parts", CASES.values(), ids=CASES)
-rank_cases = pytest.mark.parametrize(
-    "parts",
-    [
-        pytest.param(TOGETHER, id="together"),
-        pytest.param(CASES["penalty that draws"], id="penalty that draws", marks=pytest.mark.slow),
-    ],
-)
+def cases(*fast: str) -> pytest.MarkDecorator:
+    """All toys, of which everyone runs some."""
+    every = {**CASES, "together": TOGETHER}
+    marked = [pytest.param(p, id=n, marks=() if n in fast else pytest.mark.slow) for n, p in every.items()]
+    return pytest.mark.parametrize("parts", marked)
 
 
-@cases
+@cases("together", "minibatch std")
+@pytest.mark.usefixtures("untyped")
 def test_a_resumed_run_has_the_same_bits(values: Callable, tmp_path: Path, parts: dict[str, Any]):
     """Weights, average, moments, buffers of penalties and augmentations, and rows."""
     config, folder = values(parts), tmp_path / "resumed"
@@ -40,11 +37,15 @@ def test_a_resumed_run_has_the_same_bits(values: Callable, tmp_path: Path, parts
     assert same(last(folder), whole)
     assert timeless(folder) == timeless(tmp_path / "whole")
     assert len(timeless(folder)) == 10
+    for name, beginning in (("penalties_g.path.mean", 0.0), ("augment.p", 0.5)):
+        if name in whole["state_dict"]:
+            assert abs(whole["state_dict"][name] - beginning) > 0.01  # else it would say nothing that it survives
 
 
-@pytest.mark.parametrize("parts", [*CASES.values(), TOGETHER], ids=[*CASES, "together"])
+@cases("together")
 @pytest.mark.usefixtures("untyped")
 def test_members_of_a_population_are_the_runs_alone(values: Callable, tmp_path: Path, parts: dict[str, Any]):
+    """Rows, checkpoints and what is kept, by penalties in one kernel for all members or one after another."""
     alone = [train(tmp_path / f"alone{seed}", values(parts), seed=seed) for seed in (1, 2)]
     folders = [tmp_path / f"member{seed}" for seed in (1, 2)]
     specs = [
@@ -59,7 +60,13 @@ def test_members_of_a_population_are_the_runs_alone(values: Callable, tmp_path: 
     assert distance(alone[0]["state_dict"], alone[1]["state_dict"]) > 1e-3
 
 
-@rank_cases
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(TOGETHER, id="together"),
+        pytest.param(CASES["every 4"], id="without labels", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("untyped")
 def test_two_ranks_are_one(values: Callable, tmp_path: Path, parts: dict[str, Any]):
     """What is drawn is drawn for the whole minibatch, and what is kept is averaged over the ranks."""
@@ -69,11 +76,3 @@ def test_two_ranks_are_one(values: Callable, tmp_path: Path, parts: dict[str, An
     assert distance(alone["state_dict"], pair["state_dict"]) < 1e-9
     for one, two in zip(timeless(tmp_path / "one"), timeless(tmp_path / "two"), strict=True):
         assert two == pytest.approx(one, rel=1e-5, abs=1e-7)
-
-
-def test_what_is_kept_has_moved(values: Callable, tmp_path: Path):
-    """Else that it survives a resume would say nothing."""
-    state = train(tmp_path / "run", values(TOGETHER))["state_dict"]
-    assert state["penalties_g.path.mean"] > 0.01
-    assert abs(state["augment.p"] - 0.5) > 0.05
-    assert state["augment.p"].dtype == torch.float64
