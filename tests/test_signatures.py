@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from states import same
-from toy_runs import CASES, TOGETHER, WORDS, begin, distance, last, timeless, train, until
+from toy_runs import CASES, DIFFERENT, TOGETHER, WORDS, begin, distance, last, timeless, train, until
 
 from ganduel import checkpoint
 from ganduel.population.trainer import MemberSpec, train_members
@@ -42,22 +42,65 @@ def test_a_resumed_run_has_the_same_bits(values: Callable, tmp_path: Path, parts
             assert abs(whole["state_dict"][name] - beginning) > 0.01  # else it would say nothing that it survives
 
 
+def members(tmp_path: Path, configs: list[dict[str, Any]]) -> list[tuple[Path, Path]]:
+    """Train runs alone, and as members of a population; returns their folders in pairs."""
+    pairs = [(tmp_path / f"alone{i}", tmp_path / f"member{i}") for i in range(len(configs))]
+    for (folder, _), config in zip(pairs, configs, strict=True):
+        train(folder, config)
+    specs = [
+        MemberSpec(folder.name, begin(folder, config), folder)
+        for (_, folder), config in zip(pairs, configs, strict=True)
+    ]
+    assert train_members(specs, bar=False) is None
+    return pairs
+
+
+def check_equal(alone: Path, member: Path) -> None:
+    """Weights, average, what is kept and rows, to rounding."""
+    assert distance(last(member)["state_dict"], last(alone)["state_dict"]) < 1e-9
+    for mine, theirs in zip(timeless(member), timeless(alone), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-7, abs=1e-9)
+
+
 @cases("together")
 @pytest.mark.usefixtures("untyped")
 def test_members_of_a_population_are_the_runs_alone(values: Callable, tmp_path: Path, parts: dict[str, Any]):
-    """Rows, checkpoints and what is kept, by penalties in one kernel for all members or one after another."""
-    alone = [train(tmp_path / f"alone{seed}", values(parts), seed=seed) for seed in (1, 2)]
-    folders = [tmp_path / f"member{seed}" for seed in (1, 2)]
+    """Penalties in one kernel for all members, or one after another."""
+    pairs = members(tmp_path, [values(parts) | {"seed": seed} for seed in (1, 2)])
+    for alone, member in pairs:
+        check_equal(alone, member)
+    (_, first), (_, second) = pairs
+    assert distance(last(first)["state_dict"], last(second)["state_dict"]) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("reverse", [False, True])
+def test_members_may_differ_in_every_part(values: Callable, tmp_path: Path, reverse: bool):
+    """Also where the first has nothing of what the others have."""
+    configs = [values(parts) | {"seed": seed} for parts in DIFFERENT.values() for seed in (1, 2)]
+    for alone, member in members(tmp_path, configs[::-1] if reverse else configs):
+        check_equal(alone, member)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("untyped")
+def test_a_population_of_toys_is_resumed(values: Callable, tmp_path: Path):
+    """One member alone from the middle of the other's way, which has to wait; both end as if never stopped."""
+    configs = [values(TOGETHER) | {"seed": seed} for seed in (1, 2)]
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder, config, n in zip(folders, configs, (10, 14), strict=True):
+        train(folder, until(config, n))
+        train(tmp_path / f"whole_{folder.name}", config)
     specs = [
-        MemberSpec(folder.name, begin(folder, values(parts), seed=seed), folder)
-        for folder, seed in zip(folders, (1, 2), strict=True)
+        MemberSpec(folder.name, config, folder, checkpoint.latest(folder))
+        for folder, config in zip(folders, configs, strict=True)
     ]
     assert train_members(specs, bar=False) is None
-    for folder, expected, seed in zip(folders, alone, (1, 2), strict=True):
-        assert distance(last(folder)["state_dict"], expected["state_dict"]) < 1e-9
-        for mine, theirs in zip(timeless(folder), timeless(tmp_path / f"alone{seed}"), strict=True):
-            assert mine == pytest.approx(theirs, rel=1e-7, abs=1e-9)
-    assert distance(alone[0]["state_dict"], alone[1]["state_dict"]) > 1e-3
+    for folder in folders:
+        whole = tmp_path / f"whole_{folder.name}"
+        assert distance(last(folder)["state_dict"], last(whole)["state_dict"]) < 1e-9
+        assert [row["iteration"] for row in timeless(folder) if row["iteration"] > 14] == [15, 15, 20, 20]
 
 
 @pytest.mark.parametrize(

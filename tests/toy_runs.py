@@ -49,6 +49,20 @@ TOGETHER: dict[str, Any] = {
     "penalty_g": {"path": part("PathLength", every=2)},
     "augment": part("AdaptiveNoise"),
 }
+# Members that differ in more than the seed: one after another in this order.
+DIFFERENT: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "stretched": {"augment": part("Stretch")},
+    "augmented": CASES["augmentation with state"],
+    "R1 and R2": CASES["R1 and R2"],
+    "lazy": CASES["every 4"],
+    "lazier": {"penalty": {"r1": R1 | {"every": 5}}},
+    "drawing": CASES["penalty that draws"],
+    "path": CASES["penalty of G with a buffer"],
+    "hinge": {"loss": part("Hinge")},
+    "relativistic": {"loss": part("Relativistic")},
+    "all": {key: value for key, value in TOGETHER.items() if key not in ("data", "model")},
+}
 
 
 def begin(folder: Path, values: Mapping[str, Any], **changes: Any) -> dict[str, Any]:

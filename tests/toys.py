@@ -148,6 +148,13 @@ class PathLength(Penalty):
         return self.weight * (lengths - self.mean).square().mean()
 
 
+class Stretch(Augment):
+    """Twice as far from the origin: neither drawn nor kept."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
 class AdaptiveNoise(Augment, KeyedRandom):
     """Samples times noise, with a probability p that follows how often D is right: Karras et al. 2020 (ADA)."""
 
@@ -190,6 +197,19 @@ class Wasserstein(Loss):
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return -fake.mean()
+
+
+class Relativistic(Loss):
+    """E[softplus(b − a)] and E[softplus(a − b)]: Jolicoeur-Martineau 2018 (arXiv:1807.00734), as R3GAN has it."""
+
+    generator_uses_real = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.softplus(fake - real).mean()
+
+    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        assert real is not None
+        return F.softplus(real - fake).mean()
 
 
 def part(name: str, **knobs: Any) -> dict[str, Any]:
