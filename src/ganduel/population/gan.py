@@ -8,7 +8,7 @@ gradient of the sum of their losses has in each one's slice the gradient of its 
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
 from itertools import groupby
 from typing import Any, cast
@@ -18,12 +18,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.func import vmap
 
+from ganduel.augment.base import Augment
 from ganduel.batch import Batch, Minibatch, Outputs
 from ganduel.ema import EMA, ema_update
 from ganduel.gan import GAN
 from ganduel.loss.base import Loss
-from ganduel.model.base import as_logits, conditioned
-from ganduel.penalty.base import Penalty
+from ganduel.model.base import as_logits, conditioned, keyed_layers
 from ganduel.population.member import Member, MemberTrainer, outputs_of
 from ganduel.population.network import ALL, StackedNetwork, can_be_batched, succeeds
 from ganduel.population.optim import StackedOptim
@@ -61,50 +61,48 @@ class StackedGAN(GAN):
         self.groups = [slice(group[0], group[-1] + 1) for group in groups] if len(groups) > 1 else [ALL]
         self.loss = StackedLoss([(of, self.members[of][0].loss) for of in self.groups])
         self.batches, self.mixes_samples = StackedBatches(self.members), first.mixes_samples
-        critics = [Critic(member) for member in self.members]
         with self.trainer.precision_plugin.train_step_context():
             batch = first.batches(self.trainer.global_step)
             z, x = batch.generator, batch.discriminator[0]
             batched_g = can_be_batched(first.generator, as_network, z.noise, z.fake_labels)
-            batched_d = can_be_batched(critics[0], as_network, x.real, x.labels)
+            batched_d = can_be_batched(first.discriminator, as_critic(), x.real, x.labels)
+            self.augment: Any = StackedAugment(self.members, self.groups, x.real)
         self.generator = StackedNetwork([member.generator for member in self.members], batched_g)
-        self.discriminator = StackedNetwork(critics, batched_d)
+        self.discriminator = StackedNetwork([member.discriminator for member in self.members], batched_d)
         self.penalties_d, self.penalties_g = ({}, {})  # type: ignore[assignment]
         self.of, self.batched = dict[nn.Module, slice](), dict[nn.Module, bool]()
         for of in self.groups:
-            self.add_penalties(of, critics[of][0], batch)
-        self.batches.draws_needed = not (batched_g and batched_d and all(self.batched.values()))
+            self.add_penalties(of, batch)
+        batched = (batched_g, batched_d, *self.augment.batched, *self.batched.values())
+        self.batches.draws_needed = not all(batched)
         for name, batched in (("G", batched_g), ("D", batched_d)):
             if not batched:
                 log.info("%s has layers that cannot be batched: the members' are run one after another", name)
         self.optim_d = cast(Any, StackedOptim(self.discriminator, [m.optim_d for m in self.members], self.groups))
         self.optim_g = cast(Any, StackedOptim(self.generator, [m.optim_g for m in self.members], self.groups))
         self.ema = cast(Any, StackedEMA(self.generator, self.members, self.groups))
-        self.augment = cast(Any, StackedAugment(self.members))
 
-    def add_penalties(self, of: slice, critic: nn.Module, batch: Batch) -> None:
+    def add_penalties(self, of: slice, batch: Batch) -> None:
         """Those of a group; each is one kernel for all of the group if it keeps nothing and can be batched."""
         gan, b = self.members[of][0], batch.discriminator[0]
         fake = b.real
-        for name, penalties, net in (
-            ("penalties_d", gan.penalties_d, critic),
-            ("penalties_g", gan.penalties_g, gan.generator),
-        ):
-            for key, penalty in penalties.items():
+        for name, net in (("penalties_d", gan.discriminator), ("penalties_g", gan.generator)):
+            for key, penalty in getattr(gan, name).items():
                 getattr(self, name)[f"{of.start}.{key}"] = penalty
                 self.of[penalty] = of
-                keeps_state = any(True for _ in (*penalty.buffers(), *penalty.parameters()))
-                apply = self.applied(cast(Penalty, penalty), name, key)
-                self.batched[penalty] = not keeps_state and can_be_batched(net, apply, *tensors(b), fake)
+                one_by_one = keeps_state(penalty) or (net is gan.discriminator and not self.augment.is_batched(of))
+                apply = self.applied(name, key, of)
+                self.batched[penalty] = not one_by_one and can_be_batched(net, apply, *tensors(b), fake)
 
-    def applied(self, penalty: Penalty, kind: str, key: str) -> Any:
-        """The penalty as a function of a member's network and its part of a minibatch."""
+    def applied(self, kind: str, key: str, of: slice) -> Any:
+        """A penalty of a group as a function of a member's network and its part of a minibatch."""
 
         def apply(i: int | None, net: Any, *parts: Any) -> Tensor:
             *fields, fake = parts
-            module = penalty if i is None else getattr(self.members[i], kind)[key]
-            draws = self.batches.draws if i is None else self.members[i].batches.draws
-            return module(net, Minibatch(*fields, draws), fake)
+            member, draws = (self.members[of][0], self.batches.draws) if i is None else (self.members[i], None)
+            b = Minibatch(*fields, draws or member.batches.draws)
+            see = net if kind == "penalties_g" else lambda x, y=None: as_critic(member.augment)(i, net, x, y)
+            return getattr(member, kind)[key](see, b, fake)
 
         return apply
 
@@ -116,14 +114,14 @@ class StackedGAN(GAN):
             for name, penalty in getattr(self, kind).items():
                 if penalty in due:
                     of = self.of[penalty]
-                    apply = self.applied(penalty, kind, name.partition(".")[2])
+                    apply = self.applied(kind, name.partition(".")[2], of)
                     parts = [None if x is None else x[of] for x in (*tensors(b), fake)]
                     term = stacked.vmap_over_members(apply, *parts, of=of, batched=self.batched[penalty])
                     total[self.groups.index(of)] = total[self.groups.index(of)] + penalty.every * term
         return torch.cat(total)
 
     def logits(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return conditioned(self.discriminator, x, y)
+        return self.discriminator.vmap_over_members(as_critic(), self.augment(x), y)
 
     def discriminate(self, b: Minibatch, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.mixes_samples:
@@ -162,17 +160,6 @@ class StackedGAN(GAN):
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Nothing of the stack's own: a checkpoint is a member's."""
         return {}
-
-
-class Critic(nn.Module):
-    """D with what it sees samples through: what is stacked of it, and what penalties are taken of."""
-
-    def __init__(self, gan: GAN):
-        super().__init__()
-        self.discriminator, self.augment = gan.discriminator, gan.augment
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return as_logits(conditioned(self.discriminator, self.augment(x), y))
 
 
 class MemberDraws(Draws):
@@ -236,16 +223,46 @@ class StackedEMA:
 
 
 class StackedAugment:
-    """The members' augmentations, where an iteration changes them."""
+    """What the members' D see samples through; one kernel serves a group if nothing is drawn or kept.
 
-    def __init__(self, members: Sequence[Member]):
-        self.of = [
-            (i, member.augment) for i, member in enumerate(members) if any(True for _ in member.augment.buffers())
-        ]
+    Args:
+        members: all of them.
+        groups: their slices.
+        x: samples of one member.
+
+    Attributes:
+        batched: of each group, whether one kernel serves it.
+    """
+
+    def __init__(self, members: Sequence[Member], groups: Sequence[slice], x: Tensor):
+        self.modules, self.groups = [member.augment for member in members], list(groups)
+        self.identity = all(type(module).forward is Augment.forward for module in self.modules)
+        self.kept = [i for i, module in enumerate(self.modules) if keeps_state(module)]
+        self.batched = [self.can_be_batched(self.modules[of][0], x) for of in self.groups]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.identity:
+            return x
+        parts = []
+        for of, batched in zip(self.groups, self.batched, strict=True):
+            if batched:
+                parts.append(vmap(self.modules[of][0])(x[of]))
+            else:
+                parts += [module(samples)[None] for module, samples in zip(self.modules[of], x[of], strict=True)]
+        return torch.cat(parts)
+
+    def can_be_batched(self, module: Augment, x: Tensor) -> bool:
+        if keeps_state(module) or keyed_layers(module):
+            return False
+        x = x.detach().expand(2, *x.shape).clone().requires_grad_()
+        return self.identity or succeeds(lambda: vmap(deepcopy(module))(x).sum().backward())
+
+    def is_batched(self, of: slice) -> bool:
+        return self.batched[self.groups.index(of)]
 
     def adapt(self, outputs: Outputs) -> None:
-        for i, augment in self.of:
-            augment.adapt(outputs_of(outputs, i))
+        for i in self.kept:
+            self.modules[i].adapt(outputs_of(outputs, i))
 
 
 class StackedLoss:
@@ -289,6 +306,16 @@ def can_be_mapped(loss: Loss) -> bool:
 def as_network(i: int | None, net: Any, *inputs: Any) -> Tensor:
     """A network's output, as a function for `vmap_over_members`."""
     return net(*(x for x in inputs if x is not None))
+
+
+def as_critic(augment: Callable[[Tensor], Tensor] = lambda x: x) -> Any:
+    """D's logits of samples seen through an augmentation, likewise."""
+    return lambda i, net, x, y=None: as_logits(conditioned(net, augment(x), y))
+
+
+def keeps_state(module: nn.Module) -> bool:
+    """Whether it has buffers or weights, which are each member's own."""
+    return any(True for _ in (*module.buffers(), *module.parameters()))
 
 
 def tensors(b: Minibatch) -> tuple[Tensor | None, ...]:
