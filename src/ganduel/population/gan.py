@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from ganduel.augment.base import Augment
-from ganduel.batch import Batch, Minibatch, Outputs
+from ganduel.batch import Batch, Due, Minibatch, Outputs
 from ganduel.ema import EMA, ema_update
 from ganduel.gan import GAN
 from ganduel.loss.base import Loss
@@ -59,7 +59,7 @@ class StackedGAN(GAN):
         first, kinds = self.members[0], [self.kinds[i] for i in active]
         groups = [[i for i, _ in group] for _, group in groupby(enumerate(kinds), key=lambda pair: pair[1])]
         self.groups = [slice(group[0], group[-1] + 1) for group in groups] if len(groups) > 1 else [ALL]
-        self.loss = StackedLoss([(of, self.members[of][0].loss) for of in self.groups])
+        self.loss: Any = StackedLoss([(of, self.members[of][0].loss) for of in self.groups])
         self.batches, self.mixes_samples = StackedBatches(self.members), first.mixes_samples
         with self.trainer.precision_plugin.train_step_context():
             batch = first.batches(self.trainer.global_step)
@@ -120,8 +120,14 @@ class StackedGAN(GAN):
                     total[self.groups.index(of)] = total[self.groups.index(of)] + penalty.every * term
         return torch.cat(total)
 
-    def logits(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.discriminator.vmap_over_members(as_critic(), self.augment(x), y)
+    def update_generator(self, b: Minibatch, due: Due) -> Outputs:
+        self.loss.real_logits = lambda of: self.logits(b.real, b.labels, of)
+        return super().update_generator(b, due)
+
+    def logits(self, x: Tensor, y: Tensor | None = None, of: slice = ALL) -> Tensor:
+        """Of some members, as in GAN."""
+        x, y = self.augment(x, of), None if y is None else y[of]
+        return self.discriminator.vmap_over_members(as_critic(), x, y, of=of)
 
     def discriminate(self, b: Minibatch, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.mixes_samples:
@@ -235,16 +241,19 @@ class StackedAugment:
     """
 
     def __init__(self, members: Sequence[Member], groups: Sequence[slice], x: Tensor):
-        self.modules, self.groups = [member.augment for member in members], list(groups)
+        self.modules, self.groups = list[Any](member.augment for member in members), list(groups)
         self.identity = all(type(module).forward is Augment.forward for module in self.modules)
         self.kept = [i for i, module in enumerate(self.modules) if keeps_state(module)]
         self.batched = [self.can_be_batched(self.modules[of][0], x) for of in self.groups]
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, only: slice = ALL) -> Tensor:
+        """The samples of all members, or of one group only, augmented."""
         if self.identity:
-            return x
+            return x[only]
         parts = []
         for of, batched in zip(self.groups, self.batched, strict=True):
+            if only not in (ALL, of):
+                continue
             if batched:
                 parts.append(vmap(self.modules[of][0])(x[of]))
             else:
@@ -266,25 +275,31 @@ class StackedAugment:
 
 
 class StackedLoss:
-    """The losses of the groups; one value per member."""
+    """The losses of the groups; one value per member.
+
+    Attributes:
+        real_logits: those of a group's real samples in G's update, for when not all groups' losses look at them: a pass
+            through D that a member would not have alone may draw, or move a spectral norm.
+    """
+
+    real_logits: Callable[[slice], Tensor]
 
     def __init__(self, forms: Sequence[tuple[slice, Loss]]):
         self.forms = forms
-        self.generator_uses_real = any(loss.generator_uses_real for _, loss in forms)
+        self.generator_uses_real = all(loss.generator_uses_real for _, loss in forms)
         self.batched = all(can_be_mapped(loss) for _, loss in forms)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return torch.cat([self.each(loss.discriminator)(real[of], fake[of]) for of, loss in self.forms])
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.each(loss.generator)(real[of], fake[of])
-                if loss.generator_uses_real and real is not None
-                else self.each(lambda b, loss=loss: loss.generator(None, b))(fake[of])
-                for of, loss in self.forms
-            ]
-        )
+        parts = []
+        for of, loss in self.forms:
+            if loss.generator_uses_real:
+                parts.append(self.each(loss.generator)(self.real_logits(of) if real is None else real[of], fake[of]))
+            else:
+                parts.append(self.each(lambda b, loss=loss: loss.generator(None, b))(fake[of]))
+        return torch.cat(parts)
 
     def each(self, function: Any) -> Any:
         return vmap(function) if self.batched else one_by_one(function)
