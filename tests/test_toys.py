@@ -172,6 +172,20 @@ def test_a_conditional_d_that_mixes_samples_is_tried_out_with_labels(values: Cal
     assert not build_gan(config, build(config["data"])).mixes_samples
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_penalties_get_samples_of_the_type_of_the_weights(trained: Callable, precision: str):
+    """Real and generated ones alike; float32 where only products are rounded."""
+    types = []
+
+    def watch(gan: GAN) -> None:
+        for penalty in (*gan.penalties_d.values(), *gan.penalties_g.values()):
+            penalty.register_forward_pre_hook(lambda _, inputs: types.append((inputs[1].real.dtype, inputs[2].dtype)))
+
+    trained(CASES["R1 and R2"], watch, f"trainer.precision={precision}")
+    expected = torch.float32 if precision == "bf16-mixed" else torch.bfloat16
+    assert types == [(expected, expected)] * 8
+
+
 WATCHED, DEFAULT = "callback=[statistics,saturation]", "callback=[statistics,saturation,sample_grid,evaluate]"
 
 

@@ -167,7 +167,7 @@ class AdaptiveNoise(Augment, KeyedRandom):
 
     def forward(self, x: Tensor) -> Tensor:
         assert self.draws is not None
-        chosen = self.draws.uniform(x.flatten(1)[:, 0]) < self.p
+        chosen = (self.draws.uniform(x.flatten(1)[:, 0]) < self.p).to(x)
         return x * (1 + self.scale * chosen.view(-1, *[1] * (x.ndim - 1)) * self.draws.normal(x))
 
     def adapt(self, outputs: dict[str, Tensor]) -> None:

@@ -22,7 +22,7 @@ from ganduel.block import Endless, block, count_step
 from ganduel.distributed import average_gradients
 from ganduel.ema import EMA
 from ganduel.loss.base import Loss
-from ganduel.model.base import as_logits, at_least_float32, check_parts, conditioned, mixes_samples
+from ganduel.model.base import as_logits, check_parts, conditioned, mixes_samples
 from ganduel.optim import Optim, frozen
 from ganduel.penalty.base import Penalty
 from ganduel.types import Labels, Logits, Samples, Scalar
@@ -90,7 +90,7 @@ class GAN(LightningModule):
             fake = conditioned(self.generator, b.noise, b.fake_labels)
         real_logits, fake_logits = self.discriminate(b, fake)
         loss = self.loss.discriminator(real_logits, fake_logits)
-        penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, at_least_float32(fake))
+        penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, fake.to(b.real.dtype))
         norm = self.descend(self.optim_d, loss + penalty)
         return {"loss/d": loss.detach(), "loss/penalty_d": penalty.detach(), "grad/norm_d": norm,
                 "logit/real": real_logits.detach(), "logit/fake": fake_logits.detach()}  # fmt: skip
