@@ -37,6 +37,7 @@ class StackedNetwork(nn.Module):
         super().__init__()
         self.nets = tuple(nets)
         self.batched = batched
+        self.unwatched = ("nets",) if batched else ()  # which the batched forward pass does not call
         self.tied = is_tied(nets[0])
         self.template = (functional_template(nets[0]),)  # in a tuple, so that its weights are not counted as ours
         stacked = stack([dict(net.named_parameters()) for net in nets])

@@ -137,6 +137,7 @@ class StackedLoss:
     """
 
     real_logits: Callable[[slice], Tensor]
+    unwatched = ("real_logits",)  # made anew in each update
 
     def __init__(self, forms: Sequence[tuple[slice, Loss]]):
         self.forms = forms
