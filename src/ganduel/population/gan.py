@@ -116,7 +116,8 @@ class StackedGAN(GAN):
         return torch.cat(total)
 
     def update_generator(self, b: Minibatch, due: Due) -> Outputs:
-        self.loss.real_logits = lambda of: self.logits(b.real, b.labels, of)
+        if self.loss.mixed:
+            self.loss.real_logits = lambda of: self.logits(b.real, b.labels, of)
         return super().update_generator(b, due)
 
     def logits(self, x: Tensor, y: Tensor | None = None, of: slice = ALL) -> Tensor:

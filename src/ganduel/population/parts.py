@@ -137,11 +137,11 @@ class StackedLoss:
     """
 
     real_logits: Callable[[slice], Tensor]
-    unwatched = ("real_logits",)  # made anew in each update
 
     def __init__(self, forms: Sequence[tuple[slice, Loss]]):
         self.forms = forms
-        self.generator_uses_real = all(loss.generator_uses_real for _, loss in forms)
+        uses = [loss.generator_uses_real for _, loss in forms]
+        self.generator_uses_real, self.mixed = all(uses), any(uses) and not all(uses)
         self.batched = all(can_be_mapped(loss) for _, loss in forms)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
