@@ -94,7 +94,7 @@ class Stopwatch(lightning.Callback):
         self.watch(gan, "iterate", STEP)
         self.watch(gan.batches, "noise", "noise")
         self.watch(gan.batches, "seed_draws", "noise")
-        self.watch(gan.data, "minibatch", "minibatch")
+        self.watch(gan.batches.data, "minibatch", "minibatch")
         self.watch(gan.generator, "forward", "forward of G")
         self.watch(gan.discriminator, "forward", "forward of D")
         self.watch(gan, "manual_backward", lambda: f"backward of {'D' if weight.requires_grad else 'G'}'s loss")

@@ -9,7 +9,7 @@ attribute `classes`. G also says what noise it takes.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -72,7 +72,7 @@ class Discriminator(nn.Module, ABC):
     def forward(self, x: Samples, *labels: Labels) -> Logits: ...
 
 
-def conditioned(net: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
+def conditioned(net: Callable[..., Any], x: Tensor, y: Tensor | None) -> Tensor:
     """What a network makes of noise or samples and their labels; without labels it gets one argument."""
     return net(x) if y is None else net(x, y)
 
