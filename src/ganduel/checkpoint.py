@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from ganduel.atomic import atomic_write
 from ganduel.errors import UserError
@@ -78,7 +78,7 @@ def snapshot(checkpoint: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], N
     """A copy of the checkpoint on the host, and a function that waits until its tensors have come from the GPU."""
     config = {"ganduel": checkpoint["ganduel"]} if "ganduel" in checkpoint else {}  # without tensors, and large
     others = {key: value for key, value in checkpoint.items() if key not in config}
-    copies = config | tree_map(lambda leaf: to_pinned_host(leaf) if isinstance(leaf, Tensor) else leaf, others)
+    copies = config | apply_to_collection(others, Tensor, to_pinned_host)
     if not torch.cuda.is_initialized():
         return copies, lambda: None
     event = torch.cuda.Event(blocking=True)
