@@ -7,11 +7,11 @@ from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ganduel.environment import rank_from_environment
@@ -78,9 +78,8 @@ class Folder(Callback):
         try:
             path = config.hydra.run.dir
             Folder.remember("hydra.run.dir", Path(path))
-            is_default = (
-                str(config.hydra.run._get_node("dir")._value()).startswith("${run_dir:") and config.resume is None
-            )
+            written = cast(dict[str, Any], OmegaConf.to_container(config.hydra.run, resolve=False))["dir"]
+            is_default = str(written).startswith("${run_dir:") and config.resume is None
             while not Folder.create(Path(path)) and is_default:
                 path = unused_name(path)
             with flag_override(config, "readonly", False):
