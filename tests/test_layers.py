@@ -66,7 +66,7 @@ def ours(*groups):
 def test_the_walk_sees_what_is_there():
     """Else all below would hold of nothing."""
     assert "ganduel.gan" in MODULES
-    assert {"torch", "ganduel.rng", "ganduel.loss.base"} <= imports("ganduel.gan")
+    assert {"torch", "ganduel.batch", "ganduel.loss.base"} <= imports("ganduel.gan")
     assert "lightning.pytorch" in closure("ganduel.run.run")
 
 
@@ -74,10 +74,14 @@ PLAIN = (
     "types",
     "errors",
     "rng",
+    "ranks",
     "ema",
     "schedule",
+    "batch",
+    "optim",
     "loss",
     "penalty",
+    "augment",
     "model",
     "data",
     "metric.functional",
@@ -97,48 +101,43 @@ BELOW = {
     "atomic": ["errors"],
     "environment": [],
     "rng": [],
+    "ranks": [],
     "ema": ["errors"],
+    "optim": ["types"],
     "schedule": ["errors"],
-    "loss": ["types", "errors"],
-    "penalty": ["types", "errors"],
-    "model": ["types", "errors", "rng"],
-    "data": ["types", "errors", "rng", "environment"],
-    "metric": ["types", "errors", "rng", "image_grid", "data.base", "model.base"],
     "plot": [],
     "distributed": ["errors"],
     "checkpoint": ["errors", "atomic"],
-    "image_grid": ["types", "errors", "rng", "data.base"],
-    "tracking": ["types", "errors", "environment", "atomic", "rng", "image_grid"],
-    "algorithm": ["errors", "engine"],
-    "loop": [],
-    "engine": ["model.base"],
-    "places": [],
-    "onednn": [],
-    "products": ["onednn", "places"],
-    "replay": ["onednn", "engine", "places", "products"],
+    "loss": ["types"],
+    "model": ["types", "errors", "rng"],
+    "data": ["types", "errors", "rng", "environment"],
+    "augment": ["types"],
+    "batch": ["types", "rng", "data.base", "model.base"],
+    "penalty": ["types", "errors", "batch", "model.base"],
+    "image_grid": ["types", "errors", "data.base"],
+    "metric": ["types", "errors", "rng", "image_grid", "data.base", "model.base"],
+    "tracking": ["errors", "environment", "atomic"],
+    "block": [],
     "gan": [
         "types",
-        "errors",
-        "rng",
-        "algorithm",
-        "loop",
-        "engine",
-        "onednn",
-        "replay",
+        "batch",
+        "block",
+        "optim",
         "ema",
         "distributed",
         "loss.base",
         "penalty.base",
+        "augment.base",
         "model.base",
-        "data.base",
     ],
-    "build": ["errors", "rng", "gan", "ema", "data.base", "model.base"],
+    "engine": ["errors", "batch", "block", "distributed", "gan", "model.base"],
+    "build": ["errors", "rng", "batch", "gan", "optim", "ema", "distributed", "data.base", "model.base"],
     "callback": [
         "errors",
         "rng",
+        "batch",
+        "block",
         "gan",
-        "loop",
-        "engine",
         "checkpoint",
         "image_grid",
         "plot",
@@ -150,7 +149,6 @@ BELOW = {
     "run": [
         "errors",
         "environment",
-        "atomic",
         "build",
         "callback",
         "checkpoint",
@@ -163,13 +161,15 @@ BELOW = {
     "population": [
         "errors",
         "environment",
-        "algorithm",
-        "ema",
         "rng",
-        "loop",
+        "ema",
+        "optim",
+        "batch",
+        "block",
         "gan",
-        "engine",
         "loss.base",
+        "penalty.base",
+        "augment.base",
         "model.base",
         "data.base",
         "build",
@@ -198,7 +198,12 @@ BELOW = {
         "run.schema",
         "tracking.files",
     ],
+    "cli": ["errors", "command", "compare.command", "run.app", "run.explain"],
 }
+
+
+def test_every_module_has_a_layer():
+    assert [name for name in MODULES if name != "ganduel" and not within(name, *(f"ganduel.{b}" for b in BELOW))] == []
 
 
 @pytest.mark.parametrize("layer", BELOW)
@@ -225,14 +230,17 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
     assert (known, session) == ({"wandb", "wandb_workspaces"} if mine else set(), mine)
 
 
-TRAINING = ("algorithm", "gan", "build", "run", "population")
+TRAINING = ("batch", "block", "optim", "gan", "engine", "build", "run", "population")
+
+
+CONCRETE = ("loss", "penalty", "augment", "model", "data")
 
 
 @pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint"))
 def test_no_concrete_part_is_named(name):
     """Parts come in by their configs; a new loss touches its module, its config file and its test."""
-    concrete = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in ("loss", "penalty", "model", "data")))]
-    assert [m for m in concrete if not m.endswith(".base")] == []
+    parts = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in CONCRETE))]
+    assert [m for m in parts if not m.endswith(".base")] == []
 
 
 @pytest.mark.parametrize("name", ours("callback", "tracking", "metric"))
@@ -247,10 +255,35 @@ def test_only_the_entry_points_import_the_run():
     assert importers <= {
         "ganduel.run.worker",
         "ganduel.run.train",
-        "ganduel.population.together",
+        "ganduel.population.callback",
+        "ganduel.population.member",
+        "ganduel.population.trainer",
         "ganduel.population.training",
     }
     assert "from ganduel.run.train import train" in (ROOT / "train.py").read_text(encoding="utf-8")
+
+
+def test_the_algorithm_knows_neither_engines_nor_populations():
+    """Directly or by a detour: one page of plain PyTorch and Lightning, on which a run's step has its source line."""
+    assert [m for m in closure("ganduel.gan") if within(m, *(f"ganduel.{g}" for g in ("engine", "population")))] == []
+    assert [m for m in closure("ganduel.gan") if within(m, "hydra", "omegaconf", "wandb", "rich")] == []
+    assert len(MODULES["ganduel.gan"].read_text(encoding="utf-8").splitlines()) <= 160
+
+
+def test_engines_are_reached_through_build_alone():
+    """By name, when they are asked for: so that the package may be reduced to eager.py."""
+    importers = {name for name in MODULES if any(within(m, "ganduel.engine") for m in imports(name))}
+    assert [name for name in importers if not within(name, "ganduel.engine")] == []
+    named = {name for name, path in MODULES.items() if '"ganduel.engine.' in path.read_text(encoding="utf-8")}
+    assert {name for name in named if not within(name, "ganduel.engine")} == {"ganduel.build"}
+    assert [m for m in imports("ganduel.engine.eager") if within(m, "ganduel.engine")] == []
+
+
+def test_the_tree_is_easy_to_look_over():
+    """At most twenty modules at its root, and no file so long that it holds two ideas."""
+    assert len([path for path in SOURCE.glob("*.py") if path.stem != "__init__"]) <= 20
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: n for name, n in lengths.items() if n > 300} == {}
 
 
 def test_a_typo_is_answered_before_torch_is_imported():
