@@ -1,4 +1,4 @@
-"""What the tests share: composed configs, tiny duels and their runs, and the command line inside this process."""
+"""What the tests share: composed configs, tiny GANs and their runs, and the command line inside this process."""
 
 import logging
 import runpy
@@ -117,7 +117,7 @@ def compose() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def tiny(compose: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """As `compose`, for a duel of networks so small that an iteration takes a millisecond or two."""
+    """As `compose`, for a GAN of networks so small that an iteration takes a millisecond or two."""
     small = ["model.generator.hidden=[8]", "model.discriminator.hidden=[8]", "model.generator.noise_dim=3"]
     return lambda *words: compose(*small, "batch_size=4", "trainer.accelerator=cpu", "trainer.max_steps=6", *words)
 
@@ -132,7 +132,7 @@ def images() -> Any:
 
 @pytest.fixture
 def fit(tiny: Callable[..., dict[str, Any]], images: Any, tmp_path: Path) -> Callable[..., Any]:
-    """A function that trains a tiny duel with the given callbacks and loggers, and returns the Trainer."""
+    """A function that trains a tiny GAN with the given callbacks and loggers, and returns the Trainer."""
     from lightning.pytorch import Trainer
 
     from ganduel.build import build_gan

@@ -31,15 +31,15 @@ def nodes(tree, lazy):
 @cache
 def imports(name, lazy=True):
     """What a module names in its import statements, as modules where they are modules of ours."""
-    found = set()
+    modules = set()
     for node in nodes(ast.parse(MODULES[name].read_text(encoding="utf-8")), lazy):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         else:
             assert node.level == 0, f"{name} imports relatively"
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {full if full in MODULES else node.module for full in inner}
-    return frozenset(found)
+            modules |= {full if full in MODULES else node.module for full in inner}
+    return frozenset(modules)
 
 
 def closure(name):
@@ -226,8 +226,8 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
     """Not until it is asked for: its imports are inside its functions."""
     known = {m.split(".")[0] for m in imports(name) if within(m, "wandb", "wandb_workspaces")}
     session = "ganduel.tracking.wandb_session" in imports(name)
-    mine = name == "ganduel.compare.workspace"
-    assert (known, session) == ({"wandb", "wandb_workspaces"} if mine else set(), mine)
+    is_workspace = name == "ganduel.compare.workspace"
+    assert (known, session) == ({"wandb", "wandb_workspaces"} if is_workspace else set(), is_workspace)
 
 
 TRAINING = ("batch", "block", "optim", "gan", "engine", "build", "run", "population")

@@ -8,7 +8,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CONF, SOURCE, TESTS = ROOT / "conf", ROOT / "src" / "ganduel", ROOT / "tests"
-GROUPS = ("loss", "penalty", "model", "data", "metric")
+GROUPS = ("loss", "penalty", "penalty_g", "augment", "model", "data", "metric")
+PACKAGES = {"penalty_g": "penalty"}  # of G: modules like those of D's
 # What choices are made of.
 SHARED = {"ganduel.data.mixture", "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",
           "ganduel.model.dropout"}  # fmt: skip
@@ -30,7 +31,7 @@ def targets(node):
 
 @pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")
 def test_a_choice_is_the_module_and_the_test_of_its_name(path):
-    group = path.parent.name
+    group = PACKAGES.get(path.parent.name, path.parent.name)
     modules = {target.rpartition(".")[0] for target in targets(yaml.safe_load(path.read_text(encoding="utf-8")))}
     assert modules == {f"ganduel.{group}.{path.stem}"}
     assert (SOURCE / group / f"{path.stem}.py").is_file()
@@ -45,7 +46,7 @@ def test_a_choice_says_what_it_is_in_one_line():
 
 
 def test_every_part_can_be_chosen():
-    """A module of a loss, penalty, model or data set without a config file is out of reach of the command line."""
+    """A module of a part without a config file is out of reach of the command line."""
     reachable = {target.rpartition(".")[0] for path in CHOICES for target in targets(yaml.safe_load(path.read_text()))}
     classes = {
         f"ganduel.{group}.{path.stem}"

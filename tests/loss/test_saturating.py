@@ -40,13 +40,13 @@ def test_gradient_through_a_generator_is_d_over_one_minus_d_times_the_other(seed
     saturating = torch.autograd.grad(Saturating().generator(None, b), list(g.parameters()), retain_graph=True)
     other = torch.autograd.grad(NonSaturating().generator(None, b), list(g.parameters()))
     odds = b.sigmoid().item() / (1 - b.sigmoid().item())
-    for mine, theirs in zip(saturating, other, strict=True):
-        torch.testing.assert_close(mine, odds * theirs, rtol=1e-9, atol=1e-14)
+    for gradient, expected in zip(saturating, other, strict=True):
+        torch.testing.assert_close(gradient, odds * expected, rtol=1e-9, atol=1e-14)
 
 
 def test_same_direction_at_the_equilibrium():
     """At D = 1/2 both forms pull equally."""
     b = torch.zeros(3, requires_grad=True)
-    mine, theirs = (torch.autograd.grad(form().generator(None, b), b)[0] for form in (Saturating, NonSaturating))
-    torch.testing.assert_close(mine, theirs)
-    torch.testing.assert_close(mine, torch.full((3,), -1 / 6))
+    saturating, other = (torch.autograd.grad(form().generator(None, b), b)[0] for form in (Saturating, NonSaturating))
+    torch.testing.assert_close(saturating, other)
+    torch.testing.assert_close(saturating, torch.full((3,), -1 / 6))

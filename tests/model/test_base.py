@@ -86,7 +86,7 @@ def test_batch_norm_is_found(norm, expected):
 
 
 def test_layers_that_draw_at_random_are_found():
-    """A user's own too; torch's Dropout, which cannot be given draws, is not among them."""
+    """User layers too; torch's Dropout, which cannot be given draws, is not among them."""
 
     class Noisy(nn.Module, rng.KeyedRandom):
         pass
