@@ -75,7 +75,8 @@ def test_members_of_a_population_are_the_runs_alone(values: Callable, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("words", [(), ("model.discriminator.norm=spectral",), ("model.discriminator.dropout=0.3",)])
+@pytest.mark.parametrize("words", [(), ("model.discriminator.norm=spectral",), ("model.discriminator.dropout=0.3",)],
+                         ids=["plain", "spectral norm in D", "dropout in D"])  # fmt: skip
 def test_members_may_differ_in_every_part(values: Callable, tmp_path: Path, words: tuple[str, ...]):
     """Also where the first has nothing of what the others have; and no pass through D is made for others alone."""
     parts = list(DIFFERENT.values())
