@@ -1,7 +1,8 @@
 """What an augmentation is: a differentiable change of samples that D sees real and generated ones through.
 
-Gradients pass through it to G. One that draws is a KeyedRandom too, and draws from its `draws`; what it learns, such as
-the probability of adaptive augmentation, is a buffer, and so in the checkpoint. The base class is the identity.
+Gradients pass through it to G. It changes each sample by itself: real and generated ones may come in one batch. One
+that draws is a KeyedRandom too, and draws from its `draws`; what it learns, such as the probability of adaptive
+augmentation, is a buffer, and so in the checkpoint. The base class is the identity.
 """
 
 from torch import Tensor, nn
