@@ -62,8 +62,10 @@ class EMA(nn.Module):
         """Follow the network's weights after iteration number n, if an update is due."""
         if not self.due(n):
             return
-        ema, online = ((list(module.parameters()), list(module.buffers())) for module in (self.net, net))
-        ema_update(*ema, *online, self.decay(n, batch_size))
+        networks = (self.net, net)
+        ema, online = (list[Tensor](module.parameters()) for module in networks)
+        ema_buffers, online_buffers = (list(module.buffers()) for module in networks)
+        ema_update(ema, ema_buffers, online, online_buffers, self.decay(n, batch_size))
 
 
 @torch.no_grad()

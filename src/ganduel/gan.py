@@ -9,7 +9,6 @@ steps, and the number of ranks changes no sample. One iteration is one `global_s
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import call
 from typing import Any
 
 import torch
@@ -17,14 +16,14 @@ from lightning.pytorch import LightningModule
 from torch import nn
 
 from ganduel.augment.base import Augment
-from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs
+from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs, eager
 from ganduel.block import Endless, block, count_step
 from ganduel.distributed import average_gradients
 from ganduel.ema import EMA
 from ganduel.loss.base import Loss
 from ganduel.model.base import as_logits, check_parts, conditioned, mixes_samples
 from ganduel.optim import Optim, frozen
-from ganduel.penalty.base import Penalty
+from ganduel.penalty.base import Penalty, due_in
 from ganduel.types import Labels, Logits, Samples, Scalar
 
 
@@ -54,7 +53,7 @@ class GAN(LightningModule):
         penalties_g: Mapping[str, Penalty] | None = None,
         augment: Augment | None = None,
         ema: EMA | None = None,
-        engine: Engine = call,
+        engine: Engine = eager,
     ):
         super().__init__()
         self.automatic_optimization = False
@@ -74,7 +73,7 @@ class GAN(LightningModule):
 
     def iterate(self, t: int) -> Outputs:
         """Iteration t; returns losses, gradient norms and logits, of the last update of D and that of G."""
-        due = tuple(p for p in (*self.penalties_d.values(), *self.penalties_g.values()) if t % p.every == 0)
+        due = due_in(t, *self.penalties_d.values(), *self.penalties_g.values())
         outputs = self.engine(self.update, self.batches(t), due)
         self.after(t, outputs)
         return outputs

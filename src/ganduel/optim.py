@@ -49,10 +49,9 @@ class Optim:
 
     def clip_gradients(self) -> None:
         """Measure the norm of the whole gradient, and scale the gradient down to `clip` if it is longer."""
-        parameters = [p for p in self.parameters if p.grad is not None]
-        self.norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        self.norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         if self.clip is not None:
-            nn.utils.clip_grads_with_norm_(parameters, self.clip, self.norm)
+            nn.utils.clip_grads_with_norm_(self.parameters, self.clip, self.norm)
 
     def step_schedule(self) -> None:
         if self.schedule is not None:

@@ -42,7 +42,7 @@ class SampleGrid(Callback, Scheduled):
         self.on = trainer.is_global_zero and is_image(gan.batches.data.shape)
         if not self.on:
             return
-        self.noise = gan.generator.draw(self.n, rng.generator(gan.batches.seed, "grid"))
+        self.noise = gan.batches.draw_noise(self.n, rng.generator(gan.batches.seed, "grid"))
         self.folder.mkdir(exist_ok=True)
         if trainer.global_step == 0:
             n, seed = min(self.n, gan.batches.data.size or self.n), gan.batches.seed

@@ -152,7 +152,7 @@ class Theory(Callback, Scheduled):
 
     def densities(self, gan: GAN) -> tuple[Tensor, Tensor, Tensor]:
         """Log p and log p_g at the places of the grid, and generated samples."""
-        noise = gan.generator.draw(self.samples, rng.generator("theory"))
+        noise = gan.batches.draw_noise(self.samples, rng.generator("theory"))
         fake = generate(gan.generator, noise, batch=5000).double()
         if hasattr(gan.generator, "log_prob"):
             with torch.no_grad():

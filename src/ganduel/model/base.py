@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ganduel.errors import UserError
 from ganduel.rng import Draws, KeyedRandom, seeded
-from ganduel.types import Labels, Logits, Noise, Samples
+from ganduel.types import Logits, Noise, Samples
 
 NoiseDistribution = Literal["normal", "uniform"]
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -54,7 +54,7 @@ class Generator(nn.Module, ABC):
         return torch.empty(n, self.noise_dim, device=rng.device).uniform_(-bound, bound, generator=rng)
 
     @abstractmethod
-    def forward(self, z: Noise, *labels: Labels) -> Samples: ...
+    def forward(self, z: Noise) -> Samples: ...
 
 
 class Discriminator(nn.Module, ABC):
@@ -69,7 +69,7 @@ class Discriminator(nn.Module, ABC):
     mixes_samples: bool | None = None
 
     @abstractmethod
-    def forward(self, x: Samples, *labels: Labels) -> Logits: ...
+    def forward(self, x: Samples) -> Logits: ...
 
 
 def conditioned(net: Callable[..., Any], x: Tensor, y: Tensor | None) -> Tensor:

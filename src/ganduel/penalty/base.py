@@ -14,6 +14,7 @@ that is taken anyway, and nothing needs a correction.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -42,6 +43,11 @@ class Penalty(nn.Module, ABC):
 
     def check(self, discriminator: nn.Module) -> None:
         """Refuse a D that the penalty makes no sense for."""
+
+
+def due_in(t: int, *penalties: Any) -> tuple[nn.Module, ...]:
+    """Those of the penalties that iteration t's updates have."""
+    return tuple(penalty for penalty in penalties if t % penalty.every == 0)
 
 
 class SlopePenalty(Penalty):

@@ -58,7 +58,7 @@ class MemberTrainer(Trainer):
         return self.run.gan
 
     @property
-    def loggers(self) -> list[Any]:
+    def loggers(self) -> list[Any]:  # type: ignore[override]
         return self.run.loggers
 
     @property
@@ -66,7 +66,7 @@ class MemberTrainer(Trainer):
         return str(self.run.folder)
 
     @property
-    def optimizers(self) -> list[Optimizer]:
+    def optimizers(self) -> list[Optimizer]:  # type: ignore[override]
         return [self.run.gan.optim_d.optimizer, self.run.gan.optim_g.optimizer]
 
     @property

@@ -131,4 +131,4 @@ def attach(member: MemberTrainer) -> None:
     gan = member.run.gan
     gan.trainer = cast(Any, member)
     for callback in member.run.callbacks:
-        callback.log = gan.log
+        callback.log = gan.log  # type: ignore[attr-defined]  # as Lightning gives callbacks its module's
