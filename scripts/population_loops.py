@@ -21,7 +21,7 @@ from blocks import begin, temporary_folder
 from lightning.pytorch import Callback
 
 from ganduel.build import build, build_networks
-from ganduel.population.processes import number_of_processes, split_evenly, start, weights_of
+from ganduel.population.processes import number_of_processes, split_evenly, start, number_of_params
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import run
 from ganduel.tracking.files import METRICS, rows
@@ -100,7 +100,7 @@ class Population:
         with temporary_folder() as top:
             (top / "shape").mkdir()
             values = self.config(top / "shape" / "0", 0, words)
-            weights = weights_of(*build_networks(values, build(values["data"]).shape))
+            weights = number_of_params(*build_networks(values, build(values["data"]).shape))
             processes = number_of_processes("auto", values["trainer"], self.members, weights)
             work = replace(self, warmup=self.warmup + self.iterations, rest=self.iterations) if processes > 1 else self
             folders = [top / str(seed) for seed in range(self.members)]

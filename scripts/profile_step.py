@@ -111,7 +111,7 @@ class Stopwatch(lightning.Callback):
         gan.iterate = between(gan.iterate, self.clock, self.begin, self.end)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        del gan_of(trainer).data.minibatch  # other blocks have the same data
+        del gan_of(trainer).batches.data.minibatch  # other blocks have the same data
 
     def begin(self) -> None:
         self.seconds.clear()

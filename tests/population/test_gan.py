@@ -1,48 +1,51 @@
-"""What is not the same for all members of a stack: losses, group by group. The rest is in test_trainer."""
+"""The GANs of a population as one: what is stacked, by whom it is batched, and whose the tensors are."""
+
+import logging
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from ganduel.loss.base import Loss
-from ganduel.loss.nonsaturating import NonSaturating
-from ganduel.loss.saturating import Saturating
-from ganduel.population.gan import StackedLoss
+from ganduel.population.gan import norm_of_each
+
+WORDS = ("trainer.max_steps=2", "log_every=1")
 
 
-class Relativistic(Loss):
-    """It compares with real samples in G's update, too."""
-
-    generator_uses_real = True
-
-    def discriminator(self, real, fake):
-        return -(real - fake).sigmoid().log().mean()
-
-    def generator(self, real, fake):
-        return -(fake - real).sigmoid().log().mean()
-
-
-class Branching(Loss):
-    """Looks at a number, which vmap cannot."""
-
-    def discriminator(self, real, fake):
-        return real.mean() if real.mean() > 0 else fake.mean()
-
-    def generator(self, real, fake):
-        assert real is None
-        return fake.mean() * (2 if fake.sum() > 0 else 1)
-
-
-@pytest.mark.parametrize("last", [Relativistic(), Branching()])
-def test_each_member_has_the_loss_of_its_group(last: Loss):
+def test_the_norm_of_each_member():
     torch.manual_seed(1)
-    real, fake = torch.randn(2, 4, 5)
-    forms: list[Loss] = [Saturating(), NonSaturating(), NonSaturating(), last]
-    groups = [(slice(0, 1), forms[0]), (slice(1, 3), forms[1]), (slice(3, 4), last)]
-    losses = StackedLoss(groups)
-    assert losses.batched is isinstance(last, Relativistic)
-    assert losses.generator_uses_real is isinstance(last, Relativistic)
-    members = list(zip(forms, real, fake, strict=True))
-    of_d = torch.stack([loss.discriminator(a, b) for loss, a, b in members])
-    of_g = torch.stack([loss.generator(a if loss.generator_uses_real else None, b) for loss, a, b in members])
-    torch.testing.assert_close(losses.discriminator(real, fake), of_d)
-    torch.testing.assert_close(losses.generator(real if losses.generator_uses_real else None, fake), of_g)
+    tensors = [torch.randn(3, 4, 5), torch.randn(3, 2), torch.randn(3)]
+    expected = [torch.cat([t[i].flatten() for t in tensors]).norm() for i in range(3)]
+    torch.testing.assert_close(norm_of_each(tensors), torch.stack(expected))
+
+
+@pytest.mark.parametrize(
+    ("members", "groups"),
+    [
+        ((("seed=1",), ("seed=2",)), [slice(None)]),
+        ((("loss=saturating",), ("seed=1",), ("seed=2",)), [slice(0, 1), slice(1, 3)]),
+        ((("seed=1",), ("loss=saturating",), ("seed=2",)), [slice(0, 1), slice(1, 2), slice(2, 3)]),
+    ],
+    ids=["one", "two", "alike ones that do not follow each other"],
+)
+def test_members_that_follow_each_other_and_differ_in_the_seed_alone_are_a_group(train: Callable, members, groups):
+    assert train(*((*words, *WORDS) for words in members)).gan.groups == groups
+
+
+def test_a_members_weights_and_moments_are_views_of_the_stack(train: Callable, values, monkeypatch):
+    gan = train(*((f"seed={seed}", *WORDS) for seed in (1, 2))).gan
+    for name in ("generator", "discriminator"):
+        stacked = list(getattr(gan, name).parameters())
+        for member in gan.members:
+            assert len(list(getattr(member, name).parameters())) == len(stacked)
+    assert gan.state_dict() == {}  # a checkpoint is a member's
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [((), []), (("model.discriminator.norm=spectral",), ["D has layers that cannot be batched: …"])],
+)
+def test_a_line_says_what_is_run_one_after_another(train: Callable, caplog, words, lines):
+    with caplog.at_level(logging.INFO, "ganduel"):
+        train(*((f"seed={seed}", *WORDS, *words) for seed in (1, 2)))
+    said = [record.getMessage() for record in caplog.records if "batched" in record.getMessage()]
+    assert [line.partition(":")[0] + ": …" for line in said] == lines
