@@ -64,6 +64,7 @@ CASES = [
     ("clip.generator=abc", "clip.generator=abc is not a number."),
     ("trainer.sync_batchnorm=maybe", "trainer.sync_batchnorm=maybe is not true or false."),
     ("engine=cuda_grap", "engine=cuda_grap is not known. Did you mean cuda_graph?"),
+    ("engine=cuda_graph", "engine=cuda_graph needs a CUDA device, and this run is on cpu. Use engine=auto."),
     ("engine=null", "engine=null cannot be: engine needs a value."),
     ("engine=[eager]", "engine: Cannot convert 'list' to string: "),
     ("ema=3", "ema=3 cannot be: ema has options of its own"),

@@ -183,6 +183,18 @@ def test_a_network_that_can_take_labels_is_told_of_how_many_classes(monkeypatch,
     assert not hasattr(other, "classes")
 
 
+def test_a_network_that_cannot_do_without_labels_is_refused(monkeypatch):
+    class NeedsClasses(WithClasses):
+        def __init__(self, shape, classes):
+            super().__init__(shape, classes)
+
+    monkeypatch.setattr(nn, "NeedsClasses", NeedsClasses, raising=False)
+    node = {"_target_": "torch.nn.NeedsClasses"}
+    assert build_network(node, "model.generator", (3,), 7).classes == 7
+    with pytest.raises(UserError, match=r"^model\.generator: NeedsClasses takes labels, and the data have none\.$"):
+        build_network(node, "model.generator", (3,))
+
+
 @pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize(
     ("name", "trainer", "module"),
@@ -196,9 +208,10 @@ def test_a_network_that_can_take_labels_is_told_of_how_many_classes(monkeypatch,
     ],
 )
 def test_engines_by_name_and_by_device(monkeypatch, name, trainer, module):
-    """On a machine that has an accelerator; the module alone says how it is built."""
+    """On a machine that has a CUDA device; the module alone says how it is built."""
     trainer = {"accelerator": "auto", "devices": 1, "num_nodes": 1, **trainer}
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    for devices in (torch.accelerator, torch.cuda):
+        monkeypatch.setattr(devices, "is_available", lambda: True)
     monkeypatch.setattr(builder, "import_module", lambda path: SimpleNamespace(build=lambda trainer: (path, trainer)))
     monkeypatch.setattr(builder, "find_spec", lambda path: path)
     assert build_engine(name, trainer) == (f"ganduel.engine.{module}", trainer)
@@ -206,9 +219,17 @@ def test_engines_by_name_and_by_device(monkeypatch, name, trainer, module):
 
 def test_without_other_engines_all_runs_are_eager(monkeypatch):
     """The package may be reduced to eager.py."""
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    for devices in (torch.accelerator, torch.cuda):
+        monkeypatch.setattr(devices, "is_available", lambda: True)
     monkeypatch.setattr(builder, "find_spec", lambda path: None)
     assert build_engine("auto", {"accelerator": "gpu", "devices": 1, "num_nodes": 1}) is call
+
+
+def test_an_accelerator_without_cuda_graphs_is_eager(monkeypatch):
+    """As Apple's is."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert build_engine("auto", {"accelerator": "auto", "devices": 1, "num_nodes": 1}) is call
 
 
 def test_a_run_on_a_cpu_is_eager(tiny, images):
