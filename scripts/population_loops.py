@@ -21,7 +21,7 @@ from blocks import begin, temporary_folder
 from lightning.pytorch import Callback
 
 from ganduel.build import build, build_networks
-from ganduel.population.processes import number_of_processes, split_evenly, start, number_of_params
+from ganduel.population.processes import number_of_params, number_of_processes, split_evenly, start
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import run
 from ganduel.tracking.files import METRICS, rows
