@@ -133,17 +133,22 @@ def test_the_setting_comes_back_after_a_failure():
 LARGE = ("batch_size=200", "model.discriminator.hidden=[200]")  # 784 × 200 weights
 
 
+def slow(*case):
+    """A case of which the functions above leave little to show."""
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("words", "inside"),
     [
-        (("batch_size=200",), MKL),
         (LARGE, ONEDNN),
         ((*LARGE, "population.seeds=1"), ONEDNN),
         ((*LARGE, "trainer.matmul_precision=highest"), MKL),
-        ((*LARGE, "trainer.matmul_precision=highest", "population.seeds=1"), MKL),
-        ((*LARGE, "trainer.precision=bf16-mixed"), MKL),
-        (("trainer.matmul_precision=medium",), ONEDNN),
         (("trainer.matmul_precision=high",), "high"),
+        slow(("batch_size=200",), MKL),
+        slow((*LARGE, "trainer.matmul_precision=highest", "population.seeds=1"), MKL),
+        slow((*LARGE, "trainer.precision=bf16-mixed"), MKL),
+        slow(("trainer.matmul_precision=medium",), ONEDNN),
     ],
 )
 def test_one_setting_for_a_whole_run_and_nothing_after_it(
