@@ -33,13 +33,13 @@ def test_one_a_core_where_networks_are_small(monkeypatch, cores: int, members: i
 
 
 @pytest.mark.parametrize(("requested", "expected"), [(1, 1), (3, 3), (40, 32)])
-def test_as_many_as_are_asked_for(wanted: int, expected: int):
-    assert number_of_processes(wanted, CPU, 32, 2 * MAX_PARAMS_FOR_MULTIPROCESS) == expected
+def test_as_many_as_are_asked_for(requested: int, expected: int):
+    assert number_of_processes(requested, CPU, 32, 2 * MAX_PARAMS_FOR_MULTIPROCESS) == expected
 
 
 @pytest.mark.parametrize(("requested", "members", "expected"), [("auto", 32, 3), (3, 32, 3), ("auto", 2, 2)])
-def test_one_for_each_device(wanted: str | int, members: int, expected: int):
-    assert number_of_processes(wanted, CPU | {"devices": 3}, members, 1000) == expected
+def test_one_for_each_device(requested: str | int, members: int, expected: int):
+    assert number_of_processes(requested, CPU | {"devices": 3}, members, 1000) == expected
 
 
 def test_one_for_each_gpu(monkeypatch: pytest.MonkeyPatch):
@@ -58,9 +58,9 @@ def test_one_for_each_gpu(monkeypatch: pytest.MonkeyPatch):
         (2, 3, "population.processes=2: there is one for each of trainer.devices=3. Leave it at auto."),
     ],
 )
-def test_what_cannot_be(wanted: object, devices: int, message: str):
+def test_what_cannot_be(requested: object, devices: int, message: str):
     with pytest.raises(UserError) as error:
-        number_of_processes(wanted, CPU | {"devices": devices}, 32, 1000)
+        number_of_processes(requested, CPU | {"devices": devices}, 32, 1000)
     assert message in str(error.value)
 
 
