@@ -167,7 +167,10 @@ def test_a_download_that_is_damaged(cache, server):
     check(FashionMNIST())
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>sign in first</html>", gzip.compress(CONTENT[TRAIN])[:-9]])
+CUT_OFF = gzip.compress(CONTENT[TRAIN])[:-9]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>sign in first</html>", CUT_OFF], ids=["empty", "a page", "cut off"])
 def test_a_download_that_is_something_else(cache, server, content):
     (server[0] / f"{TRAIN}.gz").write_bytes(content)
     with pytest.raises(UserError, match=r"sends is not the published file\.$"):
