@@ -81,7 +81,7 @@ class Work:
         return begin(folder, overrides, self.device)
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
-        """G and D with the initial weights of ours."""
+        """G and D with the initial weights of our run."""
         with temporary_folder() as folder:
             generator, discriminator = build_networks(self.config(folder), self.data.shape)
         return generator.to(self.device), discriminator.to(self.device)

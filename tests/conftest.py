@@ -1,6 +1,7 @@
 """What the tests share: composed configs, tiny GANs and their runs, and the command line inside this process."""
 
 import logging
+import os
 import runpy
 import signal
 import sys
@@ -76,6 +77,9 @@ CONF = TRAIN.parent / "conf"
 # No deadline: on a busy machine the first example of a test may take a second.
 settings.register_profile("ganduel", deadline=None, max_examples=30)
 settings.load_profile("ganduel")
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of programs that tests start: each core has a worker of its own
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -148,6 +148,6 @@ def test_such_names_are_found(monkeypatch, code, lines):
 
 
 def test_a_private_name_of_a_base_class_is_found_where_ours_redefines_it():
-    """As `_launcher` of Lightning's Strategy: it is set on `self`, as names of ours are."""
+    """As `_launcher` of Lightning's Strategy: it is set on `self`, as our own names are."""
     assert "_launcher" in inherited("distributed.py")
     assert "_note" not in inherited("callback/stop.py")

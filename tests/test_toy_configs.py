@@ -29,7 +29,7 @@ TOYS = {
 
 @pytest.fixture
 def user(command: Callable, tmp_path: Path) -> Callable:
-    """A function that runs a command with a folder of a user's yamls."""
+    """A function that runs a command with a user's folder of YAML files."""
     for name, node in TOYS.items():
         path = tmp_path / "my_conf" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ ARGUMENTS = ["--metrics", "frechet", "modes", "--samples", "80", "--device", "cp
 
 @pytest.fixture
 def train(fit, tiny, tmp_path):
-    """A function that trains a tiny duel on the ring in a folder of the given name."""
+    """A function that trains a tiny GAN on the ring in a folder of the given name."""
 
     def train(name, *words, trainer=None):
         config = tiny("data=ring8", *words)

@@ -1,4 +1,4 @@
-"""The digits that are shipped, and folders of a user's own in the same format."""
+"""The digits that are shipped, and user folders in the same format."""
 
 import gzip
 import shutil

@@ -57,6 +57,7 @@ def test_it_is_a_call_and_no_frame():
     assert build({}) is call
 
 
+@pytest.mark.slow
 def test_a_gan_trains_without_the_other_engines(reduced: Path):
     ended = python(reduced, "-c", TRAINING)
     assert ended.returncode == 0, ended.stderr
@@ -65,5 +66,5 @@ def test_a_gan_trains_without_the_other_engines(reduced: Path):
 @pytest.mark.slow
 def test_the_core_tests_pass_without_the_other_engines(reduced: Path):
     files = [name for name in ("tests/test_gan.py", "tests/test_batch.py") if (ROOT / name).exists()]
-    ended = python(reduced, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "tests/run/test_run.py")
+    ended = python(reduced, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *files, "tests/run/test_run.py")
     assert ended.returncode == 0, ended.stdout

@@ -13,7 +13,7 @@ from ganduel.gan import GAN
 
 
 class Holder:
-    """An object of a user's package, with all kinds of attributes."""
+    """An object of a user package, with all kinds of attributes."""
 
     def __init__(self):
         self.weight, self.names, self.options = 1.0, ["a"], {"depth": 2}

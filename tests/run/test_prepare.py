@@ -41,7 +41,7 @@ def test_penalties_are_a_list_of_choices(compose: Callable[..., dict], words: tu
 
 @pytest.fixture
 def user_conf(tmp_path: Path) -> Path:
-    """A config folder of a user's, with a penalty of D and one of G."""
+    """A user's config folder, with a penalty of D and one of G."""
     for group, name in (("penalty", "mine"), ("penalty_g", "x")):
         (tmp_path / "conf" / group).mkdir(parents=True)
         (tmp_path / "conf" / group / f"{name}.yaml").write_text(yaml.safe_dump({name: {**R1, "gamma": 1.0}}))

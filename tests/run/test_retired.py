@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from small import mostly_slow
 
 from ganduel.run.retired import CHOICES, OPTIONS, retired_choice, retired_option
 
@@ -30,13 +31,17 @@ def nested(key, value):
 @pytest.mark.parametrize("key", OPTIONS)
 def test_a_retired_option_on_the_command_line(command, tmp_path, key):
     words = ["penalty=r1", *TINY] if key.startswith("penalty") else TINY
-    for plus in ("", "+"):
-        value = "{loss: [saturating]}" if key == "population.over" else str(VALUES.get(key, 3)).lower()
-        assert one_line(command(*words, f"{plus}{key}={value}")) == f"error: {retired_option(key)}\n"
+    value = "{loss: [saturating]}" if key == "population.over" else str(VALUES.get(key, 3)).lower()
+    assert one_line(command(*words, f"{key}={value}")) == f"error: {retired_option(key)}\n"
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("key", OPTIONS)
+@pytest.mark.parametrize("key", ["trainer.replay", "ema.every"])
+def test_a_retired_option_that_is_added(command, key):
+    assert one_line(command(*TINY, f"+{key}=3")) == f"error: {retired_option(key)}\n"
+
+
+@pytest.mark.parametrize("key", mostly_slow({key: key for key in OPTIONS}, quick="trainer.replay"))
 def test_a_retired_option_in_an_experiment(command, tmp_path, key):
     path = tmp_path / "conf" / "experiment" / "old.yaml"
     path.parent.mkdir(parents=True)

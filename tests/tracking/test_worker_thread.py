@@ -8,13 +8,13 @@ import pytest
 from ganduel.tracking.worker_thread import SerialWorker
 
 
-def test_errands_are_run_in_order_and_come_back():
+def test_tasks_are_run_in_order_and_come_back():
     worker, done = SerialWorker(), []
     futures = [worker.submit(lambda n=n: done.append(n) or n) for n in range(100)]
     assert [future.result(5) for future in futures] == list(range(100)) == done
 
 
-def test_a_failure_stays_with_its_errand():
+def test_a_failure_stays_with_its_task():
     worker = SerialWorker()
     failed, next_one = worker.submit(lambda: 1 / 0), worker.submit(lambda: 2)
     with pytest.raises(ZeroDivisionError):
