@@ -21,7 +21,7 @@ MOST = 8
 # File, a fragment of the line, and why no public name will do.
 ALLOWED = [
     ("block.py", ".optim_step_progress", "one global_step per iteration: there is no setter, and D's steps count too"),
-    ("distributed.py", "import _SubprocessScriptLauncher", "starts further ranks by a command of ours, not sys.argv"),
+    ("distributed.py", "import _SubprocessScriptLauncher", "starts further ranks by our own command, not sys.argv"),
     ("distributed.py", "def _configure_launcher(self)", "where DDPStrategy chooses its launcher"),
     ("distributed.py", "super()._configure_launcher()", "likewise"),
     ("distributed.py", "self._launcher = CommandLauncher(", "likewise"),
