@@ -8,8 +8,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from ganduel import distributed as replica
-from ganduel.distributed import ReplicatedStrategy, average_gradients, world_size
+from ganduel import ranks
+from ganduel.distributed import ReplicatedStrategy, world_size
+from ganduel.ranks import average_gradients
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def peers(monkeypatch):
     fake = SimpleNamespace(
         is_available=lambda: True, is_initialized=lambda: True, get_world_size=lambda: 3, all_reduce=all_reduce
     )
-    monkeypatch.setattr(replica, "dist", fake)
+    monkeypatch.setattr(ranks, "dist", fake)
     return sizes
 
 

@@ -124,7 +124,7 @@ BELOW = {
         "block",
         "optim",
         "ema",
-        "distributed",
+        "ranks",
         "loss.base",
         "penalty.base",
         "augment.base",

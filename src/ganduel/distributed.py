@@ -2,21 +2,20 @@
 
 PyTorch's DDP wrapper sees one module and one backward pass per iteration; Algorithm 1 has two networks and k + 1
 passes, each through some of the parameters, and the wrapper stops on "unused" ones or searches for them. So nothing is
-wrapped: rank 0's weights are broadcast at the start, and the algorithm calls `average_gradients` where a gradient is
-complete. This also holds for penalties that differentiate twice.
+wrapped: rank 0's weights are broadcast at the start, and the algorithm calls `ranks.average_gradients` where a gradient
+is complete. This also holds for penalties that differentiate twice.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
-from torch import nn
 
 
 def world_size(trainer: Mapping[str, Any]) -> int:
@@ -36,18 +35,6 @@ def world_size(trainer: Mapping[str, Any]) -> int:
 def on_cpu(trainer: Mapping[str, Any]) -> bool:
     """Whether its ranks compute on the CPU."""
     return trainer["accelerator"] == "cpu" or not torch.accelerator.is_available()
-
-
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its mean over the ranks, in one flat all-reduce; nothing to do on one rank."""
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
 
 
 class ReplicatedStrategy(DDPStrategy):

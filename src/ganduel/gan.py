@@ -18,12 +18,12 @@ from torch import nn
 from ganduel.augment.base import Augment
 from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs, eager
 from ganduel.block import Endless, block, count_step
-from ganduel.distributed import average_gradients
 from ganduel.ema import EMA
 from ganduel.loss.base import Loss
 from ganduel.model.base import as_logits, check_parts, conditioned, mixes_samples
 from ganduel.optim import Optim, frozen
 from ganduel.penalty.base import Penalty, due_in
+from ganduel.ranks import average_gradients
 from ganduel.types import Labels, Logits, Samples, Scalar
 
 
