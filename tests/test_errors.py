@@ -1,6 +1,11 @@
 """Words that help: the nearest name where one is near, all of them where none is."""
 
-from ganduel.errors import Diverged, UserError, nearest
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ganduel.errors import Diverged, UserError, nearest, typed
 
 LOSSES = ["saturating", "nonsaturating", "wgan"]
 
@@ -23,3 +28,28 @@ def test_kinds():
     """Code that catches ValueError sees them; a diverged run can be told from a mistyped one."""
     assert issubclass(UserError, ValueError)
     assert issubclass(Diverged, UserError)
+
+
+PATHS = (
+    "runs/a-1.5+b",
+    "multirun/x/k=0,seed=3",
+    'a "quoted" one',
+    "it's",
+    "back\\slash",
+    "back\\",
+    'x\\\\"',
+    "é/ü",
+    "a b",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_that_is_printed_can_be_pasted(path: str):
+    """A shell takes it for one word, and Hydra's grammar for that text."""
+    (word,) = shlex.split(typed("resume", path))
+    (override,) = OverridesParser.create().parse_overrides([word])
+    assert (override.key_or_group, override.value()) == ("resume", path)
+
+
+def test_a_plain_path_needs_no_quotes():
+    assert typed("resume", "runs/2026-01-31/12-00-00-nonsaturating") == "resume=runs/2026-01-31/12-00-00-nonsaturating"

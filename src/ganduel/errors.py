@@ -1,5 +1,7 @@
 """The error that a user's own input causes: one line that says what was found and what to type instead."""
 
+import re
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -19,3 +21,15 @@ def nearest(name: str, choices: Iterable[str], few: Iterable[str] = ()) -> str:
     if close:
         return f"Did you mean {' or '.join(close)}?"
     return f"There are: {', '.join(sorted(few) or choices)}."
+
+
+def quoted(text: str) -> str:
+    """A text in Hydra's grammar: in quotes if it has a character with a meaning there, such as = or a comma."""
+    if re.fullmatch(r"[\w./+-]+", text, re.ASCII):
+        return text
+    return '"' + re.sub(r'(\\*)("|$)', lambda end: end[1] * 2 + end[2].replace('"', '\\"'), text) + '"'
+
+
+def typed(key: str, value: object) -> str:
+    """An override as one types it in a shell: resume='"multirun/mine/k=2,seed=3"'."""
+    return f"{key}={shlex.quote(quoted(str(value)))}"

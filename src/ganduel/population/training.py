@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 
 from ganduel.build import build, build_gan
 from ganduel.environment import rank_from_environment
-from ganduel.errors import UserError
+from ganduel.errors import UserError, typed
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, memory_per_member
 from ganduel.population.processes import (
@@ -74,7 +74,7 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
             if code is not None:
                 reason = signal.Signals(code - 128).name
                 write_status(folder, names, {"status": "stopped", "reason": reason})
-                print(f"population {folder}: {reason}; resume it by resume={folder}", file=sys.stderr)
+                print(f"population {folder}: {reason}; resume it by {typed('resume', folder)}", file=sys.stderr)
                 sys.exit(code)
     missing = {"status": "failed", "reason": "its process has ended without a summary", "metrics": {}}
     summaries = {name: app.read_summary(folder / name) or missing for name in names}
@@ -128,9 +128,8 @@ def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[l
     names, specs = list(existing(folder)), []
     missing = [name for name in names if not (folder / name / CONFIG).is_file()]
     if missing:
-        raise UserError(
-            f"{folder} has lost {missing[0]}. The command that it began with makes it again: … hydra.run.dir={folder}."
-        )
+        command = f"… {typed('hydra.run.dir', folder)}"
+        raise UserError(f"{folder} has lost {missing[0]}. The command that it began with makes it again: {command}.")
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
         path = folder / name

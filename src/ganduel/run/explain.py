@@ -19,7 +19,7 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
-from ganduel.errors import UserError, nearest
+from ganduel.errors import UserError, nearest, typed
 from ganduel.run.retired import retired_choice, retired_option
 
 # Errors of a file that are explained as errors of the run folder.
@@ -61,7 +61,7 @@ def explain(error: BaseException) -> str | None:
         overrides = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in GROUPS]
         overrides = [override for override in overrides if override.endswith("=null")] or overrides
         which = ", ".join(overrides) or "the overrides"
-        return f"a group takes the name of a choice: one of {which} names none. See --help."
+        return f"a group takes the name of a choice: one of {which} names none. Leave it out, or see --help."
     return None
 
 
@@ -110,7 +110,9 @@ def bad_override(error: OverrideParseException) -> str:
     """The line for an argument that is not an override."""
     if "=" not in error.override and not error.override.startswith("~"):
         return f"{error.override} cannot be parsed: options are given as name=value. See --help."
-    return f"{error.override} cannot be parsed: {first_line(error)}. Quote values with brackets or spaces."
+    key, _, value = error.override.partition("=")
+    advice = f"Quote values with brackets or spaces; a text is typed as {typed(key, value)}."
+    return f"{error.override} cannot be parsed: {first_line(error)}. {advice}"
 
 
 def bad_yaml(error: YAMLError) -> str:
@@ -145,8 +147,9 @@ def bad_value(error: BaseException) -> str:
             return f"{key}: {line}."
     line = first_line(error)
     if match := re.match(r"Ambiguous value for argument '(.*)'", line):
-        values = match[1].partition("=")[2]
-        return f"{match[1]} gives several values: add -m for a run with each, or write [{values}] for a list."
+        key, _, values = match[1].partition("=")
+        one = f", or {typed(key, values)} for one text with a comma" if "/" in values else ""
+        return f"{match[1]} gives several values: add -m for a run with each, or write [{values}] for a list{one}."
     if match := re.match(r"Could not override '(.*)'\.", line):
         return f"{match[1] or 'a word without a name'} is not an option or a group. See --help."
     return line

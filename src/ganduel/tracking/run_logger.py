@@ -14,7 +14,7 @@ import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.atomic import atomic_write
-from ganduel.errors import UserError
+from ganduel.errors import UserError, typed
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
 
@@ -75,7 +75,8 @@ class RunLogger(Logger):
 def create_config(folder: Path, values: Mapping[str, Any]) -> None:
     """Reserve a folder for a run by writing its config; two runs never share one."""
     if (folder / CONFIG).exists():
-        raise UserError(f"{folder} holds a run already. Go on with it by resume={folder}, or choose another folder.")
+        advice = f"Go on with it by {typed('resume', folder)}, or choose another folder."
+        raise UserError(f"{folder} holds a run already. {advice}")
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, values)
 
