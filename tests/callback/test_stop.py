@@ -7,7 +7,7 @@ import pytest
 from lightning.pytorch import Callback
 
 from ganduel.callback.save import Save
-from ganduel.callback.stop import SIGNALS, StopOnSignal
+from ganduel.callback.stop import SIGNALS, StopOnSignal, discard_output
 from ganduel.checkpoint import LAST, read
 
 
@@ -41,6 +41,26 @@ def test_the_iteration_is_finished_and_saved(fit, tmp_path, signum):
     assert trainer.global_step == 3
     assert stop.signum == signum
     assert read(tmp_path / LAST)["global_step"] == 3
+
+
+def test_a_signal_that_is_ignored_stays_ignored(fit):
+    """As nohup has it for SIGHUP: such a run is meant to outlive its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert fit(callbacks=[Send(signal.SIGHUP, 3), StopOnSignal()]).global_step == 6
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_printed_to_a_closed_terminal_goes_nowhere():
+    """Writing to it would raise, in the middle of saving."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        os.write(writer, b"line")
+    discard_output([writer])
+    assert os.write(writer, b"line") == 4
+    os.close(writer)
 
 
 def test_a_run_without_signals_ends_by_itself(fit):

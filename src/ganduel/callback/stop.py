@@ -4,7 +4,10 @@ A handler inside Lightning's loop could interrupt between D's update and G's. Th
 the iteration reads the note, on all ranks together. The program then ends with 128 + the signal's number.
 """
 
+import os
 import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -15,11 +18,13 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from ganduel.block import NEVER, Scheduled
 from ganduel.callback.base import next_due
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", signal.SIGTERM))
+# Windows has only the first two; SIGHUP is what a terminal sends when it is closed.
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 class StopOnSignal(Callback, Scheduled):
-    """Stops training after the iteration in which SIGINT, SIGTERM or SIGUSR1 came.
+    """Stops training after the iteration in which SIGINT, SIGTERM, SIGUSR1 or SIGHUP came.
 
     Args:
         every: with several ranks, iterations between two exchanges of what has come.
@@ -33,15 +38,18 @@ class StopOnSignal(Callback, Scheduled):
         self.signum: int | None = None
         self._noted = 0
         self._ranks = 1
+        self._terminals: list[int] = []
         self._previous: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._previous = {signum: signal.getsignal(signum) for signum in SIGNALS}
         self._ranks = trainer.world_size
+        self._terminals = [file for file in (1, 2) if os.isatty(file)]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for signum in SIGNALS:  # not in setup: Lightning sets handlers of its own in between
-            signal.signal(signum, self._note)
+        for signum, previous in self._previous.items():  # not in setup: Lightning sets handlers of its own in between
+            if previous is not signal.SIG_IGN:  # as nohup has it for SIGHUP
+                signal.signal(signum, self._note)
 
     @property
     def noted(self) -> bool:
@@ -52,6 +60,8 @@ class StopOnSignal(Callback, Scheduled):
         if self._noted == signum == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: at once
         self._noted = signum
+        if signum == getattr(signal, "SIGHUP", None):
+            discard_output(self._terminals)
 
     def next_due(self, n: int) -> int:
         """Several ranks must compare notes at the same iterations; one alone looks after each block."""
@@ -77,3 +87,12 @@ class StopOnSignal(Callback, Scheduled):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.teardown(trainer, pl_module, "fit")
+
+
+def discard_output(files: Sequence[int]) -> None:
+    """Let what is printed to these open files go nowhere: a terminal that has been closed refuses it."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for file in files:
+            os.dup2(nowhere, file)
+        os.close(nowhere)
