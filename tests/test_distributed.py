@@ -1,6 +1,7 @@
 """Replicas: how many a config asks for, and that the mean gradient is what each of them gets."""
 
 import multiprocessing
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,8 @@ import torch.distributed as dist
 from torch import nn
 
 from ganduel import ranks
-from ganduel.distributed import ReplicatedStrategy, world_size
+from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
+from ganduel.errors import UserError
 from ganduel.ranks import average_gradients
 
 
@@ -45,6 +47,16 @@ def test_world_size_on_a_machine_with_four_gpus(monkeypatch, accelerator, device
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 4)
     assert world_size({"accelerator": accelerator, "devices": devices, "num_nodes": 1}) == ranks
+
+
+@pytest.mark.parametrize(("launched", "devices", "refused"), [("2", 1, True), ("2", 2, False), ("1", 2, False)])
+def test_processes_that_would_each_train_the_whole_run_are_refused(monkeypatch, launched, devices, refused):
+    """`torchrun --nproc-per-node=2 train.py` with trainer.devices=1 trained everything twice, into one folder."""
+    monkeypatch.setenv("WORLD_SIZE", launched)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", launched)
+    advice = "Type trainer.devices=2 trainer.num_nodes=1"
+    with pytest.raises(UserError, match=advice) if refused else nullcontext():
+        check_launcher({"accelerator": "cpu", "devices": devices, "num_nodes": 1})
 
 
 def with_gradients(*values):

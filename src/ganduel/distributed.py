@@ -17,6 +17,8 @@ import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from ganduel.errors import UserError
+
 
 def world_size(trainer: Mapping[str, Any]) -> int:
     """The number of ranks that the trainer's config asks for."""
@@ -30,6 +32,18 @@ def world_size(trainer: Mapping[str, Any]) -> int:
     elif not isinstance(devices, int):
         devices = len(devices)
     return devices * trainer["num_nodes"]
+
+
+def check_launcher(trainer: Mapping[str, Any]) -> None:
+    """Refuse processes of torchrun of which each would train the whole run."""
+    launched = int(os.environ.get("WORLD_SIZE") or 1)
+    if launched > 1 and launched != world_size(trainer):
+        local = os.environ.get("LOCAL_WORLD_SIZE", launched)
+        raise UserError(
+            f"{launched} processes were launched, and trainer.devices={trainer['devices']} with "
+            f"trainer.num_nodes={trainer['num_nodes']} makes {world_size(trainer)}. "
+            f"Type trainer.devices={local} trainer.num_nodes={launched // int(local)}."
+        )
 
 
 def on_cpu(trainer: Mapping[str, Any]) -> bool:

@@ -81,6 +81,11 @@ class Evaluate(Callback, Scheduled):
         self.key = keys[0] if keys else None
         self.up = bool(keys and directions[keys[0]])
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of what is measured."""
+        return [key for metric in self.evaluation.metrics for key in metric.directions] if self.on else []
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -19,6 +19,7 @@ from ganduel.compare.pairing import Design
 from ganduel.compare.reading import UNFINISHED, Run
 from ganduel.compare.statistics import Difference, Summary, difference, holm, summary
 from ganduel.errors import UserError, nearest
+from ganduel.tracking.files import keys_named
 
 PREFERRED = ("fid", "fd", "kd", "high_quality", "modes")  # as the first metric, by the first word of its name
 
@@ -149,8 +150,7 @@ def select_metrics(metric: str | None, runs: Sequence[Run]) -> list[str]:
     measured = list(dict.fromkeys(key for run in runs for key in run.protocols))
     if metric is not None:
         known = [*measured, *sorted({key for run in runs for key in run.curves} - set(measured))]
-        matches = [key for key in known if key == metric] or [key for key in known if key.startswith(f"{metric}/")]
-        if not matches:
+        if not (matches := keys_named(metric, known)):
             raise UserError(f"--metric {metric} is on no record. {nearest(metric, known)}")
         return [matches[0], *(key for key in measured if key != matches[0])]
     rank = {name: n for n, name in enumerate(PREFERRED)}

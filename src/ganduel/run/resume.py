@@ -18,7 +18,9 @@ from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
 
 # Where and how a run is computed and when it ends may change; what it computes may not.
-OVERRIDABLE = {*HARDWARE_KEYS, "trainer.max_steps", "trainer.max_epochs", "population.processes", "resume"}
+OVERRIDABLE = {
+    *HARDWARE_KEYS, "trainer.max_steps", "trainer.max_epochs", "population.processes", "objective", "resume"
+}  # fmt: skip
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ the status once it has ended.
 """
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ def rows(path: Path) -> list[dict[str, Any]]:
         with suppress(ValueError, RecursionError):
             values.append(json.loads(line))
     return [value for value in values if isinstance(value, dict)]
+
+
+def keys_named(name: str, keys: Iterable[str]) -> list[str]:
+    """The key of that name; or those whose first part it is, as fd is of fd/mnist_cnn_10k."""
+    keys = list(keys)
+    return [name] if name in keys else [key for key in keys if key.startswith(f"{name}/")]
 
 
 def range_of(key: str) -> tuple[float, float]:
