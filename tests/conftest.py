@@ -61,7 +61,8 @@ def command(
                 root.removeHandler(handler)
                 handler.close()
             root.setLevel(level)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for signum in app.ENDING:
+                signal.signal(signum, signal.SIG_DFL)
             GlobalHydra.instance().clear()
             HydraConfig.instance().cfg = None
             Folder.option, Folder.path, Folder.created = "hydra.run.dir", None, ()

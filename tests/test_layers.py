@@ -155,6 +155,7 @@ BELOW = {
         "data.base",
         "distributed",
         "gan",
+        "image_grid",
         "population",
         "tracking",
     ],

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,40 @@ def raising(error: BaseException):
         raise error
 
     return main
+
+
+@pytest.mark.parametrize(("asked_for", "line"), [
+    (0, "1 of 3 runs finished"),  # a sweeper that decides as it goes
+    (3, "1 of 3 runs finished"),
+    (8, "1 of 8 runs finished, 5 not begun"),
+])  # fmt: skip
+def test_a_sweep_that_is_stopped_says_how_many_runs_are_left(sweep: Path, monkeypatch, capsys, asked_for, line):
+    monkeypatch.setattr(Folder, "jobs", asked_for)
+    assert app.report_sweep() == 2
+    assert capsys.readouterr().err.splitlines()[0] == f"sweep {sweep}: {line}"
+
+
+def test_runs_of_an_earlier_sweep_are_not_taken_for_this_ones(sweep: Path, monkeypatch, capsys):
+    monkeypatch.setattr(Folder, "jobs", 2)
+    monkeypatch.setattr(Folder, "started", time.time() + 60)
+    app.report_sweep()
+    assert "1 of 5 runs finished, 2 not begun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "becomes"), [
+    ("resume=k=2,seed=3", 'resume="k=2,seed=3"'),
+    ("resume='k=2,seed=3'", "resume='k=2,seed=3'"),
+    ("data.dir=a,b", 'data.dir="a,b"'),  # which is there
+    ("data.dir=a,c", "data.dir=a,c"),  # a sweep over two
+    ("hydra.run.dir=runs/k=2", 'hydra.run.dir="runs/k=2"'),
+    ("hydra.run.dir=runs/k=${k}", "hydra.run.dir=runs/k=${k}"),
+    ("loss=a,b", "loss=a,b"),
+])  # fmt: skip
+def test_a_path_on_the_command_line_needs_no_second_pair_of_quotes(tmp_path, monkeypatch, argument, becomes):
+    """Sweeps name folders `k=2,seed=3`, and a shell's completion types them without quotes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a,b").mkdir()
+    assert app.with_quoted_path(argument) == becomes
 
 
 def test_a_sweep_names_the_runs_that_did_not_finish(sweep: Path, capsys):

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from ganduel.environment import RANKS
 from ganduel.errors import UserError
-from ganduel.run.folder import Folder, checked_run, has_begun, one_folder, run_dir, tidy, unused_name
+from ganduel.run.folder import Folder, checked_run, has_begun, number_of_jobs, one_folder, run_dir, tidy, unused_name
 
 
 def test_a_name_in_use_gets_the_next_unused_number(tmp_path: Path):
@@ -35,6 +36,22 @@ def test_a_sweeps_folder_is_one_level_deep_and_fits_a_file_system(overrides: str
 
 def test_long_names_that_differ_at_their_end_stay_apart():
     assert one_folder("x" * 300 + "1") != one_folder("x" * 300 + "2")
+
+
+@pytest.mark.parametrize(("params", "words", "jobs"), [
+    (None, ["k=1"], 1),
+    (None, ["k=1,2", "seed=range(0,5)", "loss=saturating"], 10),
+    ({"loss": "saturating,nonsaturating", "seed": "0,1,2"}, [], 6),
+    ({"loss": "saturating,nonsaturating", "seed": "0,1,2"}, ["seed=0"], 2),
+])  # fmt: skip
+def test_the_runs_that_a_sweep_asks_for_are_counted(params, words: list[str], jobs: int):
+    sweeper = {"_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper", "params": params}
+    assert number_of_jobs(OmegaConf.create({"sweeper": sweeper, "overrides": {"task": words}})) == jobs
+
+
+def test_a_search_does_not_know_its_runs_beforehand():
+    sweeper = {"_target_": "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"}
+    assert number_of_jobs(OmegaConf.create({"sweeper": sweeper, "overrides": {"task": ["k=1,2"]}})) == 0
 
 
 def test_other_ranks_have_a_temporary_folder(monkeypatch, tmp_path: Path):

@@ -17,7 +17,7 @@ def test_every_group_and_every_choice_is_named(command):
     text = command("--help").out
     listed = {}
     for line in text[text.index("Groups") : text.index("Options")].splitlines():
-        if found := re.match(r"  (\w+)=\S+ *(.*)", line):  # names follow, or begin on the next line
+        if found := re.match(r"  (\w+)(?:=\S+)? *(.*)", line):  # names follow, or begin on the next line
             group, names = found[1], found[2]
         elif found := re.match(r" {10,}(\S.+)", line):
             names = found[1]
@@ -49,7 +49,7 @@ def test_every_option_it_names_is_one(compose):
 
 def test_the_groups_and_run_wide_options_are_all_in_it(command, compose):
     text = command("--help").out
-    assert [key for key in compose() if not re.search(rf"^  {key}[=.]", text, re.MULTILINE)] == []
+    assert [key for key in compose() if not re.search(rf"^  {key}[=. ]", text, re.MULTILINE)] == []
 
 
 def test_it_answers_at_once():
@@ -64,3 +64,8 @@ def test_it_answers_at_once():
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stderr.strip() == "False"
     assert time.monotonic() - began < 10  # on a busy machine
+
+
+def test_null_is_not_shown_as_a_choice(command):
+    """`experiment=null` cannot be typed."""
+    assert re.search(r"^  experiment  ", command("--help").out, re.MULTILINE)

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import initialize_config_dir
 
 from ganduel.errors import UserError
-from ganduel.run import prepare
+from ganduel.run import app, prepare
 from ganduel.tracking.files import read_config
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.mark.parametrize(("words", "iterations"), [
@@ -18,8 +21,23 @@ from ganduel.tracking.files import read_config
     (("trainer.max_epochs=5", "trainer.max_steps=100"), 100),
 ])  # fmt: skip
 def test_an_epoch_is_one_pass_over_the_data(compose: Callable[..., dict], words: tuple[str, ...], iterations: int):
-    values = compose("trainer.max_steps=null", *words)
-    assert prepare.iterations(values) == iterations
+    assert prepare.iterations(compose(*words), words) == iterations
+
+
+@pytest.mark.parametrize(("words", "iterations"), [
+    ((), 9380),
+    (("trainer.max_epochs=100",), 46_800),
+    (("experiment=mnist_r1", "trainer.max_epochs=100", "batch_size=128"), 46_800),
+    (("trainer.max_epochs=100", "trainer.max_steps=50000"), 46_800),
+    (("trainer.max_epochs=100", "trainer.max_steps=7"), 7),
+    (("trainer.max_epochs=100", "trainer.max_steps=null"), 46_800),
+])  # fmt: skip
+def test_epochs_that_are_typed_replace_the_default_number_of_iterations(words: tuple[str, ...], iterations: int):
+    """100 epochs were 20 where the default max_steps capped them."""
+    app.prepare()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config, choices = prepare.compose("train", words)
+        assert prepare.validate(config, choices, words)["trainer"]["max_steps"] == iterations
 
 
 R1 = {"_target_": "ganduel.penalty.r1.R1", "gamma": 10.0, "every": 1}

@@ -89,7 +89,7 @@ def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: 
     common, groups = compose(job.job.config_name, [*words, *varied.values()])
     common.trainer.devices = common.trainer.num_nodes = 1
     common.population.update(seeds=None, grid=None, processes="auto")  # an experiment may have set them
-    validate(common, groups)
+    validate(common, groups, words)
     requested = []
     for seed in numbers:
         config = deepcopy(common)

@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ganduel.errors import quoted
 from ganduel.run import schema
 from ganduel.run.explain import explain, folder_error
 from ganduel.run.folder import Folder, one_folder, one_or_many, run_dir, tidy
@@ -31,12 +32,17 @@ log = logging.getLogger("ganduel")
 FLAGS = ("help", "hydra-help", "version", "cfg", "resolve", "package", "run", "multirun", "shell-completion",
          "config-path", "config-name", "config-dir", "experimental-rerun", "info")  # fmt: skip
 
+PATHS = ("resume", "data.dir", "hydra.run.dir", "hydra.sweep.dir")  # options whose value is a path
+
+# Signals that end the program: that of schedulers, and that of a terminal which is closed.
+ENDING = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+
 
 def prepare() -> None:
     """Register schema and resolvers, let errors reach `run` unchanged, and make user modules here importable."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.path.append(os.getcwd())
-    sys.argv[1:] = flags_first(sys.argv[1:])
+    sys.argv[1:] = flags_first(map(with_quoted_path, sys.argv[1:]))
     schema.register()
     OmegaConf.register_new_resolver("run_dir", run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)
@@ -45,8 +51,16 @@ def prepare() -> None:
     OmegaConf.register_new_resolver("choices", choices, replace=True)
 
 
-def flags_first(arguments: Sequence[str]) -> list[str]:
+def with_quoted_path(argument: str) -> str:
+    """The argument with its value in quotes, if it is a path that Hydra cannot parse: sweeps have `k=2,seed=3`."""
+    key, _, value = argument.partition("=")
+    is_text = os.path.exists(value) or ("=" in value and "${" not in value and value[:1] not in ("'", '"'))
+    return f"{key}={quoted(value)}" if key in PATHS and is_text else argument
+
+
+def flags_first(arguments: Iterable[str]) -> list[str]:
     """The arguments with overrides last: argparse takes overrides only if no flag is between them."""
+    arguments = list(arguments)
     overrides = [a for a in arguments if not a.startswith("-") and ("=" in a or a.startswith("~"))]
     return [argument for argument in arguments if argument not in overrides] + overrides
 
@@ -65,7 +79,9 @@ def run(main: Callable[[], Any]) -> None:
     """Run Hydra's main function; an error of the user becomes one line and exit code 1."""
     if (message := unknown_flag(sys.argv[1:])) is not None:
         fail(message)
-    signal.signal(signal.SIGTERM, forward_signal)
+    for signum in ENDING:
+        if signal.getsignal(signum) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(signum, forward_signal)
     try:
         main()
         report_sweep()
@@ -94,7 +110,9 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
     """Run one Hydra job. In a sweep its failure is recorded and the other jobs run; alone, it ends the program."""
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     if sweeping:
-        signal.signal(signal.SIGTERM, exit_on_signal)
+        for signum in ENDING:
+            if signal.getsignal(signum) is forward_signal:
+                signal.signal(signum, exit_on_signal)
     try:
         return train(config)
     except Exception as error:
@@ -161,16 +179,22 @@ def report_sweep() -> int:
     folder = Folder.sweep()
     if folder is None:
         return 0
-    runs = sorted(log.parent for log in folder.glob("*/train.log"))
-    if not runs:
+    logs = sorted(folder.glob("*/train.log"))
+    if not logs:
         return 0
-    return report(f"sweep {folder}", "runs", folder, {run.name: read_summary(run) for run in runs})
+    left = Folder.jobs - sum(log.stat().st_mtime >= Folder.started for log in logs)
+    return report(f"sweep {folder}", "runs", folder, {log.parent.name: read_summary(log.parent) for log in logs}, left)
 
 
-def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[str, Any]]) -> int:
-    """Print how the runs in the folder have ended, by their summaries; returns the number that did not finish."""
+def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[str, Any]], left: int = 0) -> int:
+    """Print how the runs in the folder have ended, by their summaries, and how many are left that have not begun.
+
+    Returns the number of those that did not finish.
+    """
     failed = {name: summary for name, summary in summaries.items() if summary.get("status") != "finished"}
-    print(f"{title}: {len(summaries) - len(failed)} of {len(summaries)} {what} finished", file=sys.stderr)
+    not_begun = f", {left} not begun" if left > 0 else ""
+    total = len(summaries) + max(0, left)
+    print(f"{title}: {len(summaries) - len(failed)} of {total} {what} finished{not_begun}", file=sys.stderr)
     for name, summary in failed.items():
         print(f"  {name}: {summary.get('status', 'no summary')}: {summary.get('reason')}", file=sys.stderr)
     if len(summaries) > 1:

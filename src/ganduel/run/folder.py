@@ -3,13 +3,16 @@
 import logging
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from hashlib import sha256
 from itertools import count
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
@@ -66,11 +69,15 @@ class Folder(Callback):
         option: the option that chooses the folder.
         path: the folder of the run or of the sweep; None before there is one.
         created: the folders that are new, the innermost first.
+        jobs: how many runs the sweep asks for; 0 where its sweeper decides as it goes.
+        started: when the sweep began, in seconds since the epoch.
     """
 
     option: str = "hydra.run.dir"
     path: Path | None = None
     created: tuple[Path, ...] = ()
+    jobs: int = 0
+    started: float = 0.0
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the folder. If another run created one of that name in the same second, use the next name."""
@@ -90,6 +97,7 @@ class Folder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         Folder.remember("hydra.sweep.dir", Path(config.hydra.sweep.dir))
+        Folder.jobs, Folder.started = number_of_jobs(config.hydra), time.time()
 
     @staticmethod
     def remember(option: str, path: Path) -> None:
@@ -113,6 +121,16 @@ class Folder(Callback):
     def sweep() -> Path | None:
         """The folder of this process's sweep; None if it runs no sweep."""
         return Folder.path if Folder.option == "hydra.sweep.dir" else None
+
+
+def number_of_jobs(hydra: DictConfig) -> int:
+    """How many runs Hydra's own sweeper makes of the command line; 0 for any other sweeper."""
+    if not hydra.sweeper["_target_"].endswith(".BasicSweeper"):
+        return 0
+    params = [f"{key}={values}" for key, values in (hydra.sweeper.params or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*params, *hydra.overrides.task])
+    last = {override.get_key_element(): override for override in overrides}
+    return prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_discrete_sweep())
 
 
 def has_begun(run: Path) -> bool:

@@ -7,6 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 WIDTH = 38  # of the column of options
+NOTHING = "null"  # chosen; on a command line it is no choice of a group
 
 
 def option(key: str, example: Any = None, *, _root_: DictConfig) -> str:
@@ -26,7 +27,7 @@ def shown(value: Any) -> str:
 
 def several(parts: Any, group: str) -> str:
     """The choices made in a group that takes several, by the names of the parts; null where that is the default."""
-    return "null" if group in ("experiment", "metric") and not parts else shown(OmegaConf.create(list(parts or [])))
+    return NOTHING if group in ("experiment", "metric") and not parts else shown(OmegaConf.create(list(parts or [])))
 
 
 def choices(*, _root_: DictConfig) -> str:
@@ -39,7 +40,7 @@ def choices(*, _root_: DictConfig) -> str:
         if group == "hydra" or not names:
             continue
         choice = chosen.get(group) or several(_root_.get(group), group)
-        head, indent = f"  {group}={choice}", " " * (WIDTH + 2)
+        head, indent = f"  {group}" + ("" if choice == NOTHING else f"={choice}"), " " * (WIDTH + 2)
         if len(head) >= len(indent):
             lines.append(head)
             head = ""

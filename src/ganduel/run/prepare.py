@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def prepare_run(config: DictConfig, folder: Path) -> Prepared:
     refuse_repetitions(overrides)
     if config.resume is not None:
         return *resume(config, folder, overrides), None
-    values = validate(config, choices)
+    values = validate(config, choices, overrides)
     if job.mode == RunMode.MULTIRUN:
         return prepare_or_resume(config, folder, values, choices, overrides)
     return start(values, folder, choices, overrides), None, None
@@ -76,15 +77,15 @@ def prepare_or_resume(
     return start(values, folder, choices, overrides), None, None
 
 
-def validate(config: DictConfig, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved and validated config of a new run."""
+def validate(config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved and validated config of a new run, with max_steps as `iterations` has it."""
     for group in ("loss", "augment", "model", "data", "optimizer", "schedule", "trainer"):
         if choices.get(group) is None:
             raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
     values = to_container(config)
     schema.check_numbers(values)
     if values["trainer"]["max_epochs"] is not None:
-        OmegaConf.update(config, "trainer.max_steps", iterations(values))
+        OmegaConf.update(config, "trainer.max_steps", iterations(values, overrides))
         values = to_container(config)
     schema.check(values)
     return values
@@ -118,8 +119,10 @@ def resume(
     With `may_be_done` it may have done all its iterations, so that only its end is missing.
     """
     values = resumed_config(folder, config, overrides)
-    if any(override.startswith("trainer.max_epochs=") for override in overrides):
-        values["trainer"]["max_steps"] = iterations(values)
+    if is_given("trainer.max_epochs", overrides):
+        values["trainer"]["max_steps"] = iterations(values, overrides)
+    elif is_given("trainer.max_steps", overrides):
+        values["trainer"]["max_epochs"] = None
     schema.check(values)
     path = checkpoints.latest(folder)
     checkpoint = checkpoints.read(path)
@@ -140,8 +143,11 @@ def to_container(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
-def iterations(values: Mapping[str, Any]) -> int:
-    """The number of iterations in max_epochs passes over the data, or max_steps if that is smaller."""
+def iterations(values: Mapping[str, Any], overrides: Sequence[str]) -> int:
+    """The number of iterations in max_epochs passes over the data; or max_steps if it is given too, and smaller.
+
+    One that nobody has typed is the default's or an experiment's, which max_epochs replaces.
+    """
     schema.check_target(values["data"], "data")
     data: Data = build(values["data"])
     trainer = values["trainer"]
@@ -149,4 +155,9 @@ def iterations(values: Mapping[str, Any]) -> int:
         raise UserError("this data set never ends, so that trainer.max_epochs means nothing. Use trainer.max_steps.")
     minibatches = trainer["max_epochs"] * max(1, data.size // values["batch_size"])
     epochs = math.ceil(minibatches / values["k"])
-    return epochs if trainer["max_steps"] is None else min(epochs, trainer["max_steps"])
+    return min(epochs, trainer["max_steps"]) if is_given("trainer.max_steps", overrides) else epochs
+
+
+def is_given(key: str, overrides: Sequence[str]) -> bool:
+    """Whether the command line gives the option a value."""
+    return any(re.match(rf"\+*{re.escape(key)}=(?!null$)", override) for override in overrides)

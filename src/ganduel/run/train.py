@@ -1,17 +1,27 @@
-"""One Hydra job: a run, or a population of runs."""
+"""One Hydra job: a run, or a population of runs. Its first line says where it is, its last how it ended."""
 
+import logging
+import shlex
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from ganduel import checkpoint as checkpoints
+from ganduel.errors import typed
+from ganduel.image_grid import is_image
+from ganduel.run.app import read_summary
 from ganduel.run.folder import is_population
 from ganduel.run.lock import folder_lock
 from ganduel.run.prepare import prepare_run
 from ganduel.run.run import fit, objective_of
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.files import POPULATION
+
+log = logging.getLogger("ganduel")
 
 
 def train(config: DictConfig) -> float | None:
@@ -24,5 +34,28 @@ def train(config: DictConfig) -> float | None:
     with folder_lock(folder) if is_first_rank() else nullcontext():
         values, checkpoint, summary = prepare_run(config, folder)
         if summary is None:
-            summary = fit(values, folder, checkpoint)
+            announce(folder, values)
+            try:
+                summary = fit(values, folder, checkpoint)
+            finally:
+                report(folder, read_summary(folder))
     return None if values["objective"] is None else objective_of(values["objective"], summary)
+
+
+def announce(folder: Path, values: Mapping[str, Any]) -> None:
+    if is_first_rank():
+        log.info("run %s: %s iterations", folder, f"{values['trainer']['max_steps']:,}")
+
+
+def report(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Say how the run has ended, and what to type now; the reason of a failure is the line after."""
+    status = summary.get("status")
+    if not is_first_rank() or status not in ("finished", "stopped"):
+        return
+    ended = f"run {folder}: {status} at iteration {summary['iteration']:,}"
+    if status == "stopped":
+        log.info("%s by %s. Go on: python train.py %s", ended, summary["reason"], typed("resume", folder))
+    else:
+        shape = checkpoints.read(checkpoints.latest(folder))["ganduel"]["shape"]
+        out = "samples.png" if is_image(shape) else "samples.npz"
+        log.info("%s. Samples: ganduel sample %s --out %s", ended, shlex.quote(str(folder)), out)
