@@ -106,7 +106,7 @@ BELOW = {
     "optim": ["types"],
     "schedule": ["errors"],
     "plot": [],
-    "distributed": ["errors"],
+    "distributed": ["environment", "errors"],
     "checkpoint": ["errors", "atomic"],
     "loss": ["types"],
     "model": ["types", "errors", "rng"],

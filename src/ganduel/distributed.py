@@ -17,6 +17,7 @@ import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from ganduel.environment import PARENT_PID
 from ganduel.errors import UserError
 
 
@@ -96,8 +97,9 @@ class CommandLauncher(_SubprocessScriptLauncher):
         os.environ["LOCAL_RANK"] = str(environment.local_rank())
         os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
         path = os.pathsep.join(entry for entry in sys.path if entry)  # for user modules
+        own = {"PYTHONPATH": path, PARENT_PID: str(os.getpid())}
         self.procs = [
-            subprocess.Popen(self.command, env={**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": path})
+            subprocess.Popen(self.command, env={**os.environ, **own, "LOCAL_RANK": str(rank)})
             for rank in range(1, self.num_processes)
         ]
 

@@ -1,8 +1,6 @@
 """Several processes, each with its part of the members."""
 
 import json
-import os
-import signal
 import sys
 
 import pytest
@@ -27,13 +25,6 @@ def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkey
         assert ended.value.code is None
         for name in folders:
             assert json.loads((tmp_path / name / "summary.json").read_text())["iteration"] == steps
-
-
-def test_a_process_whose_first_is_gone_before_it_looks_ends(monkeypatch):
-    sent = []
-    monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
-    worker.exit_with_parent(-1)
-    assert sent == [(os.getpid(), signal.SIGTERM)]
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from ganduel.distributed import on_cpu, world_size
+from ganduel.environment import PARENT_PID
 from ganduel.errors import UserError
-from ganduel.population.worker import PARENT_PID
 
 if TYPE_CHECKING:
     from ganduel.population.trainer import MemberSpec
@@ -66,7 +66,8 @@ def on_gpu(trainer: Mapping[str, Any]) -> bool:
 def start(part: "Sequence[MemberSpec]", number: int, processes: int, trainer: Mapping[str, Any]) -> Popen:
     """A further process, which trains its part of the members on its own device, or on its part of the cores.
 
-    It is in a session of its own: the terminal's Ctrl-C comes to it through the first process.
+    It is in a session of its own: the terminal's Ctrl-C comes to it through the first process. The locks of its members
+    stay open in it, and so outlive the first process if that is killed.
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(processes))}
@@ -75,7 +76,9 @@ def start(part: "Sequence[MemberSpec]", number: int, processes: int, trainer: Ma
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
         environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]
     folders = [str(spec.folder) for spec in part]
-    return Popen([sys.executable, "-m", "ganduel.population.worker", *folders], env=environment, start_new_session=True)
+    command = [sys.executable, "-m", "ganduel.population.worker", *folders]
+    locks = [spec.lock for spec in part if spec.lock is not None]
+    return Popen(command, env=environment, start_new_session=True, pass_fds=locks)
 
 
 def threads(processes: int) -> int:

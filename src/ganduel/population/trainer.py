@@ -39,12 +39,14 @@ class MemberSpec:
         values: the run's resolved config.
         folder: the run's.
         checkpoint: where to go on from; None for a new run.
+        lock: the open file that holds the folder's lock; None if there is none.
     """
 
     name: str
     values: dict[str, Any]
     folder: Path
     checkpoint: Path | None = None
+    lock: int | None = None
 
 
 class PopulationCheckpointIO(checkpoints.AtomicCheckpointIO):

@@ -110,10 +110,10 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
     write_status(folder, list(names), {"status": "running", "reason": None})
     for run in requested:
         path = folder / run.name
-        locks.enter_context(folder_lock(path))
+        lock = locks.enter_context(folder_lock(path))
         values, checkpoint, summary = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
         if summary is None:
-            specs.append(MemberSpec(run.name, values, path, checkpoint))
+            specs.append(MemberSpec(run.name, values, path, checkpoint, lock))
     return list(names), specs, params
 
 
@@ -133,16 +133,16 @@ def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[l
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
         path = folder / name
-        locks.enter_context(folder_lock(path))
+        lock = locks.enter_context(folder_lock(path))
         recorded = read_config(path)["run"]
         values = resumed_config(path, config, overrides)
         remaining, _ = remaining_work(path, values)
         if remaining is Remaining.ALL:
             fresh = start_run(values, path, recorded["choices"], recorded["overrides"])
-            specs.append(MemberSpec(name, fresh, path))
+            specs.append(MemberSpec(name, fresh, path, lock=lock))
         elif remaining is Remaining.REST:
             values, checkpoint = resume(config, path, overrides, may_be_done=True)
-            specs.append(MemberSpec(name, values, path, checkpoint))
+            specs.append(MemberSpec(name, values, path, checkpoint, lock))
     if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
     return names, specs, check_members(config, specs[0].values, len(specs))

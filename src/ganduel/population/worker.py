@@ -1,24 +1,22 @@
 """A further process of a population: python -m ganduel.population.worker FOLDER …, the folders of its members.
 
-The first process starts it, and has written their configs.
+The first process starts it, and has written their configs. Its locks on the members' folders are open in this process
+too, and held until both have ended.
 """
 
 import logging
 import os
 import signal
 import sys
-import time
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
+from ganduel.environment import end_with_parent
 from ganduel.run import app
-
-PARENT_PID = "GANDUEL_PARENT"  # environment variable: the first process's
 
 
 def main() -> None:
-    parent = int(os.environ.get(PARENT_PID, os.getppid()))  # it may be gone by now
-    Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
+    end_with_parent(partial(os.kill, os.getpid(), signal.SIGTERM))  # with a checkpoint, if training has begun
     from ganduel import checkpoint as checkpoints
     from ganduel.population.trainer import MemberSpec, train_members
     from ganduel.tracking.files import read_config
@@ -29,13 +27,6 @@ def main() -> None:
     pairs = zip(folders, newest, strict=True)
     specs = [MemberSpec(folder.name, read_config(folder), folder, path) for folder, path in pairs]
     sys.exit(train_members(specs, bar=False))
-
-
-def exit_with_parent(parent: int) -> None:
-    """Stop, as by a signal, when the first process is gone: it holds the locks on the members' folders."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

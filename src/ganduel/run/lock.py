@@ -16,10 +16,14 @@ LOCK = ".lock"
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the operating system releases it when the process ends, however it ends."""
+def folder_lock(folder: Path) -> Iterator[int | None]:
+    """Hold the folder's lock; yields the open file, or None where nothing can be locked.
+
+    The operating system releases it when all processes in which the file is open have ended, however they end. The
+    file stays: another process may have it open already, and would lock a file that is gone.
+    """
     if fcntl is None:
-        yield
+        yield None
         return
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR)
@@ -29,9 +33,6 @@ def folder_lock(folder: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(f"another process is training in {folder}. Wait for it, or choose another.") from None
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)
+        yield descriptor
     finally:
         os.close(descriptor)
