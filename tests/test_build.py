@@ -221,7 +221,7 @@ def test_without_other_engines_all_runs_are_eager(monkeypatch):
     """The package may be reduced to eager.py."""
     for devices in (torch.accelerator, torch.cuda):
         monkeypatch.setattr(devices, "is_available", lambda: True)
-    monkeypatch.setattr(builder, "find_spec", lambda path: None)
+    monkeypatch.setattr(builder, "find_spec", lambda path: path if path.endswith("eager") else None)
     assert build_engine("auto", {"accelerator": "gpu", "devices": 1, "num_nodes": 1}) is call
 
 
@@ -318,3 +318,11 @@ def test_goodfellow2014_is_the_published_model(compose, images):
     assert [opt.param_groups[0]["lr"] for opt in (opt_d, opt_g)] == [0.05, 0.1]
     assert [type(schedule).__name__ for schedule in schedules] == ["DecayAndMomentum"] * 2
     assert (config["ema"], config["k"], config["batch_size"], config["data"]["train_on"]) == (None, 1, 100, "train")
+
+
+def test_an_engine_that_was_deleted_is_one_line(monkeypatch):
+    monkeypatch.setattr(builder, "find_spec", lambda path: None)
+    with pytest.raises(
+        UserError, match=r"engine=compile: this copy of ganduel has no .*compile\.py\. Use engine="
+    ):
+        build_engine("compile", {})

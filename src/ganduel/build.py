@@ -95,8 +95,15 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
 
 
 def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
-    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere nothing special."""
+    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere nothing special.
+
+    Args:
+        name: of a module of the package `engine`, of which each but `eager` can be deleted.
+        trainer: the Trainer's config.
+    """
     if name == "auto":
         one_gpu = not on_cpu(trainer) and torch.cuda.is_available() and world_size(trainer) == 1
         name = "cuda_graph" if one_gpu and find_spec("ganduel.engine.cuda_graph") else "eager"
+    if find_spec(f"ganduel.engine.{name}") is None:
+        raise UserError(f"engine={name}: this copy of ganduel has no ganduel/engine/{name}.py. Use engine=eager.")
     return import_module(f"ganduel.engine.{name}").build(trainer)
