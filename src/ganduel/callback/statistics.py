@@ -10,9 +10,11 @@
 
 Rows are not averaged over the iterations between them: nothing then hangs over a resume, and the others cost nothing.
 Histograms of D(x), D(G(z)) where logits stand for probabilities, and of the logits, go with each row: counts in equal
-bins of tracking.files.RANGES.
+bins of tracking.files.RANGES. If logits that stand for probabilities are within [0, 1] in all of the first rows, a line
+asks whether D ends in a sigmoid.
 """
 
+import logging
 import time
 from typing import Any, cast
 
@@ -30,6 +32,9 @@ from ganduel.tracking.files import range_of
 
 LOGITS = ("logit/real", "logit/fake", "logit/fake_g")
 BINS = 32  # of D(x) and D(G(z)); twice as many of the logits
+FIRST_ROWS, FIRST_ITERATIONS = 5, 100  # at least, before logits within [0, 1] are no chance
+
+logger = logging.getLogger("ganduel")
 
 
 class Statistics(Callback, Clocked, Scheduled):
@@ -40,6 +45,7 @@ class Statistics(Callback, Clocked, Scheduled):
             raise UserError(f"callback.statistics.every_n_iterations={every_n_iterations} must be at least 1.")
         self.every = every_n_iterations
         self.seconds = 0.0  # of training before this process took over
+        self.rows_within: int | None = 0  # rows so far, all with logits within [0, 1]; None: there was another
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = self.row_time = time.monotonic()
@@ -58,6 +64,7 @@ class Statistics(Callback, Clocked, Scheduled):
             means = cast(Tensor, trainer.strategy.reduce(torch.stack(list(losses.values())), reduce_op="mean"))
             losses = dict(zip(losses, means, strict=True))
         if trainer.is_global_zero:
+            self.look_for_sigmoid(logits, gan)
             row, counts = to_host(losses, norms(gan, outputs), logits, gan.loss)
             log(trainer, {**row, **self.speed(trainer)})
             for tracker in trackers(trainer):
@@ -65,6 +72,24 @@ class Statistics(Callback, Clocked, Scheduled):
 
     def next_due(self, n: int) -> int:
         return next_due(n, self.every)
+
+    def look_for_sigmoid(self, logits: Tensor, gan: GAN) -> None:
+        """Warn, once, of logits that look like probabilities: the loss would take the sigmoid of a sigmoid."""
+        if self.rows_within is None:
+            return
+        low, high = logits.aminmax()
+        if low < 0 or high > 1 or gan.loss.probability(logits[0]) is None:
+            self.rows_within = None
+            return
+        self.rows_within += 1
+        if self.rows_within >= FIRST_ROWS and gan.global_step >= FIRST_ITERATIONS:
+            logger.warning(
+                "D's logits stayed in [0, 1] in all %s rows so far: does D end in a sigmoid? %s takes logits, of any "
+                "real value: return the sigmoid's input.",
+                self.rows_within,
+                type(gan.loss).__name__,
+            )
+            self.rows_within = None
 
     def speed(self, trainer: Trainer) -> dict[str, float]:
         now, images = time.monotonic(), images_seen(gan_of(trainer))
