@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import struct
 import zlib
 
@@ -41,8 +42,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def png(width, height, depth, colour, rows):
-    """A PNG file by the format's definition, for what Pillow does not write."""
+def png(width, height, depth, colour, rows, transparent=None):
+    """A PNG file by the format's definition, for what Pillow does not write.
+
+    `transparent` is the value, or the three values, that a tRNS chunk names.
+    """
 
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -51,6 +55,7 @@ def png(width, height, depth, colour, rows):
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
+        + (b"" if transparent is None else chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)))
         + chunk(b"IDAT", zlib.compress(b"".join(b"\x00" + row for row in rows)))
         + chunk(b"IEND", b"")
     )
@@ -74,10 +79,95 @@ def test_files_are_found_below_the_folder_in_order(tmp_path):
     assert data.samples.flatten().tolist() == [0, 1, 2, 3]
 
 
-def test_other_files_and_hidden_ones_are_passed_over(tmp_path, caplog):
-    """Such as the labels, thumbnails, and what one system leaves beside each file on the disks of others."""
+SUFFIXES = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "avif", "bmp", "dib", "gif", "tif", "tiff", "ppm", "pgm",
+            "pbm", "pnm", "tga", "jp2", "j2k", "qoi", "sgi", "pcx", "ico", "mpo"]  # fmt: skip
+
+
+def test_suffixes_are_those_of_the_formats_that_pillow_decodes_itself(tmp_path):
+    """AVIF where Pillow is built with it; nothing that another program would be started for."""
+    for suffix in [*SUFFIXES, "eps", "ps", "pdf", "wmf", "psd", "h5"]:
+        (tmp_path / f"x.{suffix}").touch()
+    paths, others = module.find(tmp_path)
+    expected = {suffix for suffix in SUFFIXES if suffix != "avif" or ".avif" in Image.registered_extensions()}
+    assert {path.suffix[1:] for path in paths} == expected
+    assert {".eps", ".ps", ".pdf", ".wmf", ".psd", ".h5"} <= set(others)
+
+
+def test_other_files_are_counted_in_one_line(folder, caplog):
+    for name in ["a.txt", "b.TXT", "c.psd", "README", "d.\n"]:
+        (folder / name).touch()
+    (folder / "broken.png").symlink_to("nowhere.png")
+    with caplog.at_level(logging.INFO):
+        assert Images(dir=str(folder), held_out=0.0).size == 10
+    (record,) = caplog.records
+    assert record.getMessage().endswith(
+        ": 6 of 16 files passed over: .txt 2, without suffix 1, .png that are no files 1, .psd 1, '.\\n' 1."
+    )
+
+
+def test_what_is_a_program_is_no_image(tmp_path, monkeypatch):
+    """EPS, by its content: Pillow would have Ghostscript run it, whatever the file is called."""
+    from PIL import EpsImagePlugin
+
+    def run(*args, **options):
+        raise AssertionError("Ghostscript was called")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
+    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    with pytest.raises(UserError, match=r"x.png \(no image that is known\)"):
+        only(tmp_path)
+
+
+def test_links_to_folders_are_followed(folder, tmp_path_factory):
+    """Class folders that lie on another disk; those of a link are part of the order by their names here."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    plain(100, mode="L").save(elsewhere / "x.png")
+    (folder / "4a").symlink_to(elsewhere)
+    data = Images(dir=str(folder), size=1, channels=1, held_out=0.0)
+    assert data.samples.flatten().tolist() == [0, 1, 2, 3, 4, 100, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("up", [".", "..", "../..", "/"])
+def test_links_upward_neither_hang_nor_double(folder, up):
+    """To the folder, to one that it lies in, to all there is: none is a part of it."""
+    (folder / "class").mkdir()
+    plain(100, mode="L").save(folder / "class" / "x.png")
+    (folder / "class" / "link").symlink_to(up)
+    assert [path.name for path in module.find(folder)[0]] == [*(f"{i}.png" for i in range(10)), "x.png"]
+
+
+def test_each_file_is_taken_once(folder, caplog):
+    """Links to what is there already, to files or to folders, and to each other."""
+    (folder / "class").mkdir()
+    plain(100, mode="L").save(folder / "class" / "x.png")
+    (folder / "again").symlink_to("class")
+    (folder / "class" / "there").symlink_to("../other")
+    (folder / "other").mkdir()
+    (folder / "other" / "back").symlink_to("../class")
+    (folder / "zero.png").symlink_to("0.png")
+    with caplog.at_level(logging.INFO):
+        data = Images(dir=str(folder), size=1, channels=1, held_out=0.0)
+    assert sorted(data.samples.flatten().tolist()) == [*range(10), 100]
+    assert "1 of 12 files passed over: links to others of these 1." in caplog.text
+
+
+def test_a_folder_that_may_not_be_read_is_counted(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    (folder / "secret").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert module.find(folder)[1] == {"folders that cannot be read": 1}
+
+
+def test_hidden_files_are_passed_over_without_a_word(tmp_path, caplog):
+    """Such as thumbnails, and what one system leaves beside each file on the disks of others."""
+    caplog.set_level(logging.INFO)
     plain().save(tmp_path / "x.png")
-    (tmp_path / "labels.csv").write_text("x,1")
     (tmp_path / "._x.png").write_bytes(b"no image")
     (tmp_path / ".thumbnails").mkdir()
     plain().save(tmp_path / ".thumbnails" / "x.png")
@@ -171,6 +261,24 @@ def test_16_bits_of_colour(tmp_path):
     row = struct.pack(">HHH", 0x6400, 0xFFFF, 0) * 4
     (tmp_path / "x.png").write_bytes(png(4, 4, 16, 2, [row] * 4))
     assert only(tmp_path) == uniform(100, 255, 0)
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "row", "transparent", "expected"),
+    [
+        (1, 0, b"\x50", (0,), [255, 255, 255, 255]),
+        (2, 0, b"\x1b", (1,), [0, 255, 170, 255]),
+        (4, 0, b"\x05\xaf", (5,), [0, 255, 170, 255]),
+        (8, 0, b"\x00\x05\xaa\xff", (5,), [0, 255, 170, 255]),
+        (16, 0, struct.pack(">4H", 0, 257 * 5, 257 * 5 + 1, 65535), (257 * 5,), [0, 255, 5, 255]),
+        (8, 2, bytes([0, 0, 0, 1, 2, 3, 9, 9, 9, 255, 255, 255]), (1, 2, 3), [0, 255, 9, 255]),
+        (16, 2, struct.pack(">9H", 0, 0, 0, 256, 512, 768, 9, 9, 9) + b"\xff" * 6, (256, 512, 768), [0, 255, 0, 255]),
+    ],
+)  # fmt: skip
+def test_a_transparent_value_of_any_depth_lies_on_white(tmp_path, depth, colour, row, transparent, expected):
+    """PNG's tRNS chunk names it at the depth of the file; Pillow compares it with pixels of 8 bits."""
+    (tmp_path / "x.png").write_bytes(png(4, 4, depth, colour, [row] * 4, transparent))
+    assert only(tmp_path) == [[expected] * 4] * 3
 
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.int32(70_000), np.int32(-1)])
@@ -344,10 +452,10 @@ def test_one_rank_warns_for_all(folder, caplog, monkeypatch):
 def test_a_file_that_may_not_be_read(folder, caplog, monkeypatch):
     real = Image.open
 
-    def refuse(path):
+    def refuse(path, **options):
         if path.name == "3.png":
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
+        return real(path, **options)
 
     monkeypatch.setattr(Image, "open", refuse)
     assert Images(dir=str(folder), held_out=0.0).size == 9

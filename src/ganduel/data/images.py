@@ -1,17 +1,20 @@
 """The images of a folder, cut to squares of one size and held in memory as bytes.
 
-    files      all below the folder with the suffix of an image, in the order of their names, except for hidden ones
+    files      all below the folder with a suffix of FORMATS, in the order of their names, except for hidden ones;
+               links are followed, but not to a folder that they lie in, and each file is taken once
     decoded    and rotated by the EXIF entry; on white where transparent; the first of several frames
     cut        to the largest square in the middle, which is resized by an antialiased Lanczos filter
     held out   round(held_out · n) of the n images, chosen by a fixed shuffle: the split "test", never trained on
 
-n images take n · channels · size² bytes. Files that cannot be read are left out, with a warning that names them.
+n images take n · channels · size² bytes. Files that cannot be read are left out, with a warning that names them; files
+that are passed over are counted by suffix.
 """
 
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 from torch import Tensor
 from tqdm import tqdm
 
@@ -29,7 +33,9 @@ from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 from ganduel.types import Bytes
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+# Pillow's formats of pixels that it decodes itself; EPS, for one, is a program, which it has Ghostscript run.
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA",
+           "TIFF", "WEBP")  # fmt: skip
 MAX_LISTED = 10  # unreadable files in the warning
 THREADS = 16  # at most: each holds an image of full size
 
@@ -80,9 +86,14 @@ def load(dir: str, size: int, channels: int) -> Bytes:
     folder = Path(dir).expanduser()
     if not folder.is_dir():
         raise UserError(f"data.dir={dir} is not a folder. Give the folder with the images.")
-    paths = find(folder)
+    paths, others = find(folder)
+    passed_over = f"{others.total():,} of {len(paths) + others.total():,} files passed over: "
+    passed_over += listed([f"{kind} {count:,}" for kind, count in others.most_common()])
     if not paths:
-        raise UserError(f"data.dir={dir} holds no images: no file there ends in {', '.join(SUFFIXES)}.")
+        files = f" ({passed_over})" if others else ""
+        raise UserError(f"data.dir={dir} holds no images: no file there ends in .png, .jpg, .webp or the like{files}.")
+    if others and rank_from_environment() == 0:
+        log.info("data.dir=%s: %s.", dir, passed_over)
     results = read_all(paths, size, channels)
     images = [image for image in results if not isinstance(image, str)]
     pairs = zip(paths, results, strict=True)
@@ -107,17 +118,47 @@ def read_all(paths: Sequence[Path], size: int, channels: int) -> list[np.ndarray
         return list(tqdm(images, "images", len(paths), leave=False, delay=2, disable=hidden))
 
 
-def find(folder: Path) -> list[Path]:
-    """The image files below a folder, except for hidden ones."""
-    candidates = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
-    visible = [path for path in candidates if not any(part.startswith(".") for part in path.parts)]
-    return [folder / path for path in sorted(visible) if (folder / path).is_file()]
+def find(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The image files below a folder in the order of their names, each once; and how many others there are, by kind."""
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
+    paths, taken, others = list[Path](), set[str](), Counter[str]()
+    for path, real in sorted(walk(folder, lambda _: others.update(["folders that cannot be read"]))):
+        suffix = printable(path.suffix.lower())
+        if suffix not in suffixes:
+            others[suffix or "without suffix"] += 1
+        elif real in taken:
+            others["links to others of these"] += 1
+        elif not os.path.isfile(real):
+            others[f"{suffix} that are no files"] += 1
+        else:
+            taken.add(real)
+            paths.append(path)
+    return paths, others
+
+
+def walk(folder: Path, onerror: Callable[[OSError], None]) -> Iterator[tuple[Path, str]]:
+    """The files below a folder with their real paths, except for hidden ones.
+
+    Links to folders are followed, but not to one that they lie in; a folder that several lead to is walked once.
+    """
+    walked = set[str]()
+    for path, folders, names in os.walk(folder, onerror=onerror, followlinks=True):
+        here = os.path.realpath(path)
+        down = [name for name in folders if not Path(here).is_relative_to(os.path.realpath(os.path.join(path, name)))]
+        folders[:] = [] if here in walked else sorted(name for name in down if not name.startswith("."))
+        for name in [] if here in walked else names:
+            if not name.startswith("."):
+                is_link = os.path.islink(os.path.join(path, name))
+                yield Path(path, name), os.path.realpath(os.path.join(path, name)) if is_link else f"{here}/{name}"
+        walked.add(here)
 
 
 def read(path: Path, size: int, channels: int) -> np.ndarray | str:
     """The image in a file as bytes (channels, size, size), or in a few words the reason why it cannot be read."""
+    formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=formats) as image:
+            scale_transparency(image)
             ImageOps.exif_transpose(image, in_place=True)
             square = cut(flatten(image, "L" if channels == 1 else "RGB"), size)
     except Image.DecompressionBombError as error:
@@ -130,6 +171,18 @@ def read(path: Path, size: int, channels: int) -> np.ndarray | str:
     return np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
 
 
+def scale_transparency(image: Image.Image) -> None:
+    """Scale a PNG's transparent value to 8 bits, as Pillow scales its pixels when it reads them; not of 16-bit grey."""
+    value = image.info.get("transparency")
+    if value is None or not isinstance(image, PngImageFile):
+        return
+    rawmode = image.tile[0].args
+    if rawmode in ("L;2", "L;4"):
+        image.info["transparency"] = value * (85 if rawmode == "L;2" else 17)
+    elif rawmode == "RGB;16B":
+        image.info["transparency"] = tuple(channel >> 8 for channel in value)
+
+
 def flatten(image: Image.Image, mode: str) -> Image.Image:
     """The image in 8-bit grey (mode "L") or colour ("RGB"), on white where it is transparent."""
     if image.mode == "F":
@@ -138,6 +191,7 @@ def flatten(image: Image.Image, mode: str) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("values beyond 16 bits")
+        values[values == image.info.get("transparency")] = 65535  # white
         image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -158,6 +212,6 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def printable(path: Path) -> str:
-    """A path on one line, in printable characters."""
+def printable(path: Path | str) -> str:
+    """A path, or a part of one, on one line in printable characters."""
     return str(path) if str(path).isprintable() else repr(str(path))
