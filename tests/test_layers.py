@@ -114,8 +114,8 @@ BELOW = {
     "augment": ["types"],
     "batch": ["types", "rng", "data.base", "model.base"],
     "penalty": ["types", "errors", "batch", "model.base"],
-    "image_grid": ["types", "errors", "data.base"],
-    "metric": ["types", "errors", "rng", "image_grid", "data.base", "model.base"],
+    "image_grid": ["types", "errors", "data.base", "data.check"],
+    "metric": ["types", "errors", "rng", "image_grid", "data.base", "data.check", "model.base"],
     "tracking": ["errors", "environment", "atomic"],
     "block": [],
     "gan": [

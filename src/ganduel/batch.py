@@ -81,6 +81,7 @@ class Batches:
         self.data, self.draw_noise = data, draw_noise
         self.k, self.batch_size, self.seed = k, batch_size, seed
         self.to(torch.device("cpu"))
+        data.check(seed, batch_size)
 
     def to(self, device: torch.device, rank: int = 0, world_size: int = 1) -> None:
         """Move to the training device; of each minibatch take the rows of one rank."""
@@ -105,6 +106,11 @@ class Batches:
         self.seed_draws(t)
         minibatches = [Minibatch(x, y, noise[j], fake_labels[j], self.draws) for j, (x, y) in enumerate(real)]
         return Batch(tuple(minibatches[:-1]), minibatches[-1])
+
+    def non_finite(self, t: int) -> str | None:
+        """Where real samples of iteration t, over all ranks, are NaN or infinite, in words; None: nowhere."""
+        positions = range(t * self.k, (t + 1) * self.k)
+        return next(filter(None, (self.data.non_finite(self.seed, p, self.batch_size) for p in positions)), None)
 
     def seed_draws(self, t: int, purpose: str = "update") -> None:
         """Begin the draws of iteration t; those of another purpose are unrelated."""

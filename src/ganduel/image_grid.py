@@ -12,16 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganduel.data.base import denormalise
+from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.types import Bytes, Images, Labels, Noise, Samples
 
 GAP = 2  # pixels between two images of a grid
 BACKGROUND = 255  # the value of the gap
-
-
-def is_image(shape: Sequence[int]) -> bool:
-    """Whether samples of this shape are images: (1 or 3, height, width)."""
-    return len(shape) == 3 and shape[0] in (1, 3)
 
 
 def columns_of(n: int) -> int:

@@ -1,6 +1,7 @@
 """The run ends at the first loss or gradient that is not finite, and says which it was and when."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -34,6 +35,7 @@ class EachBatch(Callback):
         pass
 
 
+SOUND: Any = SimpleNamespace(non_finite=lambda t: None)  # batches whose real samples are finite
 BLOCKS = pytest.mark.parametrize("callbacks", [[EachBatch()], []], ids=["blocks of one", "one block"])
 
 
@@ -123,14 +125,20 @@ def test_what_is_not_finite_on_one_rank_ends_all():
     other[1, 2] = float("nan")
     strategy = SimpleNamespace(reduce=lambda values, reduce_op: values + other)
     trainer = SimpleNamespace(
-        lightning_module=SimpleNamespace(block_outputs=block), world_size=2, strategy=strategy, global_step=10
+        lightning_module=SimpleNamespace(block_outputs=block, batches=SOUND),
+        world_size=2,
+        strategy=strategy,
+        global_step=10,
     )
     with pytest.raises(Diverged, match="G's loss became nan in iteration 9;"):
         Finite().on_train_batch_end(trainer, None, None, None, 0)
 
 
+@pytest.mark.usefixtures("untyped")
 def test_a_block_is_numbered_backwards_from_its_last_iteration():
     values = torch.zeros(4, 4)
-    assert divergence(values, 10) is None
+    assert divergence(values, 10, SOUND) is None
     values[2, 1] = float("inf")
-    assert str(divergence(values, 10)).startswith("D's gradient became inf in iteration 9; the run ends. Try smaller")
+    assert str(divergence(values, 10, SOUND)).startswith(
+        "D's gradient became inf in iteration 9; the run ends. Try smaller"
+    )

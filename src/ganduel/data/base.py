@@ -18,6 +18,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ganduel import rng
+from ganduel.data.check import check_minibatch, checked, non_finite
 from ganduel.errors import UserError
 from ganduel.types import Labels, Samples
 
@@ -66,6 +67,15 @@ class Data(ABC):
         labels = [y for _, y in pairs if y is not None]
         return torch.stack([x for x, _ in pairs]), torch.stack(labels) if labels else None
 
+    def check(self, seed: int, batch_size: int) -> None:
+        """Refuse samples that no network can be trained on, and warn of others: here by the first minibatch."""
+        samples, _ = self.minibatch(seed, 0, batch_size)
+        check_minibatch(samples, self.shape, type(self).__name__)
+
+    def non_finite(self, seed: int, position: int, batch_size: int) -> str | None:
+        """Where samples of a minibatch are NaN or infinite, in words; None: nowhere."""
+        return non_finite(self.minibatch(seed, position, batch_size)[0])
+
     def draw_labels(self, n: int, generator: torch.Generator) -> Labels:
         """Labels for n generated samples, uniform over the classes, on the CPU."""
         assert self.classes is not None, f"{type(self).__name__} has no classes"
@@ -91,7 +101,7 @@ class TensorData(Data):
     """Samples held in memory as one tensor.
 
     Args:
-        samples: uint8 images (n, channels, height, width), or points (n, d).
+        samples: images (n, channels, height, width) of bytes, or of floats in [−1, 1]; or points (n, d).
         labels: the class of each sample, 0, 1, …; None: no classes.
     """
 
@@ -100,10 +110,13 @@ class TensorData(Data):
             assert len(labels) == len(samples) > 0, f"{len(labels)} labels for {len(samples)} samples"
             assert labels.min() >= 0, "labels are numbers from 0"
             self.classes = int(labels.max()) + 1
-        self.samples, self.sample_labels = samples, labels
+        self.samples, self.sample_labels = checked(samples, type(self).__name__), labels
         self.shape = tuple(samples.shape[1:])
         self.size = len(samples)
         self._orders: dict[int, tuple[int, Tensor]] = {}  # per seed: the epoch last asked for, and its order
+
+    def check(self, seed: int, batch_size: int) -> None:
+        return  # all samples have been looked at
 
     def to(self, device: torch.device) -> None:
         self.samples = self.samples.to(device)
@@ -135,6 +148,9 @@ class TensorData(Data):
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)
         return choose(self.samples_of(split), split, n, draw).cpu()
+
+    def count(self, split: Split) -> int:
+        return len(self.samples_of(split))
 
     def samples_of(self, split: Split) -> Tensor:
         """All samples of a split; without splits, the training samples."""

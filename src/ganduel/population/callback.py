@@ -65,7 +65,7 @@ class MemberCallbacks(Callback, Scheduled):
         blocks = [torch.stack([block[key] for key in QUANTITIES]) for block in gan.block_outputs]
         values = torch.stack(blocks).cpu()  # (iterations, quantities, members)
         for i, member in enumerate(active):
-            if (error := divergence(values[:, :, i], trainer.global_step)) is not None:
+            if (error := divergence(values[:, :, i], trainer.global_step, member.run.gan.batches)) is not None:
                 self.end(member, error)
         for i, member in enumerate(active):
             if member in self.running:
