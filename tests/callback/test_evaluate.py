@@ -124,14 +124,14 @@ def test_data_without_features_are_trained_all_the_same(fit, ring, caplog, image
 
 def test_too_few_real_samples_are_said_before_training(fit, ring, caplog):
     """Of what fits by itself a line tells; what is asked for is refused."""
-    gan = ring()
-    gan.batches.data = Few(torch.rand(20, 2))
+    gan = ring("batch_size=2")
+    gan.batches.data = Few(torch.rand(3, 2))
     with caplog.at_level("INFO", logger="ganduel"):
         fit(callbacks=[Evaluate()], gan=gan)
-    assert "samples are not evaluated: 10000 samples of the split train are asked for, and it has 20" in caplog.text
+    assert "samples are not evaluated: no metric is known to fit Few: its real samples make sets of 1" in caplog.text
     gan = ring()
     gan.batches.data = Few(torch.rand(20, 2))
-    with pytest.raises(UserError, match=r"60 samples of the split train are asked for"):
+    with pytest.raises(UserError, match=r"Try metric\.frechet\.samples=10\."):
         fit(callbacks=[Evaluate(metrics={"frechet": FrechetDistance(samples=60)})], gan=gan)
     assert gan.global_step == 0
 
@@ -165,7 +165,7 @@ def test_user_errors(fit, ring):
     with pytest.raises(UserError, match=r"callback\.evaluate\.best=modus is not measured"):
         fit(callbacks=[Evaluate(metrics(), best="modus")], gan=ring())
     unfit = {"kernel": KernelDistance()}
-    with pytest.raises(UserError, match=r"metric\.kernel does not fit TensorData: nothing is known to be its features"):
+    with pytest.raises(UserError, match=r"metric\.kernel does not fit TensorData: it names no features"):
         fit(callbacks=[Evaluate(unfit)])
 
 

@@ -116,9 +116,14 @@ def test_home_folder_is_understood(folder, monkeypatch):
     assert MNIST(dir=f"~/{folder.name}").size == 3
 
 
-def test_own_folder_too_small_for_a_validation_split(folder):
-    with pytest.raises(UserError, match=r"of only 3. Use train_on=train.validation"):
-        MNIST(dir=str(folder), train_on="train")
+@pytest.mark.parametrize(("images", "validation"), [(3, 0), (6, 1), (200, 33), (59_999, 9_999), (70_000, 10_000)])
+def test_validation_is_the_last_sixth(folder, images, validation):
+    """As of MNIST's 60,000; no more than its 10,000."""
+    (folder / TRAIN).write_bytes(encode((torch.arange(images) % 251).to(torch.uint8).reshape(images, 1, 1)))
+    data = MNIST(dir=str(folder), train_on="train")
+    assert data.size == data.count("train") == images - validation
+    assert data.count("validation") == validation
+    assert torch.equal(torch.cat([data.images("train"), data.images("validation")]), data.images("train+validation"))
 
 
 def test_folder_that_is_none():

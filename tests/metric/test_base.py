@@ -114,5 +114,5 @@ def test_what_does_not_fit_is_said():
     class Unknown(Gaussian1D):
         features = None
 
-    with pytest.raises(UserError, match=r"metric\.frechet does not fit Unknown: nothing is known to be its features"):
+    with pytest.raises(UserError, match=r"metric\.frechet does not fit Unknown: it names no features"):
         FrechetDistance().fit_to(Unknown())

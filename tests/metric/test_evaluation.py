@@ -158,17 +158,22 @@ def test_batch_norm_runs_in_evaluation_mode():
 
 def test_real_sets_of_draws_and_floors_are_all_different():
     """Also where the data have one split alone."""
-    asked = []
 
-    class Listening(Ring8):
+    class OneSplit(Ring8):
         splits = ("train",)
 
-        def reference(self, split, n, draw=0):
-            asked.append((split, draw))
-            return super().reference(split, n, draw)
+    for data in (OneSplit(), Ring8()):
+        points = torch.cat(list(Evaluation(data, [FrechetDistance(samples=20)], draws=3).real_sets()))
+        assert len(points.unique(dim=0)) == 6 * 20
 
-    Evaluation(Listening(), [FrechetDistance(samples=20)], draws=3).prepare()
-    assert len(set(asked)) == 6
+
+def test_a_floor_shares_no_sample_with_what_it_is_compared_with():
+    """Of one split each of the two sets is a half, at most; a common sample would lower the floor."""
+    data = TensorData(torch.arange(101.0).unsqueeze(1))
+    real, other = Evaluation(data, [FrechetDistance(features="points")]).real_sets()
+    assert len(real) == len(other) == 50
+    assert len(torch.cat([real, other]).unique()) == 100
+    assert torch.equal(real, data.reference("train", 50))
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
@@ -339,8 +344,13 @@ def test_raised_version_of_a_metric_changes_the_hash(monkeypatch):
             r"samples of shape \(3,\), and its data have \(2,\)",
         ),
         (
-            lambda: Evaluation(TensorData(torch.rand(9, 2)), [FrechetDistance(features="points")]).prepare(),
-            r"10000 samples of the split train are asked for, and it has 9",
+            lambda: Evaluation(TensorData(torch.rand(9, 2)), [FrechetDistance(5, "points")]),
+            r"metric\.frechet\.samples=5: TensorData has real samples for sets of 4, the floor's included\. "
+            r"Try metric\.frechet\.samples=4\.",
+        ),
+        (
+            lambda: Evaluation(TensorData(torch.rand(3, 2)), [FrechetDistance(features="points")]),
+            r"metric\.frechet does not fit TensorData: its real samples make sets of 1, and 2 are needed",
         ),
     ],
 )

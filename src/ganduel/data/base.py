@@ -91,6 +91,10 @@ class Data(ABC):
         """
         raise UserError(f"{type(self).__name__} has no samples to compare with: it does not define reference().")
 
+    def count(self, split: Split) -> int | None:
+        """The most samples that `reference` has of a split; None: any number."""
+        return None
+
     def check_split(self, split: Split) -> None:
         """Refuse a split that these data do not have."""
         if split not in self.splits:

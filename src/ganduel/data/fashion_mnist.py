@@ -39,7 +39,7 @@ class FashionMNIST(MNIST):
 
     Args:
         dir: the folder with the four IDX files, instead of a search.
-        train_on: "train+validation" for all training images, or "train" to keep the last 10,000 for validation.
+        train_on: "train+validation" for all training images, or "train" to keep the last sixth for validation.
         download: whether the files may be downloaded if they are not on this machine.
     """
 

@@ -7,7 +7,8 @@
     metric.compute()                           # {"fd/mnist_cnn_10k": tensor(19.8)}
 
 Keys name the quantity, the features and the number of samples, NAME/FEATURES_SIZE: a value means nothing without
-them. Features are gathered whole (10,000 × 128 floats are 5 MB), over all ranks, and compared in float64.
+them. Where data have too few real samples for the default number, each set, the floor's included, is as large as they
+allow. Features are gathered whole (10,000 × 128 floats are 5 MB), over all ranks, and compared in float64.
 """
 
 from abc import ABC, abstractmethod
@@ -24,6 +25,7 @@ except ModuleNotFoundError:
 from torchmetrics.utilities import dim_zero_cat
 
 from ganduel.data.base import Data, Split
+from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features
 from ganduel.types import Scalar
@@ -33,13 +35,14 @@ class SampleMetric(Metric, ABC):
     """Compares a set of generated samples with one of real samples.
 
     Args:
-        samples: the number of each; None: what the metric's source uses, or 10,000.
+        samples: the number of each; None: what the metric's source uses, or 10,000, or as many as the data allow.
         features: the name of the features; None: the data's own.
 
     Attributes:
         features: the name of the features; empty before `fit_to`, if the data choose.
         quantities: what `compare` returns, and for each whether more is better; None: neither.
         version: increased when the same samples would give another value than before.
+        least_samples: the fewest that it can compare.
         uses_real: whether `compare` uses the real samples; metrics of known modes do not.
         automatic: whether it is used for all applicable data, or only if requested.
     """
@@ -50,11 +53,13 @@ class SampleMetric(Metric, ABC):
     automatic: bool = True
     full_state_update = False
     default_samples = 10_000
+    least_samples = 2
     real: list[Tensor]
     fake: list[Tensor]
 
     def __init__(self, samples: int | None = None, features: str | None = None):
         super().__init__()
+        self.requested_samples = samples
         self.samples = self.default_samples if samples is None else samples
         if self.samples < 2:
             raise UserError(f"{self.label}.samples={self.samples}: a set of samples has at least 2.")
@@ -66,8 +71,9 @@ class SampleMetric(Metric, ABC):
 
     @property
     def label(self) -> str:
-        """The metric's name on the command line."""
-        return f"metric.{type(self).__module__.rpartition('.')[2]}"
+        """The metric's name on the command line; that of a user's class is not known."""
+        package, _, name = type(self).__module__.rpartition(".")
+        return f"metric.{name}" if package == "ganduel.metric" else type(self).__name__
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -75,18 +81,55 @@ class SampleMetric(Metric, ABC):
         return {}
 
     def inapplicable_reason(self, data: Data) -> str | None:
-        """Why the metric is not applicable to these data, in words; None if it is."""
-        return None if self.features or data.features else "nothing is known to be its features"
+        """Why the metric is not applicable to data of this kind, in words; None if it is."""
+        if self.features or data.features:
+            return None
+        features = "pixels" if is_image(data.shape) else "points"
+        return f"it names no features. Try {self.label}.features={features}"
+
+    def refusal(self, data: Data) -> str | None:
+        """Why the metric cannot be computed on these data, in words; None if it can."""
+        if (reason := self.inapplicable_reason(data)) is not None:
+            return reason
+        most = self.most_samples(data)
+        if most is None or most >= self.least_samples:
+            return None
+        return f"its real samples make sets of {most}, and {self.least_samples} are needed"
 
     def fit_to(self, data: Data) -> None:
         """Set what the metric takes from the data."""
-        if (reason := self.inapplicable_reason(data)) is not None:
+        if (reason := self.refusal(data)) is not None:
             raise UserError(f"{self.label} does not fit {type(data).__name__}: {reason}.")
         self.features = self.features or data.features or ""
+        most = self.most_samples(data)
+        if most is not None and self.samples > most:
+            if self.requested_samples is not None:
+                raise UserError(
+                    f"{self.label}.samples={self.samples}: {type(data).__name__} has real samples for sets of {most}, "
+                    f"the floor's included. Try {self.label}.samples={most}."
+                )
+            self.samples = most
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether the data have too few samples for the default number."""
+        return self.requested_samples is None and self.samples < self.default_samples
 
     def real_split(self, data: Data) -> Split:
         """The split to compare with: the test set if there is one."""
         return "test" if "test" in data.splits else "train"
+
+    def floor_split(self, data: Data) -> Split:
+        """The split of the floor's samples: training for test ones, or the reverse; the same if there is no other."""
+        split = self.real_split(data)
+        other: Split = "train" if split == "test" else "test"
+        return other if other in data.splits else split
+
+    def most_samples(self, data: Data) -> int | None:
+        """The size of the largest set of which data have one to compare with and one for the floor; None: any."""
+        split, other = self.real_split(data), self.floor_split(data)
+        counts = [count for count in (data.count(split), data.count(other)) if count is not None]
+        return min(counts) // (2 if other == split else 1) if counts else None
 
     def key(self, quantity: str) -> str:
         """The quantity's key in rows and tables."""

@@ -1,7 +1,8 @@
 """Evaluation of a generator by several metrics at once, each next to its own noise floor.
 
     value     of generated samples against real ones
-    floor     of real samples against others, at the same size and by the same metric: what a perfect generator gets
+    floor     of real samples against others, at the same size and by the same metric: what a perfect generator gets;
+              the others are of another split or, if there is none, those of the same that are not compared with
     error     the standard error over repeated draws of both, s/√draws; None for a single draw
     protocol  all that the value depends on besides the generator, and a hash of it
 
@@ -15,6 +16,7 @@ a process that has evaluated other runs.
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -27,7 +29,7 @@ import torch
 from torch import Tensor
 
 from ganduel import rng
-from ganduel.data.base import Data, Split
+from ganduel.data.base import Data
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels, generate_stored
 from ganduel.metric.base import SampleMetric
@@ -36,6 +38,7 @@ from ganduel.metric.registry import applicable
 from ganduel.model.base import Generator
 
 BATCH = 500
+log = logging.getLogger("ganduel")
 ProgressFn = Callable[[int], None]  # is called with the number of samples since its last call
 _REFERENCE_CACHE: dict[str, "Reference"] = {}  # that of the last evaluation in this process, by its reference_key
 
@@ -98,11 +101,11 @@ class Evaluation:
         if draws < 1:
             raise UserError(f"draws={draws} must be at least 1.")
         metrics = [deepcopy(metric) for metric in metrics] or applicable(data)
-        if not metrics:
-            raise UserError(f"no metric is known to fit {type(data).__name__}.")
         for metric in metrics:
             metric.fit_to(data)
             metric.to(device)
+        if ranks[0] == 0:
+            log_reduced(metrics, type(data).__name__)
         keys = [key for metric in metrics for key in metric.directions]
         if len(set(keys)) < len(keys):
             raise UserError(f"two metrics have the same key: {', '.join(sorted(keys))}.")
@@ -141,10 +144,16 @@ class Evaluation:
     def real_sets(self) -> Iterator[Tensor]:
         """All sets of real samples, one after another."""
         for group in self.groups(self.metrics):
-            split, n = group[0].real_split(self.data), group[0].samples
             for draw in range(self.draws):
-                yield self.data.reference(split, n, draw)
-                yield self.data.reference(*self.other(split, n, draw))
+                yield from self.real_and_other(group[0], draw)
+
+    def real_and_other(self, metric: SampleMetric, draw: int) -> tuple[Tensor, Tensor]:
+        """Real samples to compare with, and as many others for the floor."""
+        split, other, n = metric.real_split(self.data), metric.floor_split(self.data), metric.samples
+        if other != split:
+            return self.data.reference(split, n, draw), self.data.reference(other, n, draw)
+        both = self.data.reference(split, 2 * n, draw)
+        return both[:n], both[n:]
 
     def prepare(self, progress: ProgressFn = lambda n: None) -> Reference:
         """Compute the reference, features of real samples and floors, once."""
@@ -179,17 +188,10 @@ class Evaluation:
         """The metrics with their real samples and, for the floor, other real ones instead of generated ones."""
         metrics = [deepcopy(metric) for metric in self.metrics]
         for group in self.groups(metrics):
-            split, n = group[0].real_split(self.data), group[0].samples
-            real, other = self.data.reference(split, n, draw), self.data.reference(*self.other(split, n, draw))
+            real, other = self.real_and_other(group[0], draw)
             self.gather([metric for metric in group if metric.uses_real], real.split(BATCH), True, progress)
             self.gather(group, other.split(BATCH), False, progress)
         return metrics
-
-    def other(self, split: Split, n: int, draw: int) -> tuple[Split, int, int]:
-        """Arguments of `Data.reference` for n other real samples: training for test ones, or the reverse."""
-        if split == "test":
-            return "train", n, draw
-        return ("test", n, draw) if "test" in self.data.splits else (split, n, draw + self.draws)
 
     def __call__(self, generator: Generator, progress: ProgressFn = lambda n: None) -> dict[str, Value]:
         """Measure the generator; its mode is left as it was."""
@@ -237,13 +239,12 @@ class Evaluation:
         """For each key, all that its values depend on besides the generator, and a hash of it."""
         protocols = {}
         for group in self.groups(self.metrics):
-            split = group[0].real_split(self.data)
-            real = self.data.reference(split, group[0].samples)
+            real, _ = self.real_and_other(group[0], 0)
             for metric in group:
-                protocols.update(self.protocol(metric, split, real))
+                protocols.update(self.protocol(metric, real))
         return protocols
 
-    def protocol(self, metric: SampleMetric, split: str, real: Tensor) -> dict[str, dict[str, Any]]:
+    def protocol(self, metric: SampleMetric, real: Tensor) -> dict[str, dict[str, Any]]:
         """The protocol of each of the metric's keys."""
         protocol = {
             "class": f"{type(metric).__module__}.{type(metric).__qualname__}",
@@ -253,13 +254,20 @@ class Evaluation:
             "features_version": extractor(metric.features, self.device).version,
             "samples": metric.samples,
             "draws": self.draws,
-            "split": split,
+            "split": metric.real_split(self.data),
             "real": checksum_of(real),
             "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
             "noise": "evaluate",
         }
         protocol["hash"] = hashed(protocol)
         return {key: {**protocol, "higher_is_better": up} for key, up in metric.directions.items()}
+
+
+def log_reduced(metrics: Sequence[SampleMetric], name: str) -> None:
+    """Say which metrics are computed on fewer samples than by default, as the data of that name have no more."""
+    for n in sorted({metric.samples for metric in metrics if metric.is_reduced}):
+        labels = ", ".join(metric.label for metric in metrics if metric.is_reduced and metric.samples == n)
+        log.info("%s: %s samples each, as %s has no more real ones for them and their floors", labels, f"{n:,}", name)
 
 
 def hashed(values: Any) -> str:

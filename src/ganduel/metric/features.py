@@ -1,14 +1,14 @@
 """Features of samples: vectors whose distances mean something.
 
-    points          the coordinates themselves, for worlds of known density
+    points          the coordinates themselves, or the values of a series, flattened
     pixels          the values of an image in [0, 1], flattened
     mnist_cnn       128 penultimate values of a classifier of digits, see scripts/train_mnist_cnn.py
     fashion_cnn     the same, trained on Fashion-MNIST
     mnist_cnn_rgb   mnist_cnn's of each of three channels, 384 in all; classes 100 r + 10 g + b
     inception       2,048 of Inception v3, those of FID (Heusel et al. 2017), through torchmetrics; see below
 
-Extractors take samples as they are stored – bytes (n, channel, height, width), or points (n, d) – and give float32
-(n, d). Numbers in different features are not comparable, so the key of each metric names its features.
+Extractors take samples as they are stored – bytes (n, channel, height, width), or points (n, *shape) – and give
+float32 (n, d). Numbers in different features are not comparable, so the key of each metric names its features.
 
 Inception needs `pip install 'ganduel[inception]'` and its weights, which are not shipped (91 MB): torchmetrics
 downloads them at the first use, or reads the file that GANDUEL_INCEPTION names.
@@ -28,6 +28,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from ganduel.data.base import normalise
+from ganduel.data.check import is_image
 from ganduel.errors import UserError, nearest
 
 ASSETS = Path(__file__).parent / "assets"
@@ -55,13 +56,13 @@ class Extractor(nn.Module):
 
 
 class Points(Extractor):
-    """Coordinates as they are."""
+    """Values as they are, of samples that are no images."""
 
     def forward(self, x: Tensor) -> Features:
-        return x.flatten(1).float()
+        return normalise(x.flatten(1)).float()
 
     def fits(self, shape: Sequence[int]) -> bool:
-        return len(shape) == 1
+        return not is_image(shape)
 
 
 class Pixels(Extractor):

@@ -31,6 +31,7 @@ class Neighbours(SampleMetric):
             if not 1 <= value < self.samples:
                 raise UserError(f"{self.label}.{name}={value} must be from 1 to {self.samples - 1}.")
         self.k, self.k_coverage = k, k_coverage
+        self.least_samples = max(k, k_coverage) + 1
 
     @property
     def knobs(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Parzen(SampleMetric):
 
     def inapplicable_reason(self, data: Data) -> str | None:
         fits = isinstance(data, TensorData) and "validation" in data.splits and len(data.shape) == 3
-        return None if fits else "it has no validation images"
+        return None if fits and data.count("validation") else "it has no validation images"
 
     def fit_to(self, data: Data) -> None:
         super().fit_to(data)

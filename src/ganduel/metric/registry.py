@@ -25,9 +25,17 @@ METRICS: dict[str, type[SampleMetric]] = {
 
 
 def applicable(data: Data) -> list[SampleMetric]:
-    """The automatic metrics that are applicable to the data."""
-    metrics = [kind() for kind in METRICS.values() if kind.automatic]
-    return [metric for metric in metrics if metric.inapplicable_reason(data) is None]
+    """The automatic metrics that are applicable to the data.
+
+    Raises:
+        UserError: there is none.
+    """
+    reasons = {metric: metric.refusal(data) for metric in (kind() for kind in METRICS.values() if kind.automatic)}
+    metrics = [metric for metric, reason in reasons.items() if reason is None]
+    if not metrics:
+        why = next(reason for metric, reason in reasons.items() if isinstance(metric, FrechetDistance))
+        raise UserError(f"no metric is known to fit {type(data).__name__}: {why}.")
+    return metrics
 
 
 def named(names: Sequence[str], data: Data, samples: int | None = None) -> list[SampleMetric]:
@@ -36,7 +44,7 @@ def named(names: Sequence[str], data: Data, samples: int | None = None) -> list[
         raise UserError(f"there is no metric {unknown[0]}. {nearest(unknown[0], METRICS)}")
     metrics = [METRICS[name](samples) for name in names] or [type(metric)(samples) for metric in applicable(data)]
     for name, metric in zip(names, metrics, strict=False):
-        if (reason := metric.inapplicable_reason(data)) is not None:
-            fit = ", ".join(other for other, kind in METRICS.items() if kind().inapplicable_reason(data) is None)
+        if (reason := metric.refusal(data)) is not None:
+            fit = ", ".join(other for other, kind in METRICS.items() if kind().refusal(data) is None)
             raise UserError(f"{name} does not fit {type(data).__name__}: {reason}. These fit: {fit or 'none'}.")
     return metrics
