@@ -11,8 +11,9 @@ them. Where data have too few real samples for the default number, each set, the
 allow. Features are gathered whole (10,000 × 128 floats are 5 MB), over all ranks, and compared in float64.
 """
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from torch import Tensor
@@ -29,6 +30,8 @@ from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features
 from ganduel.types import Scalar
+
+log = logging.getLogger("ganduel")
 
 
 class SampleMetric(Metric, ABC):
@@ -160,6 +163,13 @@ class SampleMetric(Metric, ABC):
         real = list(self.real)  # a copy: reset() empties the list itself
         self.reset()
         self.real = real
+
+
+def log_reduced(metrics: Sequence[SampleMetric], name: str) -> None:
+    """Say which metrics are computed on fewer samples than by default, as the data of that name have no more."""
+    for n in sorted({metric.samples for metric in metrics if metric.is_reduced}):
+        labels = ", ".join(metric.label for metric in metrics if metric.is_reduced and metric.samples == n)
+        log.info("%s: %s samples each, as %s has no more real ones for them and their floors", labels, f"{n:,}", name)
 
 
 def size_name(n: int) -> str:

@@ -16,7 +16,6 @@ a process that has evaluated other runs.
 
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -32,13 +31,12 @@ from ganduel import rng
 from ganduel.data.base import Data
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels, generate_stored
-from ganduel.metric.base import SampleMetric
+from ganduel.metric.base import SampleMetric, log_reduced
 from ganduel.metric.features import checksum, extractor
 from ganduel.metric.registry import applicable
 from ganduel.model.base import Generator
 
 BATCH = 500
-log = logging.getLogger("ganduel")
 ProgressFn = Callable[[int], None]  # is called with the number of samples since its last call
 _REFERENCE_CACHE: dict[str, "Reference"] = {}  # that of the last evaluation in this process, by its reference_key
 
@@ -261,13 +259,6 @@ class Evaluation:
         }
         protocol["hash"] = hashed(protocol)
         return {key: {**protocol, "higher_is_better": up} for key, up in metric.directions.items()}
-
-
-def log_reduced(metrics: Sequence[SampleMetric], name: str) -> None:
-    """Say which metrics are computed on fewer samples than by default, as the data of that name have no more."""
-    for n in sorted({metric.samples for metric in metrics if metric.is_reduced}):
-        labels = ", ".join(metric.label for metric in metrics if metric.is_reduced and metric.samples == n)
-        log.info("%s: %s samples each, as %s has no more real ones for them and their floors", labels, f"{n:,}", name)
 
 
 def hashed(values: Any) -> str:
