@@ -97,6 +97,12 @@ def same_global_state() -> Iterator[None]:
     GlobalHydra.instance().clear()
 
 
+@pytest.fixture(autouse=True)
+def blocks_end_where_a_callback_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not by the clock, which on a busy machine ends them anywhere."""
+    monkeypatch.setattr("ganduel.block.SECONDS", float("inf"))
+
+
 @pytest.fixture
 def untyped() -> Iterator[None]:
     """Calls are not type-checked, as in a user's process: for errors that beartype would raise first."""

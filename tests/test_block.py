@@ -71,6 +71,7 @@ def test_a_run_without_an_end_has_blocks_all_the_same():
 
 def test_a_block_ends_after_a_while_and_when_the_run_is_to_stop(monkeypatch):
     clock = iter(range(100))
+    monkeypatch.setattr(module, "SECONDS", 0.2)
     monkeypatch.setattr(module, "monotonic", lambda: 0.07 * next(clock))
     assert list(block(trainer(0, Every(50)))) == [0, 1, 2]
     stopping, seen = trainer(0, Every(50)), []
@@ -83,6 +84,7 @@ def test_a_block_ends_after_a_while_and_when_the_run_is_to_stop(monkeypatch):
 def test_ranks_have_blocks_of_one_length(monkeypatch):
     """A clock would give each another."""
     clock = iter(range(1000))
+    monkeypatch.setattr(module, "SECONDS", 0.2)
     monkeypatch.setattr(module, "monotonic", lambda: float(next(clock)))
     assert list(block(trainer(0, Every(50), world_size=2))) == list(range(50))
 

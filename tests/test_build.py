@@ -322,7 +322,5 @@ def test_goodfellow2014_is_the_published_model(compose, images):
 
 def test_an_engine_that_was_deleted_is_one_line(monkeypatch):
     monkeypatch.setattr(builder, "find_spec", lambda path: None)
-    with pytest.raises(
-        UserError, match=r"engine=compile: this copy of ganduel has no .*compile\.py\. Use engine="
-    ):
+    with pytest.raises(UserError, match=r"engine=compile: this copy of ganduel has no .*compile\.py\. Use engine="):
         build_engine("compile", {})
