@@ -39,7 +39,7 @@ def make_grid(images: Images | Bytes, columns: int | None = None) -> Image.Image
 def animate(frames: Sequence[Path | Image.Image], path: Path, milliseconds: int = 250, pause: int = 2000) -> None:
     """Write the frames as an endless GIF that rests on the last one."""
     with ExitStack() as files:
-        images = [files.enter_context(Image.open(f)) if isinstance(f, Path) else f for f in frames]
+        images = [files.enter_context(Image.open(f, formats=("PNG",))) if isinstance(f, Path) else f for f in frames]
         durations = [milliseconds] * (len(images) - 1) + [pause]
         images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0)
 

@@ -174,7 +174,7 @@ def test_a_run_without_rows_is_left_out_unless_it_ended_badly(tmp_path):
         ("run: {}\nseed: .nan", "config.yaml is not that of a run of ganduel"),
         ("run: {}\nseed: true", "config.yaml is not that of a run of ganduel"),
         ("run: {}\nseed: [0, 1]", "config.yaml is not that of a run of ganduel"),
-        ("run: {}\nseed: &a [*a]", "config.yaml is not that of a run of ganduel"),
+        ("run: {}\nseed: &a [*a]", "cannot be read: it has aliases"),
         ("run: {}\nseed: 0\na: " + "[" * 3000, "cannot be read: "),
     ],
 )
@@ -294,11 +294,12 @@ def test_pictures_of_other_names_are_not_taken(tmp_path):
 def test_a_world_of_known_density_shows_samples_over_d(tmp_path):
     """Unless it has grids too."""
     folder = make_run(tmp_path / "a")
-    (folder / "samples" / "theory_00000077.png").write_bytes(b"")
+    plot = (folder / "samples" / "real.png").read_bytes()
+    (folder / "samples" / "theory_00000077.png").write_bytes(plot)
     assert sorted(run_of(folder).pictures) == [0, 500]
     for path in (folder / "samples").glob("*.png"):
         path.unlink()
-    (folder / "samples" / "theory_00000100.png").write_bytes(b"")
+    (folder / "samples" / "theory_00000100.png").write_bytes(plot)
     run = run_of(folder)
     assert (list(run.pictures), run.real) == ([100], None)
 

@@ -1,7 +1,7 @@
 """Finds and parses run folders; a folder that cannot be parsed is skipped, with the reason.
 
 A comparison must work whatever a sweep's folder contains: runs that still train, that failed or were killed, truncated
-rows, unrelated folders. Nothing here raises because of a folder's content.
+rows, unrelated folders, and files that someone put there to be read. Nothing here raises because of a folder's content.
 """
 
 import glob
@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,16 @@ from ganduel.tracking.files import (
     SAMPLES,
     SUMMARY,
     read_config,
+    read_text,
     rows,
+    unreadable_reason,
 )
 
 UNFINISHED = "unfinished"  # there is no summary: the run is in progress, or was killed
 NO_ROWS = "no rows yet"
 SKIPPED = {"wandb", "checkpoints", SAMPLES}  # folders that contain no runs
+DEPTH = 12  # of folders in folders that are searched for runs
+MAX_PIXELS = 2**27  # of a picture
 FAILED_STATUSES = ("failed", "diverged")  # such a run counts even without rows
 AXES = ("iteration", "images_seen", "seconds")
 
@@ -134,12 +139,14 @@ def expand_paths(patterns: Sequence[str | Path]) -> list[Path]:
 
 
 def find_runs(path: Path, parents: frozenset[str] = frozenset()) -> list[Path]:
-    """The folder itself if it looks like a run; else the runs in it at any depth, or itself if it contains none.
+    """The folder itself if it looks like a run; else the runs in it, or itself if it contains none.
 
-    A link to a parent folder is not followed.
+    A link in a folder may be that of a run, but it is not searched: it may lead anywhere. One to a parent is no run.
     """
     try:
         if not path.is_dir() or any((path / name).exists() for name in (CONFIG, METRICS, SUMMARY)):
+            return [path]
+        if (parents and path.is_symlink()) or len(parents) == DEPTH:
             return [path]
         parents |= {os.path.realpath(path)}
         folders = sorted(f for f in path.iterdir() if f.is_dir() and os.path.realpath(f) not in parents)
@@ -173,6 +180,7 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
         return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")
     curves, last = to_columns(rows(folder / METRICS))
+    pictures, real, unusable = read_pictures(folder)
     if not len(curves["iteration"]) and summary.get("status") not in FAILED_STATUSES:
         return SkippedFolder(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
     return Run(
@@ -180,13 +188,13 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
         config,
         status=str(summary.get("status", UNFINISHED)),
         reason=reason,
-        note=broken or truncation_note(folder / METRICS),
+        note=broken or truncation_note(folder / METRICS) or unusable,
         curves=curves,
         last=last,
         histograms=read_histograms(folder / HISTOGRAMS),
         protocols={str(row["metric"]): row for row in rows(folder / PROTOCOLS) if "metric" in row},
-        pictures=dict(sorted(grids(folder).items())),
-        real=real if (real := folder / SAMPLES / "real.png").is_file() else None,
+        pictures=pictures,
+        real=real,
         loss_form=read_loss_form(folder / LOSS_FORM),
         device=device_type(summary),
     )
@@ -197,7 +205,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
     if not path.exists():
         return {}, None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
     except (ValueError, OSError) as error:
         return {}, f"{path.name} cannot be read: {error}"
     return (values, None) if isinstance(values, dict) else ({}, f"{path.name} holds no object")
@@ -220,14 +228,32 @@ def truncation_note(path: Path) -> str | None:
         return None if file.read() == b"\n" else f"the last row of {path.name} is cut off"
 
 
-def grids(folder: Path) -> dict[int, Path]:
-    """The sample grids; for data of known density, which has none, the plots of samples over D."""
-    for name in ("iteration", "theory"):
-        matches = {path: re.fullmatch(rf"{name}_([0-9]+)\.png", path.name) for path in (folder / SAMPLES).glob("*.png")}
-        pictures = {int(match[1]): path for path, match in matches.items() if match and path.is_file()}
-        if pictures:
-            return pictures
-    return {}
+def read_pictures(folder: Path) -> tuple[dict[int, Path], Path | None, str | None]:
+    """The sample grids by iteration, the grid of real samples, and a note if one of them cannot be shown.
+
+    Data of known density have no grids, but plots of samples over D.
+    """
+    pictures: dict[str, dict[int, Path]] = {"iteration": {}, "theory": {}, "real": {}}
+    note = None
+    for path in sorted((folder / SAMPLES).glob("*.png")):
+        match = re.fullmatch(r"(iteration|theory)_([0-9]+)\.png|(real)\.png", path.name)
+        if match and (reason := unusable_reason(path, folder)) is None:
+            pictures[match[1] or match[3]][int(match[2] or 0)] = path
+        elif match:
+            note = note or f"{path.name} {reason}"
+    return dict(sorted((pictures["iteration"] or pictures["theory"]).items())), pictures["real"].get(0), note
+
+
+def unusable_reason(path: Path, folder: Path) -> str | None:
+    """Why a picture is not put on a page, which is shown to others; None if it is a PNG of the folder."""
+    if (reason := unreadable_reason(path, folder)) is not None:
+        return reason
+    with path.open("rb") as file:
+        head = file.read(24)
+    if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "is not a PNG"
+    width, height = struct.unpack(">II", head[16:])
+    return "has too many pixels" if width * height > MAX_PIXELS else None
 
 
 def read_histograms(path: Path) -> dict[str, np.ndarray]:

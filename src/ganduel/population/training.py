@@ -118,9 +118,13 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
 
 
 def existing(folder: Path) -> dict[str, None]:
-    """The names of members that the folder has already, in their order."""
+    """The names of members that the folder has already, in their order; each is that of a folder in it."""
     path = folder / POPULATION
-    return dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["members"]) if path.is_file() else {}
+    names = json.loads(path.read_text(encoding="utf-8"))["members"] if path.is_file() else []
+    for name in names:
+        if (folder / name).resolve().parent != folder.resolve():
+            raise UserError(f"{path} names the member {name!r}, which is no folder in {folder}. Nothing is resumed.")
+    return dict.fromkeys(names)
 
 
 def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:

@@ -12,9 +12,13 @@ summary.json       written when the run ends: status, last metrics, seconds, pea
 
 The folder of a population holds the folders of its members, each that of a run, and population.json: their names, and
 the status once it has ended.
+
+A folder may come from someone else. Only regular files within it are read, of bounded size, and YAML without aliases
+and of bounded depth: a few lines with aliases are a tree too large for any memory.
 """
 
 import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -34,27 +38,57 @@ POPULATION = "population.json"
 SAMPLES = "samples"
 RANGES = {"d": (0.0, 1.0), "logit": (-16.0, 16.0)}  # of histograms, by the first part of their key
 
+MAX_BYTES = 2**30
+MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH = 2**20, 50
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where available: ten times as fast
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The resolved config of the run in a folder."""
     try:
-        values = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), LOADER)
+        values = parse_yaml(read_text(folder / CONFIG, MAX_CONFIG_BYTES))
     except FileNotFoundError as error:
         raise UserError(f"{folder} holds no run: it has no {CONFIG}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{folder / CONFIG} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(values, dict) or "run" not in values:
         raise UserError(f"{folder / CONFIG} is not the config of a run.")
     return values
 
 
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML document without aliases."""
+    depth = 0
+    for event in yaml.parse(text, LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("it has aliases")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_CONFIG_DEPTH:
+            raise yaml.YAMLError(f"it is nested more than {MAX_CONFIG_DEPTH} deep")
+    return yaml.load(text, LOADER)
+
+
+def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """The text of a file of a run's folder."""
+    if (reason := unreadable_reason(path, path.parent, limit)) is not None:
+        raise UserError(f"{path.name} {reason}")
+    return path.read_text(encoding="utf-8")
+
+
+def unreadable_reason(path: Path, folder: Path, limit: int = MAX_BYTES) -> str | None:
+    """Why a file below a run's folder is not opened: a FIFO would block, a link may show any file of this machine."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        return "is a link out of the folder"
+    if path.exists() and not path.is_file():
+        return "is not a regular file"
+    return "is too large" if path.exists() and path.stat().st_size > limit else None
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     """All whole rows of a file; none where it is missing. A truncated last line is skipped."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     with suppress(ValueError, RecursionError):
         values = json.loads(f"[{','.join(lines)}]")  # all lines at once, if none is damaged: half the time
         if len(values) == len(lines) and all(isinstance(value, dict) for value in values):
