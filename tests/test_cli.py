@@ -149,7 +149,8 @@ def test_a_generator_of_the_users_own_is_found_from_here(
     source = "from ganduel.model.mlp import MLPGenerator\nclass Mine(MLPGenerator): pass\n"
     (tmp_path / "my_own_networks.py").write_text(source)
     path = edited(run, tmp_path / "a.ckpt", lambda c: node(c).update(_target_="my_own_networks.Mine"))
-    assert ganduel("sample", path, "--n", 2, "--out", "x.npz").code == 0
+    assert "If it is yours, or you trust it, add --trust." in ganduel("sample", path, "--out", "x.npz").err
+    assert ganduel("sample", path, "--n", 2, "--out", "x.npz", "--trust").code == 0
 
 
 def node(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -201,9 +202,10 @@ def test_what_argparse_refuses_ends_with_2(ganduel: Callable[..., Ended], words:
         (["newer.ckpt"], "newer.ckpt has format 3, and this version of ganduel reads up to 2. Upgrade ganduel."),
         (["bare.ckpt"], "bare.ckpt is no whole checkpoint: 'state_dict' is missing or not what it should be."),
         (["points.ckpt"], "--out x.png: samples of shape (2,) are no pictures. Use x.npz."),
-        (["foreign.ckpt"],
+        (["foreign.ckpt", "--trust"],
          "foreign.ckpt has a generator nowhere.G: there is no module nowhere here. Start from its folder."),
-        (["renamed.ckpt"], "model.generator._target_=ganduel.model.mlp.Gone cannot be imported: "),
+        (["renamed.ckpt"], "renamed.ckpt names ganduel.model.mlp.Gone (model.generator), no such part of ganduel: "),
+        (["renamed.ckpt", "--trust"], "model.generator._target_=ganduel.model.mlp.Gone cannot be imported: "),
         (["wider.ckpt"], "wider.ckpt: its weights are not those of ganduel.model.mlp.MLPGenerator (size mismatch "),
     ],
 )  # fmt: skip

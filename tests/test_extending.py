@@ -76,7 +76,11 @@ def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
     words = ["penalty_g=[path_length]", "penalty_g.path_length.every=1", "augment=jitter", "data=spiral", *SMALL, *TINY]
     for folder, steps in (("whole", 5), ("parts", 2)):
         assert command(*words, f"trainer.max_steps={steps}", f"hydra.run.dir={folder}").code == 0
-    assert command("resume=parts", "--config-dir", "my_conf", "trainer.max_steps=5").code == 0
+    refused = command("resume=parts", "--config-dir", "my_conf", "trainer.max_steps=5")
+    assert refused.code == 1
+    assert "names my_gan.PathLength (penalty_g.path_length), my_gan.Jitter (augment), " in refused.err
+    assert "If it is yours, or you trust it, add trust=true." in refused.err
+    assert command("resume=parts", "trust=true", "trainer.max_steps=5").code == 0
     whole, parts = (
         torch.load(example / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "parts")
     )

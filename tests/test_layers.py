@@ -132,6 +132,16 @@ BELOW = {
     ],
     "engine": ["errors", "batch", "block", "distributed", "gan", "model.base"],
     "build": ["errors", "rng", "batch", "gan", "optim", "ema", "distributed", "data.base", "model.base"],
+    "trust": [
+        "errors",
+        "loss.base",
+        "penalty.base",
+        "augment.base",
+        "model.base",
+        "data.base",
+        "metric.base",
+        "tracking.base",
+    ],
     "callback": [
         "errors",
         "rng",
@@ -158,6 +168,7 @@ BELOW = {
         "image_grid",
         "population",
         "tracking",
+        "trust",
     ],
     "population": [
         "errors",
@@ -198,6 +209,7 @@ BELOW = {
         "plot",
         "run.schema",
         "tracking.files",
+        "trust",
     ],
     "cli": ["errors", "command", "compare.command", "run.app", "run.explain"],
 }

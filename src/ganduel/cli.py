@@ -70,7 +70,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-TRUST = "only of those you trust, since a checkpoint names the class that is built"
+TRUST = (
+    "build classes that are not ganduel's too, which runs their code, from this folder as well: see docs/security.md"
+)
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -79,17 +81,18 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     count = "how many samples, 64 by default; with --interpolate how many walks, 9"
     seed = "of the noise, 0 by default; the first samples of a seed are the same for every N"
     walks = "walk from one z to another: in a .png each row is a walk, in a .gif each tile"
-    parser.add_argument("path", metavar="PATH", type=Path, help=f"the folder of a run, or a checkpoint; {TRUST}")
+    parser.add_argument("path", metavar="PATH", type=Path, help="the folder of a run, or a checkpoint")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
     parser.add_argument("--n", metavar="N", type=int, help=count)
     parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--interpolate", action="store_true", help=walks)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where G runs; z is the same everywhere")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    paths = f"folders of runs, or checkpoints; {TRUST}"
+    paths = "folders of runs, or checkpoints"
     names = "such as frechet parzen; by default those of the runs' configs, or those that fit the data"
     draws = "repeat each so often, and state a standard error"
     parser.add_argument("paths", metavar="PATH", type=Path, nargs="+", help=paths)
@@ -101,6 +104,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where it is computed")
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, with the protocols")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,9 +142,10 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", metavar="FILE", type=Path, help="a .png or .svg of the results")
 
 
-def prepare() -> None:
-    """Prepare for building the parts of a run."""
-    sys.path.append(os.getcwd())  # for user modules, as in train.py
+def prepare(trust: bool = False) -> None:
+    """Prepare for building the parts of a run; user modules are found as in train.py, if they are trusted."""
+    if trust:
+        sys.path.append(os.getcwd())
     logging.getLogger("hydra").addHandler(logging.NullHandler())  # its log of an error repeats the error
 
 
@@ -149,14 +154,14 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def sample(arguments: argparse.Namespace) -> None:
-    prepare()
+    prepare(arguments.trust)
     from ganduel.command.sample import sample
 
     print(sample(**options(arguments)))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    prepare()
+    prepare(arguments.trust)
     from ganduel.command.evaluate import evaluate
 
     evaluate(**options(arguments))

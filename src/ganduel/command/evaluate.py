@@ -22,6 +22,7 @@ from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, number
 from ganduel.metric.registry import named
 from ganduel.run import schema
+from ganduel.trust import check_stored
 
 log = logging.getLogger("ganduel")
 
@@ -34,6 +35,7 @@ def evaluate(
     live: bool = False,
     device: str = "auto",
     as_json: bool = False,
+    trust: bool = False,
     console: Console | None = None,
 ) -> None:
     """Print a table, or JSON.
@@ -46,13 +48,17 @@ def evaluate(
         live: G itself instead of the average of its weights.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         as_json: JSON instead of a table.
+        trust: whether classes that are not ganduel's may be built, which runs their code.
         console: to print to; None: the terminal.
     """
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]} does not exist. Give the folder of a run, or a checkpoint in it.")
     torch_device = choose_device(device)
-    sources = [load(path, live, torch_device) for path in paths]
+    sources = [load(path, live, torch_device, trust) for path in paths]
     configs = [config_of(path) for path in paths]
+    built = ("data",) if metrics or samples else ("data", "metric")
+    for path, config in zip(paths, configs, strict=True):
+        check_stored({key: config.get(key) for key in built}, path, "--trust", trust)
     data_nodes = [config["data"] for config in configs]
     if other := next((i for i, node in enumerate(data_nodes) if node != data_nodes[0]), None):
         raise UserError(

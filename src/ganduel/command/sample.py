@@ -34,6 +34,7 @@ from ganduel.errors import UserError
 from ganduel.image_grid import GAP, animate, class_labels, columns_of, generate_stored, is_image, make_grid
 from ganduel.model.base import Generator
 from ganduel.run import schema
+from ganduel.trust import check_stored
 from ganduel.types import Labels, Noise
 
 BLOCK = 1000  # z per draw; another value gives other samples
@@ -70,6 +71,7 @@ def sample(
     live: bool = False,
     interpolate: bool = False,
     device: str = "auto",
+    trust: bool = False,
 ) -> str:
     """Write samples to a file; returns one line that says what was written.
 
@@ -81,10 +83,11 @@ def sample(
         live: G itself instead of the average of its weights.
         interpolate: walks from one z to another instead of samples.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
+        trust: whether a generator that is not ganduel's may be built, which runs its code.
     """
     n = (9 if interpolate else 64) if n is None else n
     check(path, out, n, interpolate)
-    source = load(path, live, choose_device(device))
+    source = load(path, live, choose_device(device), trust)
     suffix = out.suffix.lower()
     if suffix != ".npz":
         check_picture(source.shape, n, out, interpolate)
@@ -144,7 +147,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
 
 
-def load(path: Path, live: bool, device: torch.device) -> Source:
+def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> Source:
     """The generator of a run's latest checkpoint, or of the given one."""
     path = checkpoints.latest(path) if path.is_dir() else path
     checkpoint = checkpoints.read(path)
@@ -154,9 +157,10 @@ def load(path: Path, live: bool, device: torch.device) -> Source:
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
+    check_stored({"model": {"generator": node}}, path, "--trust", trust)
     check_importable(node["_target_"], path)
     schema.check_target(node, "model.generator")
-    if not is_network(node["_target_"]):  # a stranger's checkpoint may name anything
+    if not is_network(node["_target_"]):
         raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
     with rng.seeded(0):  # the initial weights are overwritten; they should not move the global generator either
         generator = build_network(node, "model.generator", shape, classes)

@@ -16,10 +16,11 @@ from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
+from ganduel.trust import check_stored, select
 
 # Where and how a run is computed and when it ends may change; what it computes may not.
 OVERRIDABLE = {
-    *HARDWARE_KEYS, "trainer.max_steps", "trainer.max_epochs", "population.processes", "objective", "resume"
+    *HARDWARE_KEYS, "trainer.max_steps", "trainer.max_epochs", "population.processes", "objective", "resume", "trust"
 }  # fmt: skip
 
 
@@ -33,36 +34,44 @@ def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> d
     """
     if not run.is_dir():
         raise UserError(f"resume={run} is not a folder. Give the folder of a run, such as runs/2026-01-31/12-00-00-….")
-    values = read_config(run)
-    refuse_older_config(run, values)
-    saved = OmegaConf.create(values)
+    saved = read_config(run)
+    refuse_older_config(run, saved)
+    composed = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    check_stored(without_words(saved), run, "trust=true", trusted=config.trust, named=composed)
     contradictions = []
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if key in OVERRIDABLE:
-            if key != "resume":
-                OmegaConf.update(saved, key, OmegaConf.select(config, key))
+            if key not in ("resume", "trust"):
+                update(saved, key, select(composed, key))
         elif key == "experiment":
-            if override.value() != saved.run.choices.get("experiment"):
+            if override.value() != saved["run"]["choices"].get("experiment"):
                 contradictions.append(str(override.input_line))
-        elif to_container(config, key) != to_container(saved, key):
+        elif select(composed, key) != select(saved, key):
             contradictions.append(f"{override.input_line} (the run has {shown(saved, key)})")
     if contradictions:
         raise UserError(f"resume={run} keeps the run's own config, which contradicts {', '.join(contradictions)}.")
-    return cast(dict[str, Any], OmegaConf.to_container(saved, resolve=True))
+    return saved
 
 
-def to_container(config: DictConfig, key: str) -> Any:
-    """The value of a key in plain containers, interpolations resolved."""
-    value = OmegaConf.select(config, key)
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+def without_words(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The config without the words of command lines, which stay text: they may have interpolations."""
+    return {**saved, "run": {key: value for key, value in saved["run"].items() if key not in ("overrides", "resumed")}}
 
 
-def shown(saved: DictConfig, key: str) -> Any:
+def update(config: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value of a dotted key."""
+    *groups, name = path.split(".")
+    for group in groups:
+        config = config.setdefault(group, {})
+    config[name] = value
+
+
+def shown(saved: Mapping[str, Any], key: str) -> Any:
     """A value of the run's config, for an error message: the choice of a group, the class of a part."""
-    value = to_container(saved, key)
+    value = select(saved, key)
     if isinstance(value, dict):
-        return saved.run.choices.get(key) or value.get("_target_", ", ".join(value)).rpartition(".")[2] or "none"
+        return saved["run"]["choices"].get(key) or value.get("_target_", ", ".join(value)).rpartition(".")[2] or "none"
     return value
 
 

@@ -61,6 +61,7 @@ class TrainConfig:
     checkpoint_every: int = MISSING
     checkpoint_min_seconds: float = MISSING
     resume: str | None = MISSING
+    trust: bool = MISSING
     objective: str | None = MISSING
     ema: EMAConfig | None = MISSING
     clip: ClipConfig = field(default_factory=ClipConfig)

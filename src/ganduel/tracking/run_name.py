@@ -10,7 +10,7 @@ NAMED_GROUPS = ("loss", "penalty", "penalty_g", "augment", "model", "data")
 NAMED_KEYS = {"seed", "k", *NAMED_GROUPS}  # overrides that have a part of the name to themselves
 # Keys of the config that no computed number depends on: how the run is logged, and where it comes from.
 IGNORED_IN_COMPARISON = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
-              "checkpoint_min_seconds", "checkpoint_seconds", "resume", "population"}  # fmt: skip
+              "checkpoint_min_seconds", "checkpoint_seconds", "resume", "trust", "population"}  # fmt: skip
 UNNAMED_KEYS = IGNORED_IN_COMPARISON | {"engine", "trainer", "hydra"}
 # Where a run is computed, which changes its numbers by rounding at most.
 HARDWARE_KEYS = ("engine", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph",
