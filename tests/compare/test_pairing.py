@@ -234,14 +234,6 @@ def test_a_factor_that_is_none_is_answered_with_the_nearest(word: str, words: st
     assert words in str(error.value)
 
 
-def test_a_secret_is_not_in_a_level_or_stratum():
-    """Nor does it keep runs apart, which do not depend on it."""
-    design = arrange([a_run("saturating", data={"token": "x1"}), a_run("nonsaturating", data={"token": "x2"})])
-    assert design.strata == [""]
-    assert list(design.pairs("", "saturating", "nonsaturating")) == [0]
-    assert arrange([a_run(api_key="x1"), a_run(api_key="x2", seed=1)], "api_key").levels == ["api_key=(hidden)"]
-
-
 def penalised(seed: int, penalty: dict[str, Any], **more: Any) -> Run:
     """A run with named penalties, and their names as the choice."""
     run = a_run(seed=seed, name=f"{sorted(penalty)},{seed},{sorted(more.items())}", **more)

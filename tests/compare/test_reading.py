@@ -59,6 +59,14 @@ def test_a_run_as_it_is_on_disk(tmp_path):
     assert run.loss_form["name"] == "NonSaturating"
 
 
+def test_secrets_of_older_runs_are_hidden(tmp_path):
+    """So they are in no level, page or JSON, and two runs that differ in one are a pair."""
+    folder = make_run(tmp_path / "a", data={"token": "x1"}, status="failed", reason="data.token='x1' is no number.")
+    run = run_of(folder)
+    assert run.config["data"] == {"token": "(hidden)"}
+    assert run.reason == "data.token=(hidden) is no number."
+
+
 def test_a_metric_that_comes_seldom_is_missing_elsewhere(tmp_path):
     run = run_of(make_run(tmp_path / "a"))
     assert np.isnan(run.curves[FD]).tolist() == [True] * 10 + [False]

@@ -6,8 +6,10 @@ import sys
 import pytest
 from small import NETWORKS
 
-from ganduel.population import worker
+from ganduel.population import processes, worker
+from ganduel.population.trainer import MemberSpec
 from ganduel.run import prepare
+from ganduel.tracking.run_logger import write_config
 
 WORDS = ("data=ring8", *NETWORKS, "batch_size=8", "tracking=none", "callback=[statistics]", "trainer.accelerator=cpu")
 
@@ -25,6 +27,24 @@ def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkey
         assert ended.value.code is None
         for name in folders:
             assert json.loads((tmp_path / name / "summary.json").read_text())["iteration"] == steps
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_further_process_has_the_secrets_that_no_file_has(tmp_path, monkeypatch):
+    values = {"tracking": {"api_key": "hunter2"}, "run": {"overrides": ["tracking.api_key=hunter2"]}}
+    write_config(tmp_path, values)
+    assert "hunter2" not in (tmp_path / "config.yaml").read_text()
+    spec = MemberSpec("a", values, tmp_path)
+    started = []
+    monkeypatch.setattr(processes, "Popen", lambda command, env, **_: started.append((command, env)))
+    processes.start([spec], 1, 2, {"accelerator": "cpu"})
+    ((command, environment),) = started
+    monkeypatch.setattr(sys, "argv", command[2:])
+    monkeypatch.setenv(worker.CONFIG_WITH_SECRETS, environment[worker.CONFIG_WITH_SECRETS])
+    monkeypatch.setattr("ganduel.population.trainer.train_members", lambda specs, bar: started.append(specs[0].values))
+    with pytest.raises(SystemExit):
+        worker.main()
+    assert started[1]["tracking"] == values["tracking"]
 
 
 @pytest.mark.slow

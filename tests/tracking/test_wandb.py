@@ -19,7 +19,7 @@ from ganduel.run import run
 from ganduel.tracking import wandb as module
 from ganduel.tracking.files import rows
 from ganduel.tracking.run_logger import create_config
-from ganduel.tracking.run_name import HIDDEN
+from ganduel.tracking.secrets import HIDDEN
 from ganduel.tracking.wandb import Wandb
 
 WORDS = (*SMALL, "k=2", "trainer.max_steps=5", "log_every=2")

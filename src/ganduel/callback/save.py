@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from ganduel.block import Scheduled
 from ganduel.callback.base import gan_of, next_due
 from ganduel.checkpoint import FORMAT, INITIAL, LAST
+from ganduel.tracking.secrets import without_secrets
 
 
 class Save(Checkpoint, Scheduled):
@@ -21,14 +22,14 @@ class Save(Checkpoint, Scheduled):
     Args:
         folder: where the checkpoints go.
         every: iterations between two of them.
-        config: the run's resolved config, which every checkpoint carries.
+        config: the run's resolved config, which every checkpoint carries without its secrets.
         min_seconds: the least time between two of them; those that would come earlier are left out.
     """
 
     def __init__(self, folder: Path, every: int, config: dict[str, Any], min_seconds: float = 0.0):
         self.folder = folder
         self.every = every
-        self.config = config
+        self.config = without_secrets(config)
         self.min_seconds = min_seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ganduel.compare.reading import Run
-from ganduel.tracking.run_name import without_secrets
 
 
 def provenance(runs: Sequence[Run]) -> dict[str, Any]:
@@ -36,5 +35,5 @@ def provenance(runs: Sequence[Run]) -> dict[str, Any]:
 
 def command(run: Run) -> str:
     """The command line that reproduces the run."""
-    overrides = without_secrets(run.config["run"].get("overrides") or [])
+    overrides = run.config["run"].get("overrides") or []
     return " ".join(["python train.py", *(shlex.quote(str(override)) for override in overrides)])

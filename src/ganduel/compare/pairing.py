@@ -20,7 +20,7 @@ from ganduel.compare.device import split_by_device
 from ganduel.compare.labels import choices, labels, natural_sort, short
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
-from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON, without_secrets
+from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
 
 FIRST = ("loss", "experiment", "penalty", "k")  # the default factor is the first of these that varies
 ENVIRONMENT_KEYS = ("versions", "machine", "git")  # of `run` in the config, reported where they differ
@@ -79,7 +79,7 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     Raises:
         UserError: the factor is not in the configs.
     """
-    flat_configs = [flat(without_secrets(run.config)) for run in runs]
+    flat_configs = [flat(run.config) for run in runs]
     groups = varying_groups(runs, flat_configs)
     factor = select_factor(factor, groups, runs, flat_configs)
     factor_keys = groups.pop(factor, []) or keys_of(factor, flat_configs)

@@ -32,6 +32,7 @@ from ganduel.tracking.files import (
     rows,
     unreadable_reason,
 )
+from ganduel.tracking.secrets import without_secrets
 
 UNFINISHED = "unfinished"  # there is no summary: the run is in progress, or was killed
 NO_ROWS = "no rows yet"
@@ -48,7 +49,7 @@ class Run:
 
     Attributes:
         folder: its path.
-        config: the resolved config.
+        config: the resolved config, without secrets.
         status: finished, stopped, diverged, failed, or unfinished.
         reason: why it ended with this status; None if no reason was given.
         note: a defect of its files that leaves the rest usable; None if there is none.
@@ -173,10 +174,10 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
     if not any(folder.iterdir()):
         return SkippedFolder(folder, "empty")
     summary, broken = read_json(folder / SUMMARY)
-    reason = None if summary.get("reason") is None else str(summary["reason"])
+    reason = None if summary.get("reason") is None else without_secrets(str(summary["reason"]))
     if not (folder / CONFIG).exists():
         return SkippedFolder(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
-    config = read_config(folder)
+    config = without_secrets(read_config(folder))
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
         return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")
     curves, last = to_columns(rows(folder / METRICS))

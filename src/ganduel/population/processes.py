@@ -5,6 +5,7 @@ launch two hundred per iteration, and processes do not: so there is one per core
 unless the parts would be too small to be worth a start, or members are large enough to keep all cores busy.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from torch import nn
 from ganduel.distributed import on_cpu, world_size
 from ganduel.environment import PARENT_PID
 from ganduel.errors import UserError
+from ganduel.population.worker import CONFIG_WITH_SECRETS
 
 if TYPE_CHECKING:
     from ganduel.population.trainer import MemberSpec
@@ -72,6 +74,7 @@ def start(part: "Sequence[MemberSpec]", number: int, processes: int, trainer: Ma
     path = os.pathsep.join(entry for entry in sys.path if entry)  # a user's own modules are found there too
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads(processes))}
     environment[PARENT_PID] = str(os.getpid())
+    environment[CONFIG_WITH_SECRETS] = json.dumps(part[0].values)
     if on_gpu(trainer):
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
         environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[number]

@@ -46,6 +46,7 @@ from ganduel.run.resume import Remaining, remaining_work, resumed_config
 from ganduel.run.run import check_accelerator, check_batch, objective_of, quiet
 from ganduel.tracking.files import CONFIG, POPULATION, read_config
 from ganduel.tracking.run_logger import write
+from ganduel.tracking.secrets import without_secrets
 
 try:
     import resource
@@ -154,7 +155,7 @@ def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[l
 
 def write_status(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
     """Put on record what the folder holds, and how it stands."""
-    write(folder / POPULATION, json.dumps({"members": list(names), **outcome}, indent=2) + "\n")
+    write(folder / POPULATION, json.dumps({"members": list(names), **without_secrets(outcome)}, indent=2) + "\n")
 
 
 def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int:

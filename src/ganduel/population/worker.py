@@ -4,6 +4,7 @@ The first process starts it, and has written their configs. Its locks on the mem
 too, and held until both have ended.
 """
 
+import json
 import logging
 import os
 import signal
@@ -14,18 +15,25 @@ from pathlib import Path
 from ganduel.environment import end_with_parent
 from ganduel.run import app
 
+CONFIG_WITH_SECRETS = "GANDUEL_CONFIG"  # environment variable: of one member, for the secrets that no file has
+
 
 def main() -> None:
     end_with_parent(partial(os.kill, os.getpid(), signal.SIGTERM))  # with a checkpoint, if training has begun
     from ganduel import checkpoint as checkpoints
     from ganduel.population.trainer import MemberSpec, train_members
     from ganduel.tracking.files import read_config
+    from ganduel.tracking.secrets import with_secrets
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folders = [Path(word) for word in sys.argv[1:]]
     newest = [checkpoints.latest(folder) if checkpoints.has_checkpoint(folder) else None for folder in folders]
     pairs = zip(folders, newest, strict=True)
-    specs = [MemberSpec(folder.name, read_config(folder), folder, path) for folder, path in pairs]
+    given = json.loads(os.environ.get(CONFIG_WITH_SECRETS, "{}"))
+    specs = [
+        MemberSpec(folder.name, with_secrets(read_config(folder), given, folder), folder, path)
+        for folder, path in pairs
+    ]
     sys.exit(train_members(specs, bar=False))
 
 

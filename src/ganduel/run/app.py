@@ -25,6 +25,7 @@ from ganduel.run import schema
 from ganduel.run.explain import explain, folder_error
 from ganduel.run.folder import Folder, one_folder, one_or_many, run_dir, tidy
 from ganduel.run.help import choices, option
+from ganduel.tracking.secrets import without_secrets
 
 log = logging.getLogger("ganduel")
 
@@ -75,9 +76,18 @@ def unknown_flag(arguments: Sequence[str]) -> str | None:
     return None
 
 
+def swept_secret(arguments: Sequence[str]) -> str | None:
+    """The line for a secret among the options of a sweep: Hydra writes them to files, and names folders by them."""
+    for argument in arguments if {"-m", "--multirun"} & set(arguments) else ():
+        if without_secrets(argument) != argument:
+            name = argument.partition("=")[0]
+            return f"{name} may be a secret, and options name the folders of a sweep: type {name}='${{oc.env:NAME}}'."
+    return None
+
+
 def run(main: Callable[[], Any]) -> None:
     """Run Hydra's main function; an error of the user becomes one line and exit code 1."""
-    if (message := unknown_flag(sys.argv[1:])) is not None:
+    if (message := unknown_flag(sys.argv[1:]) or swept_secret(sys.argv[1:])) is not None:
         fail(message)
     for signum in ENDING:
         if signal.getsignal(signum) is signal.SIG_DFL:  # nohup ignores SIGHUP
@@ -155,6 +165,7 @@ def exit_on_signal(signum: int, frame: FrameType | None) -> None:
 
 def record_failure(run: Path, reason: str) -> None:
     """Log why a run of a sweep failed, and write a summary to its folder if it has none."""
+    reason = without_secrets(reason)
     log.error("error: %s", reason)
     if not read_summary(run):
         summary = {
@@ -170,7 +181,7 @@ def record_failure(run: Path, reason: str) -> None:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print the line and exit."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(f"error: {without_secrets(message)}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

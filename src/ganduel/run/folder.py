@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
+from ganduel.tracking.secrets import without_secrets
 
 
 def run_dir(resume: str | None, fresh: str) -> str:
@@ -98,6 +99,7 @@ class Folder(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         Folder.remember("hydra.sweep.dir", Path(config.hydra.sweep.dir))
         Folder.jobs, Folder.started = number_of_jobs(config.hydra), time.time()
+        hide_secrets(config)
 
     @staticmethod
     def remember(option: str, path: Path) -> None:
@@ -131,6 +133,15 @@ def number_of_jobs(hydra: DictConfig) -> int:
     overrides = OverridesParser.create().parse_overrides([*params, *hydra.overrides.task])
     last = {override.get_key_element(): override for override in overrides}
     return prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_discrete_sweep())
+
+
+def hide_secrets(config: DictConfig) -> None:
+    """Hide the secrets in a sweep's config, which Hydra is about to save; its runs have their own."""
+    parts = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    with flag_override(config, ["struct", "readonly"], False):
+        for key, part in parts.items():
+            if key != "hydra" and (hidden := without_secrets(part)) != part:
+                config[key] = hidden
 
 
 def has_begun(run: Path) -> bool:

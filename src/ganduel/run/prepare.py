@@ -30,6 +30,7 @@ from ganduel.run.resume import (
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.provenance import provenance
 from ganduel.tracking.run_logger import create_config, write_config
+from ganduel.tracking.secrets import without_secrets
 
 log = logging.getLogger("ganduel")
 
@@ -127,7 +128,7 @@ def resume(
     path = checkpoints.latest(folder)
     checkpoint = checkpoints.read(path)
     refuse_older_checkpoint(folder, checkpoint)
-    if checkpoint["ganduel"]["config"]["model"] != values["model"]:
+    if without_secrets(checkpoint["ganduel"]["config"]["model"]) != without_secrets(values["model"]):
         raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
     done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
     if done >= until and not may_be_done:

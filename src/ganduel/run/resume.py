@@ -16,6 +16,7 @@ from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
+from ganduel.tracking.secrets import with_secrets, without_secrets
 from ganduel.trust import check_stored, select
 
 # Where and how a run is computed and when it ends may change; what it computes may not.
@@ -38,6 +39,7 @@ def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> d
     refuse_older_config(run, saved)
     composed = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     check_stored(without_words(saved), run, "trust=true", trusted=config.trust, named=composed)
+    saved = with_secrets(saved, composed, run)
     contradictions = []
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
@@ -116,7 +118,7 @@ def remaining_work(run: Path, values: Mapping[str, Any]) -> tuple[Remaining, dic
         return Remaining.ALL, {}
     saved = read_config(run)
     refuse_older_config(run, saved)
-    keys = config_diff(saved, values)
+    keys = config_diff(without_secrets(saved), without_secrets(values))
     differing = [k for k in keys if k not in OVERRIDABLE and k.partition(".")[0] not in IGNORED_IN_COMPARISON]
     if differing:
         raise UserError(

@@ -17,6 +17,7 @@ from ganduel.atomic import atomic_write
 from ganduel.errors import UserError, typed
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
+from ganduel.tracking.secrets import without_secrets
 
 
 class RunLogger(Logger):
@@ -69,7 +70,7 @@ class RunLogger(Logger):
     @rank_zero_only
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write `summary.json`."""
-        write(self.folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        write(self.folder / SUMMARY, json.dumps(without_secrets(summary), indent=2) + "\n")
 
 
 def create_config(folder: Path, values: Mapping[str, Any]) -> None:
@@ -82,8 +83,8 @@ def create_config(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def write_config(folder: Path, values: Mapping[str, Any]) -> None:
-    """Write the resolved config of a run."""
-    write(folder / CONFIG, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
+    """Write the resolved config of a run, without secrets."""
+    write(folder / CONFIG, yaml.safe_dump(without_secrets(values), sort_keys=False, allow_unicode=True))
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

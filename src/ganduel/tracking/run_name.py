@@ -1,9 +1,10 @@
-"""The name of a run among many, the tags and groups of W&B, and the config without secrets."""
+"""The name of a run among many, and the tags and groups of W&B."""
 
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
+
+from ganduel.tracking.secrets import without_secrets
 
 LENGTH, TAG_LENGTH = 128, 64  # W&B's limits
 NAMED_GROUPS = ("loss", "penalty", "penalty_g", "augment", "model", "data")
@@ -15,9 +16,6 @@ UNNAMED_KEYS = IGNORED_IN_COMPARISON | {"engine", "trainer", "hydra"}
 # Where a run is computed, which changes its numbers by rounding at most.
 HARDWARE_KEYS = ("engine", "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.cuda_graph",
                  "trainer.replay", "trainer.onednn", "trainer.compile")  # fmt: skip
-SECRET = re.compile(r"passw|secret|token|credential|api_?key", re.IGNORECASE)
-SECRET_VALUE = re.compile(rf"(?i)((?:{SECRET.pattern})[^=]*=)(?![\d.]+$).*")  # of an override, or of a folder named so
-HIDDEN = "(hidden)"
 
 
 def group_name(config: Mapping[str, Any]) -> str:
@@ -42,16 +40,3 @@ def names(config: Mapping[str, Any]) -> list[str]:
 def all_tags(config: Mapping[str, Any], more: Sequence[str]) -> list[str]:
     tags = [*names(config), f"seed{config['seed']}", *more]
     return list(dict.fromkeys(tag[:TAG_LENGTH] for tag in tags if tag))
-
-
-def without_secrets(value: Any) -> Any:
-    """The config without values whose key sounds like a secret, except for numbers."""
-    if isinstance(value, Mapping):
-        return {key: hide(item) if SECRET.search(str(key)) else without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_secrets(item) for item in value]
-    return SECRET_VALUE.sub(rf"\1{HIDDEN}", value) if isinstance(value, str) else value
-
-
-def hide(value: Any) -> Any:
-    return value if value is None or isinstance(value, int | float) else HIDDEN

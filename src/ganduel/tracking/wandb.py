@@ -23,7 +23,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.files import range_of
-from ganduel.tracking.run_name import LENGTH, all_tags, group_name, without_secrets
+from ganduel.tracking.run_name import LENGTH, all_tags, group_name
+from ganduel.tracking.secrets import without_secrets
 from ganduel.tracking.wandb_session import brief, has_key, resolve_mode, teardown
 from ganduel.tracking.worker_thread import SerialWorker
 
@@ -102,7 +103,7 @@ class Wandb(Logger):
         if worker is None:
             return
         others = {key: value for key, value in summary.items() if key != "metrics"}
-        flat = {**summary["metrics"], **others, **self.step_columns(summary["iteration"])}
+        flat = {**summary["metrics"], **without_secrets(others), **self.step_columns(summary["iteration"])}
         code = 0 if summary["status"] in ("finished", "stopped") else 1
         worker.submit(lambda: self.run.log({}, commit=True))  # or else the last row would overwrite the summary
         worker.submit(lambda: self.run.summary.update(flat)).add_done_callback(self.warn_of_failure)
