@@ -1,6 +1,7 @@
 """A run from its config: its parts, a Trainer, and the summary that is left when it ends."""
 
 import logging
+import math
 import os
 import resource
 import signal
@@ -65,6 +66,9 @@ class Run:
         self.gan = build_gan(values, check_batch(values, build(values["data"]) if data is None else data), kind)
         if values["tracking"] is not None:
             self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
+        for logger in self.loggers:
+            if isinstance(logger, Logger):
+                logger.gan = self.gan
         gradients = values["trainer"]["precision"] != "16-mixed"
         self.callbacks = [
             Finite(gradients),
@@ -138,7 +142,8 @@ def failure(error: Exception) -> dict[str, Any]:
 
 def objective_of(name: str, summary: Mapping[str, Any]) -> float:
     """The last value of a run's metric, for a sweeper; of fd/mnist_cnn_10k by the name fd too."""
-    return summary["metrics"][objective_key(name, summary["metrics"])]
+    value = summary["metrics"][objective_key(name, summary["metrics"])]
+    return math.nan if value is None else float(value)
 
 
 def check_batch(values: Mapping[str, Any], data: Data) -> Data:
@@ -185,6 +190,7 @@ def build_trainer(
             sync_batchnorm=config["sync_batchnorm"],
             max_steps=config["max_steps"],
             max_epochs=-1,
+            log_every_n_steps=values["log_every"],
             strategy=ReplicatedStrategy(command) if world_size(config) > 1 else "auto",
             plugins=[checkpoint_io or checkpoints.AtomicCheckpointIO()],
             logger=loggers,

@@ -1,7 +1,7 @@
 """The files of a run's folder; reading them needs neither an account nor torch.
 
 config.yaml        the resolved config, and under `run` the command line, versions, device and revision
-metrics.jsonl      one JSON object per row, appended as it is logged: {"iteration": …, "images_seen": …, …}
+metrics.jsonl      one JSON object per row, appended as it is logged: {"iteration": …, "images_seen": …, …}; null is NaN
 histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]};
                    where logits are not log-odds there is "logit/real", and no "d/…"
 protocols.jsonl    {"iteration": …, "metric": its key, "hash": …, …}: what its values depend on from there on
@@ -15,6 +15,7 @@ the status once it has ended.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -50,13 +51,30 @@ def read_config(folder: Path) -> dict[str, Any]:
     return values
 
 
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Strict JSON, which has no NaN and no infinity: they are null. What JSON does not know becomes text."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False, default=str)
+    except ValueError:
+        return json.dumps(finite_or_null(value), indent=indent, allow_nan=False, default=str)
+
+
+def finite_or_null(value: Any) -> Any:
+    """The value of nested containers with None instead of NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
-    """All whole rows of a file; none where it is missing. A truncated last line is skipped."""
+    """All whole rows of a file; none where it is missing. Truncated and damaged lines are skipped."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().splitlines()  # of which each is decoded alone: one may not be UTF-8
     with suppress(ValueError, RecursionError):
-        values = json.loads(f"[{','.join(lines)}]")  # all lines at once, if none is damaged: half the time
+        values = json.loads(b"[%b]" % b",".join(lines))  # all lines at once, if none is damaged: half the time
         if len(values) == len(lines) and all(isinstance(value, dict) for value in values):
             return values
     values = []
@@ -70,6 +88,15 @@ def keys_named(name: str, keys: Iterable[str]) -> list[str]:
     """The key of that name; or those whose first part it is, as fd is of fd/mnist_cnn_10k."""
     keys = list(keys)
     return [name] if name in keys else [key for key in keys if key.startswith(f"{name}/")]
+
+
+def damage(path: Path, whole_rows: int) -> str | None:
+    """What has been lost of a file with that many whole rows, in words; None: nothing."""
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        return f"the last row of {path.name} is cut off"
+    damaged = content.count(b"\n") - whole_rows
+    return f"{path.name} has {damaged} damaged row{'s' * (damaged > 1)}" if damaged else None
 
 
 def range_of(key: str) -> tuple[float, float]:
