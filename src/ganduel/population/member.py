@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from ganduel import checkpoint as checkpoints
 from ganduel.batch import Outputs
-from ganduel.callback.base import images_seen
+from ganduel.callback.base import log
 from ganduel.gan import GAN
 from ganduel.run.run import Run
 
@@ -24,9 +24,7 @@ class Member(GAN):
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a value of a user callback in a row of this member's; Lightning would log it for all."""
-        row = {"iteration": self.trainer.global_step, "images_seen": images_seen(self), name: float(value)}
-        for logger in self.trainer.loggers:
-            logger.log_metrics(row, step=self.trainer.global_step)
+        log(self.trainer, {name: float(value)})
 
 
 class MemberTrainer(Trainer):
@@ -42,6 +40,7 @@ class MemberTrainer(Trainer):
     def __init__(self, trainer: Trainer, name: str, run: Run, shared_callbacks: Sequence[Callback]):
         self.shared, self.name, self.run = trainer, name, run
         self.callbacks = [*shared_callbacks, *run.callbacks]
+        self.metrics: dict[str, Tensor] = {}  # the last value of each, for callbacks that monitor one
         self.ended_at: int | None = None  # its last iteration, while others go on
         self.wants_to_stop = False
 
@@ -56,6 +55,10 @@ class MemberTrainer(Trainer):
     @property
     def lightning_module(self) -> Any:
         return self.run.gan
+
+    @property
+    def callback_metrics(self) -> dict[str, Tensor]:
+        return self.metrics
 
     @property
     def loggers(self) -> list[Any]:  # type: ignore[override]
