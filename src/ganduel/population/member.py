@@ -6,15 +6,16 @@ One Lightning Trainer trains all members. A callback is written for one GAN: it 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ganduel import checkpoint as checkpoints
 from ganduel.batch import Outputs
-from ganduel.callback.base import log
+from ganduel.callback.base import is_due, log
 from ganduel.gan import GAN
 from ganduel.run.run import Run
 
@@ -23,8 +24,11 @@ class Member(GAN):
     """A GAN that a StackedGAN does the iterations of; its networks' tensors are views of the stack."""
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        """Log a value of a user callback in a row of this member's; Lightning would log it for all."""
-        log(self.trainer, {name: float(value)})
+        """Log a value of a user callback for this member, in rows as often as Lightning would: it would for all."""
+        number = float(value)
+        self.trainer.callback_metrics[name] = torch.tensor(number)
+        if is_due(self.trainer, cast(Any, self.trainer).log_every_n_steps):
+            log(self.trainer, {name: number})
 
 
 class MemberTrainer(Trainer):

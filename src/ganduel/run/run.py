@@ -33,6 +33,7 @@ from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
 from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
 from ganduel.run.explain import explain
+from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.run_logger import RunLogger
@@ -82,9 +83,10 @@ class Run:
         metrics = self.record.last
         timing = {"iteration": self.iteration, "seconds": metrics.get("seconds", 0.0), "peak_memory": peak_memory()}
         summary = {**outcome, **timing, "device": device, "metrics": metrics}
-        for logger in self.loggers:
-            if isinstance(logger, Logger):
-                logger.finish(summary)
+        with writing_to(self.folder):
+            for logger in self.loggers:
+                if isinstance(logger, Logger):
+                    logger.finish(summary)
         return summary
 
 
@@ -109,7 +111,8 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         callbacks = [stop, *run.callbacks, ProgressBar(run.record)]
         trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)
         trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
-        with own_process_group(trainer), matmul_precision(values, run.gan.generator, run.gan.discriminator):
+        matmul = matmul_precision(values, run.gan.generator, run.gan.discriminator)
+        with own_process_group(trainer), matmul, writing_to(folder):
             trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
         outcome = outcome_of(stop.signum)
     except Exception as error:
