@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from ganduel import checkpoint as checkpoints
 from ganduel.batch import Outputs
-from ganduel.callback.base import is_due, log
+from ganduel.callback.base import log
 from ganduel.gan import GAN
 from ganduel.run.run import Run
 
@@ -25,10 +25,10 @@ class Member(GAN):
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a value of a user callback for this member, in rows as often as Lightning would: it would for all."""
-        number = float(value)
-        self.trainer.callback_metrics[name] = torch.tensor(number)
-        if is_due(self.trainer, cast(Any, self.trainer).log_every_n_steps):
-            log(self.trainer, {name: number})
+        number, trainer = float(value), cast(Any, self.trainer)
+        trainer.callback_metrics[name] = torch.tensor(number)
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            log(trainer, {name: number})
 
 
 class MemberTrainer(Trainer):

@@ -21,7 +21,6 @@ from omegaconf.errors import OmegaConfBaseException
 from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 from ganduel.run.explain import FOLDER_ERRORS, causes
-from ganduel.tracking.files import CONFIG
 
 
 def run_dir(resume: str | None, fresh: str) -> str:
@@ -152,7 +151,7 @@ def writing_to(run: Path) -> Iterator[None]:
         yield
     except Exception as error:
         cause = next((cause for cause in causes(error) if isinstance(cause, OSError)), None)
-        if cause is not None and not (run / CONFIG).exists():
+        if cause is not None and not run.is_dir():
             advice = "If it was moved, resume=FOLDER goes on from its latest checkpoint there."
             raise UserError(f"{run} was moved or deleted during training. {advice}") from error
         if cause is not None and cause.errno in FOLDER_ERRORS and any(run.glob("checkpoints/[!.]*.ckpt")):
