@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ganduel.environment import rank_from_environment
-from ganduel.errors import UserError
+from ganduel.errors import UserError, typed
 from ganduel.run.explain import FOLDER_ERRORS, causes
 
 
@@ -155,7 +155,7 @@ def writing_to(run: Path) -> Iterator[None]:
             advice = "If it was moved, resume=FOLDER goes on from its latest checkpoint there."
             raise UserError(f"{run} was moved or deleted during training. {advice}") from error
         if cause is not None and cause.errno in FOLDER_ERRORS and any(run.glob("checkpoints/[!.]*.ckpt")):
-            advice = f"Once that is mended, resume={run} goes on from the latest checkpoint."
+            advice = f"Once that is mended, {typed('resume', run)} goes on from the latest checkpoint."
             raise UserError(f"{cause.strerror}: {cause.filename or run}. {advice}") from error
         raise
 
