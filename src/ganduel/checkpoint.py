@@ -161,8 +161,8 @@ def cause(path: Path, error: Exception) -> str:
     with suppress(Exception):  # it may be damaged, too
         if names := get_unsafe_globals_in_checkpoint(path):
             return f"it has objects of Python ({printable(', '.join(sorted(names)))}), which are not loaded."
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}."
+    if isinstance(error, IsADirectoryError | PermissionError):
+        return f"{error.strerror}."
     lines = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines() or [type(error).__name__]
     return f"{printable(lines[0])}. Is it cut off?"
 

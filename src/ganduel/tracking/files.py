@@ -93,9 +93,9 @@ def keys_named(name: str, keys: Iterable[str]) -> list[str]:
 def damage(path: Path, whole_rows: int) -> str | None:
     """What has been lost of a file with that many whole rows, in words; None: nothing."""
     content = path.read_bytes() if path.exists() else b""
-    if content and not content.endswith(b"\n"):
+    damaged = len(content.splitlines()) - whole_rows
+    if damaged == 1 and not content.endswith(b"\n"):
         return f"the last row of {path.name} is cut off"
-    damaged = content.count(b"\n") - whole_rows
     return f"{path.name} has {damaged} damaged row{'s' * (damaged > 1)}" if damaged else None
 
 
