@@ -33,6 +33,8 @@ class Save(Checkpoint, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved = time.monotonic()  # a run that goes on has a checkpoint too
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
         if trainer.global_step == 0:
             self.save(trainer, INITIAL)
 
