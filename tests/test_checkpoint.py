@@ -3,6 +3,7 @@
 import os
 import pickle
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganduel import checkpoint
-from ganduel.checkpoint import FORMAT, INITIAL, LAST, AtomicCheckpointIO, latest, read
+from ganduel.checkpoint import BEST, FORMAT, INITIAL, LAST, AtomicCheckpointIO, latest, read
 from ganduel.errors import UserError
 
 ENTRY = {"format": FORMAT, "config": {"seed": 0}, "shape": [1], "classes": None}
@@ -161,11 +162,13 @@ def test_garbage_is_refused(tmp_path, head, tail):
         read(path)
 
 
-@pytest.mark.parametrize("cut", [1, 100, 1000])
-def test_cut_off(sound, cut):
-    sound.write_bytes(sound.read_bytes()[:-cut])
-    with pytest.raises(UserError, match=r"last\.ckpt is not a readable checkpoint .*Is it cut off"):
-        read(sound)
+@pytest.mark.parametrize("cut", [1, 100, 1000, 10_000])
+def test_cut_off(path, cut):
+    """Far from its end torch finds nothing where the file's directory should be, and the error is the system's."""
+    AtomicCheckpointIO().save_checkpoint({**OURS, "more": torch.zeros(5000)}, path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(UserError, match=r"last\.ckpt is not a readable checkpoint: .*Is it cut off\? Try another"):
+        read(path)
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(3), {"ganduel": 1}, {"ganduel": {}}])
@@ -181,7 +184,7 @@ def test_code_in_a_file_is_not_run(path):
     """`weights_only=True`: a checkpoint from elsewhere cannot do anything."""
     path.parent.mkdir()
     torch.save({"ganduel": {"format": 1, "config": os.getcwd}}, path)
-    with pytest.raises(UserError, match="is not a readable checkpoint"):
+    with pytest.raises(UserError, match=r"is not a readable checkpoint: it has objects of Python \(posix\.getcwd\)"):
         read(path)
     path.write_bytes(pickle.dumps(os.getcwd))
     with pytest.raises(UserError, match="is not a readable checkpoint"):
@@ -207,11 +210,30 @@ def test_newest_is_last_or_else_of_the_highest_iteration(tmp_path):
     (folder / ".last.part.ckpt").touch()
     with pytest.raises(UserError, match="has no checkpoint"):
         latest(tmp_path)
-    for name in (INITIAL, "iteration_00000900.ckpt", "iteration_00001000.ckpt"):
-        (folder / name).touch()
+    for n, name in {0: INITIAL, 900: BEST, 1000: "iteration_00001000.ckpt"}.items():
+        AtomicCheckpointIO().save_checkpoint({**OURS, "global_step": n}, folder / name)
         assert latest(tmp_path) == folder / name
     (folder / LAST).touch()
     assert latest(tmp_path) == folder / LAST
+
+
+@pytest.mark.parametrize("damage", [Path.mkdir, lambda path: path.write_bytes(b"PK\x03\x04")])
+def test_without_a_last_checkpoint_that_can_be_read_the_one_before_is_offered(tmp_path, damage):
+    """It is not taken unasked: a run would begin anew, and drop what it has logged."""
+    folder = tmp_path / "checkpoints"
+    for n, name in {0: INITIAL, 900: BEST}.items():
+        AtomicCheckpointIO().save_checkpoint({**OURS, "global_step": n}, folder / name)
+    damage(folder / LAST)
+    assert latest(tmp_path) == folder / LAST
+    with pytest.raises(UserError, match=r"last\.ckpt is not .* Remove it to go on from best\.ckpt, at iteration 900\."):
+        read(latest(tmp_path))
+
+
+def test_a_run_whose_only_checkpoint_is_damaged_has_one(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / INITIAL).touch()
+    with pytest.raises(UserError, match=r"iteration_00000000\.ckpt is not a readable checkpoint"):
+        read(latest(tmp_path))
 
 
 def test_a_run_has_begun_with_its_first_whole_checkpoint(tmp_path):

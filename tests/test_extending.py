@@ -55,6 +55,7 @@ def summary(folder):
         ],
         ["data=spiral", "metric=[radius_gap]", *SMALL],
         ["data=spiral", "penalty=r1", *SMALL],
+        ["callback=[statistics,stop_early]", "log_every=1", "callback.stop_early.every_n_iterations=1", *SMALL],
         ["experiment=ring", *SMALL],
     ],
     ids=" ".join,

@@ -24,9 +24,10 @@ def test_every_logger_gets_the_row_and_only_trackers_get_more():
     logged = []
     plain = SimpleNamespace(log_metrics=lambda row, step: logged.append((step, row)))
     module = SimpleNamespace(global_step=10, batches=SimpleNamespace(k=2, batch_size=32))
-    trainer = SimpleNamespace(loggers=[plain, plain], lightning_module=module, global_step=10)
+    trainer = SimpleNamespace(loggers=[plain, plain], lightning_module=module, global_step=10, callback_metrics={})
     log(trainer, {"loss/d": 1.4})
     assert logged == [(10, {"iteration": 10, "images_seen": 640, "loss/d": 1.4})] * 2
+    assert trainer.callback_metrics == {"iteration": 10, "images_seen": 640, "loss/d": 1.4}
     assert trackers(trainer) == []
     tracker = Logger.__new__(type("Silent", (Logger,), {"name": "", "version": "", "log_metrics": print}))
     assert trackers(SimpleNamespace(loggers=[plain, tracker])) == [tracker]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from ganduel.build import build_gan
 from ganduel.callback.save import Save
 from ganduel.command.evaluate import evaluate
 from ganduel.data.ring8 import Ring8
-from ganduel.metric.evaluation import Evaluation
+from ganduel.metric.evaluation import Evaluation, Value
 from ganduel.metric.frechet import FrechetDistance
 
 ARGUMENTS = ["--metrics", "frechet", "modes", "--samples", "80", "--device", "cpu"]
@@ -54,6 +55,16 @@ def test_json_has_values_floors_and_protocols(train, capsys):
     assert (fd["value"], fd["floor"], fd["error"]) == (pytest.approx(expected.value), expected.floor, None)
     assert found["protocols"]["fd/points_80"]["hash"] == fd["hash"]
     assert fd["higher_is_better"] is False
+
+
+def test_json_has_null_for_a_value_that_is_no_number(train, capsys, monkeypatch):
+    """NaN and Infinity, which Python writes, are no JSON to anything else."""
+    folder, _ = train("run")
+    values = {"fd/points_80": Value(math.nan, math.inf, None, False, "aaaa1111")}
+    monkeypatch.setattr(Evaluation, "__call__", lambda *_: values)
+    printed = answer(capsys, folder, *ARGUMENTS, "--json")
+    metric = json.loads(printed)["runs"][0]["metrics"]["fd/points_80"]
+    assert (metric["value"], metric["floor"]) == (None, None)
 
 
 def test_live_weights_and_a_checkpoint_by_its_path(train, capsys):

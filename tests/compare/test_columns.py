@@ -26,7 +26,15 @@ def test_of_rows_made_again_after_a_resume_the_later_counts():
     assert last == {"iteration": 2, "a": 2.0, "b": 6.0}
 
 
-@pytest.mark.parametrize("value", [None, True, "1.5", [1.5], {"a": 1.5}, 10**400])
+@pytest.mark.parametrize("others", [{}, {"c": "text"}])
+def test_null_is_a_number_that_is_none(others):
+    """A loss that became NaN is the last value: the finite one before it would hide that the run has failed."""
+    columns, last = to_columns([{"iteration": 1, "a": 1.5, **others}, {"iteration": 2, "a": None, **others}])
+    assert columns["a"] == pytest.approx([1.5, math.nan], nan_ok=True)
+    assert math.isnan(last["a"])
+
+
+@pytest.mark.parametrize("value", [True, "1.5", [1.5], {"a": 1.5}, 10**400])
 def test_what_is_no_number_is_no_value(value):
     columns, last = to_columns([{"iteration": 1, "a": 1.5, "b": value}, {"iteration": 2, "a": value}])
     assert columns["a"] == pytest.approx([1.5, math.nan], nan_ok=True)

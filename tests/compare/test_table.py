@@ -4,7 +4,6 @@ import json
 import math
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from duels import NS, SAT, a_run, duel, report
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from ganduel.compare.analysis import Report
 from ganduel.compare.reading import SkippedFolder
-from ganduel.compare.table import as_json, plain, print_report
+from ganduel.compare.table import as_json, print_report
 
 
 def printed(found: Report, aside: list[SkippedFolder] | None = None, width: int = 200) -> str:
@@ -154,21 +153,6 @@ def test_what_is_no_number_is_null(value):
     empty = data["differences"][1]
     assert (empty["stratum"], empty["n"], empty["mean"], empty["p"], empty["better"]) == ("k=5", 0, None, None, None)
     assert data["cells"][0]["finals"][FD]["low"] is None
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-@given(values)
-def test_plain_is_json_and_keeps_all_else(value: Any):
-    result = plain(value)
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert plain(result) == result
-    if value == value and not isinstance(value, float | list | dict):
-        assert result is value
 
 
 sizes = st.floats(-1e100, 1e100) | st.sampled_from([math.nan, math.inf, -math.inf])

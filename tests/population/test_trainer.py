@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from ganduel import checkpoint
@@ -217,6 +218,27 @@ def test_a_users_callback_sees_each_iteration_begin_and_end(train, monkeypatch):
     train(("seed=1", "trainer.max_steps=4"), ("seed=2", "trainer.max_steps=4"))
     for watch in made.values():
         assert watch.seen == [pair for n in range(4) for pair in (("start", n), ("end", n + 1))]
+
+
+class Monitor(EarlyStopping):
+    """Looks at a metric every five iterations, as a run has no epochs."""
+
+    def on_train_batch_end(self, trainer, pl_module, *rest):
+        pl_module.log("mine", float(trainer.global_step))
+        if trainer.global_step % 5 == 0:
+            self.on_train_epoch_end(trainer, pl_module)
+
+
+def test_a_member_has_its_own_metrics_to_be_monitored_and_rows_of_its_own(train, monkeypatch, tmp_path):
+    """Those of the shared Trainer would be of the last member; a row comes as often as in a run alone."""
+    made = with_callback(monkeypatch, lambda config: Monitor("loss/d"))
+    train(*((f"seed={seed}", "trainer.max_steps=10", "callback=[statistics]") for seed in (1, 2)))
+    for name, monitor in zip(("m0", "m1"), made.values(), strict=True):
+        logged = rows(tmp_path / name / "metrics.jsonl")
+        losses = [row["loss/d"] for row in logged if row["iteration"] in (5, 10) and "loss/d" in row]
+        assert len(losses) == 2
+        assert monitor.best_score.item() == min(losses)
+        assert [row["mine"] for row in logged if "mine" in row] == [5, 10]
 
 
 class Spoil(Callback):

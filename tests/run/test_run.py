@@ -23,8 +23,8 @@ WORDS = (*SMALL, "tracking=none", "callback=[statistics]")
 COLUMNS = {
     "iteration", "images_seen", "loss/d", "loss/g", "d/real", "d/fake", "d/fake_g", "d/real_std", "d/fake_std",
     "d/accuracy_real", "d/accuracy_fake", "logit/real", "logit/fake", "logit/fake_g", "logit/real_std",
-    "logit/fake_std", "grad/norm_d", "grad/norm_g", "weight/norm_d", "weight/norm_g", "speed/images_per_second",
-    "seconds",
+    "logit/fake_std", "grad/norm_d", "grad/norm_g", "weight/norm_d", "weight/norm_g", "lr/d", "lr/g",
+    "speed/images_per_second", "seconds",
 }  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """What is in a run's folder can be read, however it was left; what cannot be is said in one line."""
 
 import json
+import math
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganduel.errors import UserError
-from ganduel.tracking.files import CONFIG, METRICS, range_of, read_config, rows
+from ganduel.tracking.files import CONFIG, METRICS, finite_or_null, range_of, read_config, rows, to_json
 
 ROWS = [{"iteration": n, "loss/d": 1.5 * n, "d/real": [n, 2]} for n in (1, 50, 100)]
 WHOLE = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -42,12 +43,13 @@ def test_of_a_file_cut_off_anywhere_all_whole_rows_are_read(tmp_path, size):
         '"iteration"',
         '{"iteration": ' + "7" * 5000 + "}",  # more digits than Python turns into a number
         "[" * 100_000,
+        '{"iteration": 7, "\udcff": 1}',  # a byte that is not UTF-8
     ],
 )
 def test_a_line_that_is_no_row_is_passed_over(tmp_path, line):
     """Rows are objects: nothing else gets through, and those before and after it are there."""
     first, *rest = WHOLE.splitlines()
-    (tmp_path / METRICS).write_text("\n".join([first, line, *rest]))
+    (tmp_path / METRICS).write_text("\n".join([first, line, *rest]), errors="surrogateescape")
     assert rows(tmp_path / METRICS) == ROWS
 
 
@@ -89,3 +91,34 @@ def test_ranges_of_histograms():
     """Of D's probabilities and of its logits."""
     assert range_of("d/real") == range_of("d/fake") == (0.0, 1.0)
     assert range_of("logit/real") == range_of("logit/fake") == (-16.0, 16.0)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def refuse(name: str):
+    raise AssertionError(f"{name} is no JSON")
+
+
+@given(values)
+def test_json_is_strict_and_keeps_all_else(value):
+    """Python's own writer has NaN and Infinity, at which other readers stop."""
+    plain = finite_or_null(value)
+    assert json.loads(to_json(value), parse_constant=refuse) == plain
+    assert finite_or_null(plain) == plain
+    if value == value and not isinstance(value, float | list | dict):
+        assert plain is value
+
+
+def test_what_is_no_number_is_null_at_any_depth():
+    assert json.loads(to_json({"a": math.nan, "b": [1.5, -math.inf, {"c": math.inf}]}, indent=2)) == {
+        "a": None,
+        "b": [1.5, None, {"c": None}],
+    }
+
+
+def test_what_json_does_not_know_is_text(tmp_path):
+    assert json.loads(to_json({"path": tmp_path, "loss": math.nan})) == {"path": str(tmp_path), "loss": None}

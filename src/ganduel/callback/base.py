@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, TypeVar, cast
 
+import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
 from ganduel.gan import GAN
-from ganduel.tracking.base import Logger
+from ganduel.tracking.base import Logger, position
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ def gan_of(trainer: Trainer) -> GAN:
 
 def images_seen(gan: GAN) -> int:
     """Real samples that D has been trained on so far, over all ranks."""
-    return gan.global_step * gan.batches.k * gan.batches.batch_size
+    return position(gan)["images_seen"]
 
 
 def trackers(trainer: Trainer) -> list[Logger]:
@@ -66,9 +67,14 @@ def trackers(trainer: Trainer) -> list[Logger]:
     return [logger for logger in trainer.loggers if isinstance(logger, Logger)]
 
 
-def log(trainer: Trainer, values: Mapping[str, Any]) -> None:
-    """Send one row to all trackers; every row says at which iteration and after how many images it was taken."""
-    row = {"iteration": trainer.global_step, "images_seen": images_seen(gan_of(trainer)), **values}
+def log(trainer: Trainer, values: Mapping[str, float]) -> None:
+    """Send one row to all loggers; every row says at which iteration and after how many images it was taken.
+
+    Called on all ranks, so that each has the values where Lightning's callbacks look for what they monitor.
+    """
+    row = {**position(gan_of(trainer)), **values}
+    numbers = torch.tensor(list(row.values()), dtype=torch.float64)
+    trainer.callback_metrics.update(zip(row, numbers, strict=True))
     for logger in trainer.loggers:
         logger.log_metrics(row, step=trainer.global_step)
 

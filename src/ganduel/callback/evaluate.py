@@ -108,10 +108,10 @@ class Evaluate(Callback, Scheduled):
             return
         for clocked in others(trainer, Clocked):
             clocked.leave_out(time.monotonic() - started)
+        log(trainer, row(values))
+        for tracker in trackers(trainer):
+            tracker.log_protocols(self.evaluation.protocols, step=trainer.global_step)
         if trainer.is_global_zero:
-            log(trainer, row(values))
-            for tracker in trackers(trainer):
-                tracker.log_protocols(self.evaluation.protocols, step=trainer.global_step)
             lines = "".join(f"\n  {key:32} {value}" for key, value in values.items())
             logger.info("iteration %s, evaluated:%s", f"{trainer.global_step:,}", lines)
         if self.key is not None and self.better(values[self.key].value):

@@ -24,7 +24,6 @@ Source: Goodfellow et al. 2014, "Generative Adversarial Nets", section 3 (arXiv:
 2016, "NIPS 2016 Tutorial", section 3.2.3 (arXiv:1701.00160).
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, cast
@@ -40,7 +39,7 @@ from ganduel.callback.base import gan_of, gather_columns, is_due, log, next_due
 from ganduel.errors import UserError
 from ganduel.gan import GAN
 from ganduel.loss.base import LogitLoss
-from ganduel.tracking.files import LOSS_FORM
+from ganduel.tracking.files import LOSS_FORM, to_json
 
 REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
 QUANTILES = (0.05, 0.5, 0.95)
@@ -65,7 +64,7 @@ class Saturation(Callback, Scheduled):
         self.on = loss.probability(torch.zeros(1)) is not None
         if trainer.is_global_zero and isinstance(loss, LogitLoss):
             path = Path(trainer.default_root_dir) / LOSS_FORM
-            path.write_text(json.dumps(loss.form()) + "\n", encoding="utf-8")
+            path.write_text(to_json(loss.form()) + "\n", encoding="utf-8")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -76,7 +75,7 @@ class Saturation(Callback, Scheduled):
         if self.on and is_due(trainer, self.gradient_every):
             gradients = cast(Tensor, trainer.strategy.reduce(both_gradients(gan_of(trainer)), reduce_op="mean"))
             row |= lengths_and_cosine(gradients)
-        if row and trainer.is_global_zero:
+        if row:
             log(trainer, {key: value for key, value in row.items() if math.isfinite(value)})
 
     def next_due(self, n: int) -> int:

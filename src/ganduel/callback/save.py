@@ -34,15 +34,22 @@ class Save(Checkpoint, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved = time.monotonic()  # a run that goes on has a checkpoint too
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
         if trainer.global_step == 0:
-            trainer.save_checkpoint(self.folder / INITIAL)
+            self.save(trainer, INITIAL)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         n = trainer.global_step
         if n == trainer.max_steps or trainer.should_stop or (n % self.every == 0 and self.is_time(trainer)):
-            trainer.save_checkpoint(self.folder / LAST)
+            self.save(trainer, LAST)
+
+    def save(self, trainer: Trainer, name: str) -> None:
+        if trainer.is_global_zero:
+            self.folder.parent.stat()  # raises if the run's folder was moved or deleted: it is not created again
+        trainer.save_checkpoint(self.folder / name)
 
     def next_due(self, n: int) -> int:
         return next_due(n, self.every)

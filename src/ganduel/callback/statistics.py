@@ -6,6 +6,7 @@
     logit/fake_g, d/fake_g                mean logit, and mean D(G(z)), in G's update
     grad/norm_d, grad/norm_g              norm of each network's gradient, before clipping
     weight/norm_d, weight/norm_g          norm of all weights
+    lr/d, lr/g                            learning rates after the iteration; of several parameter groups the first's
     speed/images_per_second, seconds      real samples per second since the last row; seconds of training so far
 
 Rows are not averaged over the iterations between them: nothing then hangs over a resume, and the others cost nothing.
@@ -65,10 +66,10 @@ class Statistics(Callback, Clocked, Scheduled):
             losses = dict(zip(losses, means, strict=True))
         if trainer.is_global_zero:
             self.look_for_sigmoid(logits, gan)
-            row, counts = to_host(losses, norms(gan, outputs), logits, gan.loss)
-            log(trainer, {**row, **self.speed(trainer)})
-            for tracker in trackers(trainer):
-                tracker.log_histograms(counts, step=trainer.global_step)
+        row, counts = to_host(losses, norms(gan, outputs), logits, gan.loss)
+        log(trainer, {**row, **learning_rates(gan), **self.speed(trainer)})
+        for tracker in trackers(trainer):
+            tracker.log_histograms(counts, step=trainer.global_step)
 
     def next_due(self, n: int) -> int:
         return next_due(n, self.every)
@@ -127,6 +128,12 @@ def norms(gan: GAN, outputs: Outputs) -> dict[str, Tensor]:
 
 def weight_norm(net: nn.Module) -> Tensor:
     return nn.utils.get_total_norm([p.detach() for p in net.parameters()])
+
+
+def learning_rates(gan: GAN) -> dict[str, float]:
+    """Of both networks' optimizers, as their schedules have set them for the next iteration."""
+    groups = {"lr/d": gan.optim_d.optimizer.param_groups[0], "lr/g": gan.optim_g.optimizer.param_groups[0]}
+    return {key: float(group["lr"]) for key, group in groups.items() if "lr" in group}
 
 
 def to_host(

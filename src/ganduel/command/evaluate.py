@@ -4,7 +4,6 @@ The data are those of the runs' config; the metrics are those named, or else tho
 are applicable to the data.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, number
 from ganduel.metric.registry import named
 from ganduel.run import schema
+from ganduel.tracking.files import to_json
 from ganduel.trust import check_stored
 
 log = logging.getLogger("ganduel")
@@ -77,7 +77,7 @@ def evaluate(
     console = console or Console()
     if as_json:
         rows = [to_dict(*row) for row in zip(paths, sources, results, strict=True)]
-        console.print_json(json.dumps({"runs": rows, "protocols": evaluation.protocols}))
+        console.print_json(to_json({"runs": rows, "protocols": evaluation.protocols}))
     else:
         console.print(make_table(paths, sources, results))
 

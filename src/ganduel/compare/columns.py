@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,12 @@ def values_by_key(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarr
 
 
 def to_floats(rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """The values of rows as floats, and a mask of those that are numbers."""
-    if {kind for row in rows for kind in map(type, row)} <= {int, float}:
+    """The values of rows as floats, and a mask of those that are numbers; null is one, as JSON has no NaN."""
+    if {kind for row in rows for kind in map(type, row)} <= {int, float, NoneType}:
         with suppress(OverflowError):
             values = np.array(rows, dtype=np.float64)
             return values, np.ones(values.shape, dtype=bool)
-    mask = np.array([[is_number(value) for value in row] for row in rows])
+    mask = np.array([[value is None or is_number(value) for value in row] for row in rows])
     return np.array([[float(x) if is_number(x) else np.nan for x in row] for row in rows]), mask
 
 

@@ -27,6 +27,7 @@ from ganduel.tracking.files import (
     PROTOCOLS,
     SAMPLES,
     SUMMARY,
+    damage,
     read_config,
     read_text,
     rows,
@@ -180,7 +181,8 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
     config = without_secrets(read_config(folder))
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
         return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")
-    curves, last = to_columns(rows(folder / METRICS))
+    metric_rows = rows(folder / METRICS)
+    curves, last = to_columns(metric_rows)
     pictures, real, unusable = read_pictures(folder)
     if not len(curves["iteration"]) and summary.get("status") not in FAILED_STATUSES:
         return SkippedFolder(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
@@ -189,7 +191,7 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
         config,
         status=str(summary.get("status", UNFINISHED)),
         reason=reason,
-        note=broken or truncation_note(folder / METRICS) or unusable,
+        note=broken or damage(folder / METRICS, len(metric_rows)) or unusable,
         curves=curves,
         last=last,
         histograms=read_histograms(folder / HISTOGRAMS),
@@ -218,15 +220,6 @@ def device_type(summary: Mapping[str, Any]) -> str | None:
         return device.partition(":")[0] or None
     memory = summary.get("peak_memory")
     return "cuda" if isinstance(memory, Mapping) and "gpu" in memory else None
-
-
-def truncation_note(path: Path) -> str | None:
-    """A warning if the file's last row is truncated."""
-    if not path.exists() or not path.stat().st_size:
-        return None
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return None if file.read() == b"\n" else f"the last row of {path.name} is cut off"
 
 
 def read_pictures(folder: Path) -> tuple[dict[int, Path], Path | None, str | None]:

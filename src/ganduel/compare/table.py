@@ -1,6 +1,5 @@
 """The comparison in a terminal, and as JSON for programs."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +12,7 @@ from ganduel.compare.analysis import Report
 from ganduel.compare.origin import provenance
 from ganduel.compare.reading import SkippedFolder
 from ganduel.compare.verdict import interval, number, probability, shown, verdicts
+from ganduel.tracking.files import finite_or_null
 
 
 def print_report(report: Report, skipped: Sequence[SkippedFolder], console: Console) -> None:
@@ -100,13 +100,4 @@ def as_json(report: Report, skipped: Sequence[SkippedFolder]) -> dict[str, Any]:
         "warnings": report.warnings,
         "left_out": [{"folder": str(entry.folder), "reason": entry.reason} for entry in skipped],
     }  # fmt: skip
-    return plain(values)
-
-
-def plain(value: Any) -> Any:
-    """The value with null instead of NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return finite_or_null(values)

@@ -19,6 +19,7 @@ from ganduel.errors import UserError
 from ganduel.population.gan import StackedGAN
 from ganduel.population.member import MemberTrainer, outputs_of, release
 from ganduel.run.explain import explain
+from ganduel.run.folder import writing_to
 from ganduel.run.run import failure, outcome_of
 from ganduel.tracking.run_logger import RunLogger
 
@@ -114,7 +115,8 @@ class MemberCallbacks(Callback, Scheduled):
         for member in list(members):
             with self.speaking(member):
                 try:
-                    member.call(hook, *args)
+                    with writing_to(member.run.folder):
+                        member.call(hook, *args)
                 except Exception as error:
                     self.end(member, error)
 

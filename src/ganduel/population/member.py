@@ -6,15 +6,16 @@ One Lightning Trainer trains all members. A callback is written for one GAN: it 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ganduel import checkpoint as checkpoints
 from ganduel.batch import Outputs
-from ganduel.callback.base import images_seen
+from ganduel.callback.base import log
 from ganduel.gan import GAN
 from ganduel.run.run import Run
 
@@ -23,10 +24,11 @@ class Member(GAN):
     """A GAN that a StackedGAN does the iterations of; its networks' tensors are views of the stack."""
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        """Log a value of a user callback in a row of this member's; Lightning would log it for all."""
-        row = {"iteration": self.trainer.global_step, "images_seen": images_seen(self), name: float(value)}
-        for logger in self.trainer.loggers:
-            logger.log_metrics(row, step=self.trainer.global_step)
+        """Log a value of a user callback for this member, in rows as often as Lightning would: it would for all."""
+        number, trainer = float(value), cast(Any, self.trainer)
+        trainer.callback_metrics[name] = torch.tensor(number)
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            log(trainer, {name: number})
 
 
 class MemberTrainer(Trainer):
@@ -42,6 +44,7 @@ class MemberTrainer(Trainer):
     def __init__(self, trainer: Trainer, name: str, run: Run, shared_callbacks: Sequence[Callback]):
         self.shared, self.name, self.run = trainer, name, run
         self.callbacks = [*shared_callbacks, *run.callbacks]
+        self.metrics: dict[str, Tensor] = {}  # the last value of each, for callbacks that monitor one
         self.ended_at: int | None = None  # its last iteration, while others go on
         self.wants_to_stop = False
 
@@ -56,6 +59,10 @@ class MemberTrainer(Trainer):
     @property
     def lightning_module(self) -> Any:
         return self.run.gan
+
+    @property
+    def callback_metrics(self) -> dict[str, Tensor]:
+        return self.metrics
 
     @property
     def loggers(self) -> list[Any]:  # type: ignore[override]

@@ -23,7 +23,7 @@ from ganduel.errors import UserError, nearest, typed
 from ganduel.run.retired import retired_choice, retired_option
 
 # Errors of a file that are explained as errors of the run folder.
-FOLDER_ERRORS = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
+FOLDER_ERRORS = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM, errno.EFBIG)
 GROUPS = (
     "loss",
     "penalty",

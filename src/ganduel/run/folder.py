@@ -4,7 +4,8 @@ import logging
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from itertools import count
 from math import prod
@@ -18,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ganduel.environment import rank_from_environment
-from ganduel.errors import UserError
+from ganduel.errors import UserError, typed
+from ganduel.run.explain import FOLDER_ERRORS, causes
 from ganduel.tracking.secrets import without_secrets
 
 
@@ -147,6 +149,26 @@ def hide_secrets(config: DictConfig) -> None:
 def has_begun(run: Path) -> bool:
     """Whether the run, or a member of the population, has weights or rows of metrics."""
     return any(any(run.glob(name)) for name in ("checkpoints/*.ckpt", "metrics.jsonl", "*/checkpoints/*.ckpt"))
+
+
+@contextmanager
+def writing_to(run: Path) -> Iterator[None]:
+    """Explain an error of the run's files: the folder is gone, or takes no more; a run with a checkpoint can go on.
+
+    Raises:
+        UserError: there was such an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = next((cause for cause in causes(error) if isinstance(cause, OSError)), None)
+        if cause is not None and not run.is_dir():
+            advice = "If it was moved, resume=FOLDER goes on from its latest checkpoint there."
+            raise UserError(f"{run} was moved or deleted during training. {advice}") from error
+        if cause is not None and cause.errno in FOLDER_ERRORS and any(run.glob("checkpoints/[!.]*.ckpt")):
+            advice = f"Once that is mended, {typed('resume', run)} goes on from the latest checkpoint."
+            raise UserError(f"{cause.strerror}: {cause.filename or run}. {advice}") from error
+        raise
 
 
 def tidy() -> None:

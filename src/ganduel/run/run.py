@@ -1,6 +1,7 @@
 """A run from its config: its parts, a Trainer, and the summary that is left when it ends."""
 
 import logging
+import math
 import os
 import resource
 import signal
@@ -32,6 +33,7 @@ from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
 from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
 from ganduel.run.explain import explain
+from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.run_logger import RunLogger
@@ -65,6 +67,9 @@ class Run:
         self.gan = build_gan(values, check_batch(values, build(values["data"]) if data is None else data), kind)
         if values["tracking"] is not None:
             self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
+        for logger in self.loggers:
+            if isinstance(logger, Logger):
+                logger.gan = self.gan
         gradients = values["trainer"]["precision"] != "16-mixed"
         self.callbacks = [
             Finite(gradients),
@@ -78,9 +83,10 @@ class Run:
         metrics = self.record.last
         timing = {"iteration": self.iteration, "seconds": metrics.get("seconds", 0.0), "peak_memory": peak_memory()}
         summary = {**outcome, **timing, "device": device, "metrics": metrics}
-        for logger in self.loggers:
-            if isinstance(logger, Logger):
-                logger.finish(summary)
+        with writing_to(self.folder):
+            for logger in self.loggers:
+                if isinstance(logger, Logger):
+                    logger.finish(summary)
         return summary
 
 
@@ -105,7 +111,8 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         callbacks = [stop, *run.callbacks, ProgressBar(run.record)]
         trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)
         trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
-        with own_process_group(trainer), matmul_precision(values, run.gan.generator, run.gan.discriminator):
+        matmul = matmul_precision(values, run.gan.generator, run.gan.discriminator)
+        with own_process_group(trainer), matmul, writing_to(folder):
             trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
         outcome = outcome_of(stop.signum)
     except Exception as error:
@@ -138,7 +145,8 @@ def failure(error: Exception) -> dict[str, Any]:
 
 def objective_of(name: str, summary: Mapping[str, Any]) -> float:
     """The last value of a run's metric, for a sweeper; of fd/mnist_cnn_10k by the name fd too."""
-    return summary["metrics"][objective_key(name, summary["metrics"])]
+    value = summary["metrics"][objective_key(name, summary["metrics"])]
+    return math.nan if value is None else float(value)
 
 
 def check_batch(values: Mapping[str, Any], data: Data) -> Data:
@@ -185,6 +193,7 @@ def build_trainer(
             sync_batchnorm=config["sync_batchnorm"],
             max_steps=config["max_steps"],
             max_epochs=-1,
+            log_every_n_steps=values["log_every"],
             strategy=ReplicatedStrategy(command) if world_size(config) > 1 else "auto",
             plugins=[checkpoint_io or checkpoints.AtomicCheckpointIO()],
             logger=loggers,

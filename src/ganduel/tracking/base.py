@@ -1,6 +1,9 @@
 """Base of our loggers: a Lightning logger that also takes histograms, metric protocols, images and the summary.
 
-Other Lightning loggers may be used next to them; they get the rows alone.
+Other Lightning loggers may be used next to them; they get the rows alone. Rows come from our callbacks, and from anyone
+who logs by Lightning's ways: `pl_module.log`, `logger.log_metrics`, callbacks such as LearningRateMonitor. Each has its
+iteration, the number of those done when it is logged. Lightning's own `step` counts batches, which are blocks of
+iterations here.
 """
 
 from collections.abc import Mapping
@@ -13,8 +16,25 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from ganduel.environment import rank_from_environment
 
 
+def position(gan: Any) -> dict[str, int]:
+    """How far a GAN in training is: iterations, and real samples that D has been trained on, over all ranks."""
+    n = gan.global_step
+    return {"iteration": n, "images_seen": n * gan.batches.k * gan.batches.batch_size}
+
+
 class Logger(LightningLogger):
-    """Logs a run, on the first rank only. Each method but `log_metrics` may be left out."""
+    """Logs a run, on the first rank only. Each method but `log_metrics` may be left out.
+
+    Attributes:
+        gan: the one in training; None before it is built.
+    """
+
+    gan: Any = None
+
+    def row(self, metrics: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+        """The metrics after the columns that each row has."""
+        columns = position(self.gan) if self.gan is not None else {} if step is None else {"iteration": step}
+        return {**columns, **metrics, **columns}
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: a logger gets the whole config when it is built."""

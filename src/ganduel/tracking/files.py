@@ -1,7 +1,7 @@
 """The files of a run's folder; reading them needs neither an account nor torch.
 
 config.yaml        the resolved config, and under `run` the command line, versions, device and revision
-metrics.jsonl      one JSON object per row, appended as it is logged: {"iteration": …, "images_seen": …, …}
+metrics.jsonl      one JSON object per row, appended as it is logged: {"iteration": …, "images_seen": …, …}; null is NaN
 histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]};
                    where logits are not log-odds there is "logit/real", and no "d/…"
 protocols.jsonl    {"iteration": …, "metric": its key, "hash": …, …}: what its values depend on from there on
@@ -18,6 +18,7 @@ and of bounded depth: a few lines with aliases are a tree too large for any memo
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -70,9 +71,14 @@ def parse_yaml(text: str) -> Any:
 
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """The text of a file of a run's folder."""
+    return read_bytes(path, limit).decode("utf-8")
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file of a run's folder."""
     if (reason := unreadable_reason(path, path.parent, limit)) is not None:
         raise UserError(f"{path.name} {reason}")
-    return path.read_text(encoding="utf-8")
+    return path.read_bytes()
 
 
 def unreadable_reason(path: Path, folder: Path, limit: int = MAX_BYTES) -> str | None:
@@ -84,13 +90,30 @@ def unreadable_reason(path: Path, folder: Path, limit: int = MAX_BYTES) -> str |
     return "is too large" if path.exists() and path.stat().st_size > limit else None
 
 
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Strict JSON, which has no NaN and no infinity: they are null. What JSON does not know becomes text."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False, default=str)
+    except ValueError:
+        return json.dumps(finite_or_null(value), indent=indent, allow_nan=False, default=str)
+
+
+def finite_or_null(value: Any) -> Any:
+    """The value of nested containers with None instead of NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
-    """All whole rows of a file; none where it is missing. A truncated last line is skipped."""
+    """All whole rows of a file; none where it is missing. Truncated and damaged lines are skipped."""
     if not path.exists():
         return []
-    lines = read_text(path).splitlines()
+    lines = read_bytes(path).splitlines()  # of which each is decoded alone: one may not be UTF-8
     with suppress(ValueError, RecursionError):
-        values = json.loads(f"[{','.join(lines)}]")  # all lines at once, if none is damaged: half the time
+        values = json.loads(b"[%b]" % b",".join(lines))  # all lines at once, if none is damaged: half the time
         if len(values) == len(lines) and all(isinstance(value, dict) for value in values):
             return values
     values = []
@@ -104,6 +127,15 @@ def keys_named(name: str, keys: Iterable[str]) -> list[str]:
     """The key of that name; or those whose first part it is, as fd is of fd/mnist_cnn_10k."""
     keys = list(keys)
     return [name] if name in keys else [key for key in keys if key.startswith(f"{name}/")]
+
+
+def damage(path: Path, whole_rows: int) -> str | None:
+    """What has been lost of a file with that many whole rows, in words; None: nothing."""
+    content = path.read_bytes() if path.exists() else b""
+    damaged = len(content.splitlines()) - whole_rows
+    if damaged == 1 and not content.endswith(b"\n"):
+        return f"the last row of {path.name} is cut off"
+    return f"{path.name} has {damaged} damaged row{'s' * (damaged > 1)}" if damaged else None
 
 
 def range_of(key: str) -> tuple[float, float]:

@@ -4,9 +4,11 @@ A row is on disk before a checkpoint that follows it. On resume the rows after t
 writes them again.
 """
 
-import json
+import logging
+import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from ganduel.atomic import atomic_write
 from ganduel.errors import UserError, typed
 from ganduel.tracking.base import Logger, is_first_rank
-from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, rows
+from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, damage, rows, to_json
 from ganduel.tracking.secrets import without_secrets
+
+log = logging.getLogger("ganduel")
 
 
 class RunLogger(Logger):
@@ -40,7 +44,7 @@ class RunLogger(Logger):
             for name in (METRICS, HISTOGRAMS, PROTOCOLS):
                 rewind(folder / name, rewind_to)
             for row in rows(folder / METRICS):
-                self.last.update(row)
+                self.last.update({key: math.nan if value is None else value for key, value in row.items()})
 
     @property
     def name(self) -> str:
@@ -52,8 +56,10 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        self.last.update(metrics)
-        append(self.folder / METRICS, metrics)
+        numbers = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in metrics.items()}
+        row = self.row(numbers, step)
+        self.last.update(row)
+        append(self.folder / METRICS, row)
 
     @rank_zero_only
     def log_histograms(self, counts: Mapping[str, list[int]], step: int) -> None:
@@ -69,8 +75,9 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write `summary.json`."""
-        write(self.folder / SUMMARY, json.dumps(without_secrets(summary), indent=2) + "\n")
+        """Write `summary.json`, unless the folder is gone: the run has failed by then."""
+        with suppress(FileNotFoundError):
+            write(self.folder / SUMMARY, to_json(without_secrets(summary), indent=2) + "\n")
 
 
 def create_config(folder: Path, values: Mapping[str, Any]) -> None:
@@ -94,7 +101,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
     """
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        remaining = memoryview((json.dumps(row) + "\n").encode())
+        remaining = memoryview((to_json(row) + "\n").encode())
         while remaining:
             remaining = remaining[os.write(file, remaining) :]
     finally:
@@ -102,10 +109,17 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def rewind(path: Path, iteration: int) -> None:
-    """Drop the rows after the iteration, those that name none, and a truncated last line."""
+    """Drop the rows after the iteration, those that name none, and a truncated last line.
+
+    A run that begins at iteration 0 logs the rows of iteration 0 again.
+    """
     if path.exists():
-        kept = [row for row in rows(path) if isinstance(n := row.get("iteration"), int | float) and n <= iteration]
-        write(path, "".join(json.dumps(row) + "\n" for row in kept))
+        whole = rows(path)
+        if lost := damage(path, len(whole)):
+            log.warning("%s: %s", path.parent, lost)
+        numbered = [(row, n) for row in whole if isinstance(n := row.get("iteration"), int | float)]
+        kept = [row for row, n in numbered if n <= iteration and iteration > 0]
+        write(path, "".join(to_json(row) + "\n" for row in kept))
 
 
 def write(path: Path, text: str) -> None:

@@ -86,7 +86,8 @@ class Wandb(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        self.log(metrics["iteration"] if step is None else step, lambda: dict(metrics))
+        row = self.row(metrics, step)
+        self.log(row["iteration"], lambda: row)
 
     @rank_zero_only
     def log_histograms(self, counts: Mapping[str, list[int]], step: int) -> None:
