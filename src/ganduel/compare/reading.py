@@ -163,6 +163,8 @@ def read(folder: Path) -> Run | SkippedFolder:
     """The run in a folder, or why there is none."""
     try:
         return parse_run(folder)
+    except UserError as error:
+        return SkippedFolder(folder, str(error))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return SkippedFolder(folder, f"cannot be read: {lines[0]}")
