@@ -24,7 +24,7 @@ class Member(GAN):
     """A GAN that a StackedGAN does the iterations of; its networks' tensors are views of the stack."""
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        """Log a value of a user callback for this member, in rows as often as Lightning would: it would for all."""
+        """Log a value of a user callback for this member alone, in rows as often as Lightning's."""
         number, trainer = float(value), cast(Any, self.trainer)
         trainer.callback_metrics[name] = torch.tensor(number)
         if trainer.global_step % trainer.log_every_n_steps == 0:
