@@ -156,6 +156,7 @@ BELOW = {
         "distributed",
         "gan",
         "image_grid",
+        "model.base",
         "population",
         "tracking",
     ],

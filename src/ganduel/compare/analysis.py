@@ -12,9 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-from ganduel.compare.device import device_note
 from ganduel.compare.failure import failure
 from ganduel.compare.interval import proportion_interval
+from ganduel.compare.notes import notes
 from ganduel.compare.pairing import Design
 from ganduel.compare.reading import UNFINISHED, Run
 from ganduel.compare.statistics import Difference, Summary, difference, holm, summary
@@ -229,11 +229,12 @@ def direction(design: Design, metric: str) -> bool | None:
 
 
 def interactions(design: Design, contrasts: Sequence[Contrast]) -> list[Interaction]:
-    """For each two strata on one device type, how the difference of two levels changes, over the seeds of both."""
+    """For each two strata on the same hardware, how the difference of two levels changes, over the seeds of both."""
     changes = []
     for one, two in combinations(contrasts, 2):
-        devices = {design.devices[c.stratum] for c in (one, two) if c.stratum in design.devices}
-        if (one.first, one.second) != (two.first, two.second) or len(devices) > 1:
+        hardware = zip(design.hardware[one.stratum], design.hardware[two.stratum], strict=True)
+        differs = any(None not in values and len(set(values)) > 1 for values in hardware)
+        if (one.first, one.second) != (two.first, two.second) or differs:
             continue
         gaps = [dict(zip(c.seeds, c.values[:, 0] - c.values[:, 1], strict=True)) for c in (one, two)]
         seeds = [seed for seed in gaps[0] if seed in gaps[1]]
@@ -242,25 +243,3 @@ def interactions(design: Design, contrasts: Sequence[Contrast]) -> list[Interact
             change = difference(first, second)
             changes.append(Interaction(one.metric, one.first, one.second, one.stratum, two.stratum, change))
     return changes
-
-
-def notes(design: Design) -> list[str]:
-    """What a reader should know about the runs besides the numbers."""
-    device_line = device_note([*design.cells.values(), *design.duplicates])
-    lines = [] if device_line is None else [device_line]
-    lines += [f"the runs also differ in {text}" for text in design.environment_differences]
-    lines += [f"{run.name} repeats a run that is there already, and is left out" for run in design.duplicates]
-    for stratum in design.strata:
-        present = [level for level in design.levels if design.of(stratum, level)]
-        where = f" at {stratum}" if stratum else ""
-        for first, second in combinations(present, 2):
-            if unpaired := design.unpaired(stratum, first, second):
-                seeds = ", ".join(str(run.config["seed"]) for run in unpaired)
-                which = f"seeds {seeds} have" if len(unpaired) > 1 else f"seed {seeds} has"
-                verb = "are" if len(unpaired) > 1 else "is"
-                lines.append(f"{first} and {second}{where}: {which} a run of one of them only, and {verb} not compared")
-        if len(present) == 1 and len(design.levels) > 1:
-            lines.append(
-                f"{present[0]}{where} has nothing to be compared with: no other {design.factor} has a run there"
-            )
-    return lines
