@@ -6,7 +6,6 @@ are applicable to the data.
 
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.table import Table
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build
 from ganduel.command.sample import Source, bar, choose_device, load
+from ganduel.compare.labels import distinguishing
 from ganduel.compare.reading import find_runs
 from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric
@@ -180,13 +180,7 @@ def fits(table: Table, console: Console) -> bool:
 def short_names(paths: Sequence[Path]) -> list[str]:
     """RUN, or RUN/FILE for a checkpoint; of names KEY=VALUE,… what differs; whole paths if these are not distinct."""
     names = [path.name if path.is_dir() else f"{path.resolve().parent.parent.name}/{path.name}" for path in paths]
-    if len(set(names)) < len(names):
-        return [str(path) for path in paths]
-    parts = [re.split(r",(?![^\[]*\])", name) for name in names]
-    common = set.intersection(*map(set, parts)) if len(names) > 1 else set()
-    return [
-        ",".join(part for part in some if part not in common) or name for name, some in zip(names, parts, strict=True)
-    ]
+    return distinguishing(names) if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def cell(value: Value) -> str:
