@@ -118,7 +118,7 @@ def test_without_a_direction_nobody_wins():
 def test_the_means_are_those_of_the_pairs():
     """Seed 9 has no partner: its 99 is not in the mean that the difference is of."""
     words = said(report(duel({0: 10.0, 1: 20.0, 9: 99.0}, {0: 20.0, 1: 30.0})))
-    low, high = mean_interval(np.array([10.0, 20.0]))
+    low, high = mean_interval(np.array([10.0, 20.0]), bounds=(0.0, math.inf))
     assert (
         f"nonsaturating ends at fd/mnist_cnn_10k {with_interval(15.0, float(low), float(high))} against 25 [" in words
     )
