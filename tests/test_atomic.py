@@ -45,3 +45,19 @@ def test_an_output_that_cannot_be_written_is_said_in_one_line(tmp_path):
     with output_file(tmp_path / "new" / "b.png") as part:
         part.write_text("x")
     assert (tmp_path / "new" / "b.png").read_text() == "x"
+
+
+def test_two_commands_that_write_one_page_never_mix_their_parts(tmp_path):
+    """`ganduel compare … -o duel.html` while another one, or --watch, writes it too: the last one wins, whole."""
+    path = tmp_path / "duel.html"
+    with output_file(path) as one, one.open("w") as first:
+        first.write("first, ")
+        first.flush()
+        with output_file(path) as two, two.open("w") as second:
+            second.write("second, whole")
+        assert path.read_text() == "second, whole"
+        first.write("whole")
+        first.flush()
+        assert path.read_text() == "second, whole"
+    assert path.read_text() == "first, whole"
+    assert list(tmp_path.iterdir()) == [path]

@@ -166,6 +166,7 @@ BELOW = {
         "distributed",
         "gan",
         "image_grid",
+        "model.base",
         "population",
         "tracking",
         "trust",

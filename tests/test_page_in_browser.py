@@ -330,7 +330,7 @@ def test_table_of_runs(show: Callable[..., Page], duel: Path):
     """Sorted by any column, both ways, numbers as numbers; filtered; linked to the folders."""
     page = show(duel)
     headings = texts(page, "#run-table th")
-    assert headings == ["run", "loss", "seed", "status", "iteration", "seconds", FD, RECALL, "remarks"]
+    assert headings == ["run", "loss", "seed", "status", "remarks", "iteration", "seconds", FD, RECALL]
     for name in headings:
         heading = page.locator("#run-table").get_by_role("columnheader", name=name, exact=True)
         button = heading.get_by_role("button")
@@ -802,6 +802,64 @@ def test_a_run_that_failed_is_hollow(show: Callable[..., Page], tmp_path: Path):
     draw_all(page)
     marks = page.eval_on_selector("#final-panels .plot", "(plot) => plot.data.flatMap((t) => t.marker?.symbol ?? [])")
     assert marks == ["circle", "circle", "circle", "square", "square", "square-open", "square"]
+
+
+def test_a_failed_run_is_not_called_finished(show: Callable[..., Page], tmp_path: Path):
+    """Its training finished without modes: the table said "finished", in red. The download has both."""
+    make_sweep(tmp_path / "runs", 1)
+    make_run(tmp_path / "runs" / "lost", "saturating", 1, metrics={FD: 90.0, RECALL: 0.01})
+    make_run(tmp_path / "runs" / "killed", "saturating", 2, metrics={}, status=None)
+    page = show(write(tmp_path / "runs"))
+    status = dict(zip(column(page, "run"), column(page, "status"), strict=True))
+    assert status["lost"] == "failed"
+    assert status["killed"] == "unfinished"
+    assert {name: text for name, text in status.items() if "=" in name} == dict.fromkeys(
+        ("loss=nonsaturating", "loss=saturating"), "finished"
+    )
+    assert page.locator("#run-table td.bad").all_text_contents() == ["failed"]
+    remarks = dict(zip(column(page, "run"), column(page, "remarks"), strict=True))
+    assert remarks["lost"].startswith("modes are lost: ")
+
+
+@pytest.mark.slow
+def test_tables_fit_or_say_that_they_scroll(show: Callable[..., Page], tmp_path: Path):
+    """Nine metrics and long names fit into 1,280 pixels; on a phone a wide table says how to see the rest."""
+    names = ("fd", "kd", "high_quality", "modes", "reverse_kl", "precision", "recall", "density", "coverage")
+    shared = "data=ring8,model.discriminator.hidden=[64,64],model.generator.hidden=[64,64],trainer.max_steps=300"
+    for seed in (0, 1):
+        for loss in ("saturating", "nonsaturating"):
+            metrics = {f"{name}/points_10k": 0.00123 + seed for name in names}
+            make_run(tmp_path / "runs" / f"{shared},loss={loss},seed={seed}", loss, seed, metrics=metrics)
+    path = write(tmp_path / "runs")
+    page = show(path)
+    hint = "getComputedStyle(one, '::before').content.includes('scroll sideways')"
+    assert count(page, ".scroll", "one.scrollWidth > one.clientWidth") == count(page, ".scroll", hint) == 0
+    assert column(page, "run")[0] == "loss=nonsaturating,seed=0"
+    page = show(path, width=390)
+    page.wait_for_selector(".scroll.wide")
+    assert count(page, ".scroll", f"(one.scrollWidth > one.clientWidth) !== {hint}") == 0
+    assert count(page, ".scroll", hint) >= 2
+    assert count(page, "caption > span", "one.getBoundingClientRect().right > 390") == 0
+
+
+@pytest.mark.slow
+def test_forms_have_the_same_dots_and_those_without_a_curve_are_named(show: Callable[..., Page], tmp_path: Path):
+    """At b = −4 … 0 on every line; and a relativistic loss, which has no curve, is not just missing."""
+    for loss in ("saturating", "nonsaturating", "relativistic"):
+        make_run(tmp_path / "runs" / loss, loss)
+    (tmp_path / "runs" / "relativistic" / "loss_form.json").unlink()
+    page = show(write(tmp_path / "runs"))
+    draw_all(page)
+    dots = page.eval_on_selector_all(
+        "#form-panels .plot",
+        """(plots) => plots.map((plot) => plot.data.filter((t) => t.mode === "lines+markers")
+          .map((t) => t.x.filter((_, n) => t.marker.size[n] > 0)))""",
+    )
+    b = [-4, -3, -2, -1, 0]
+    assert dots[0] == [pytest.approx([1 / (1 + math.exp(-x)) for x in b])] * 2
+    assert dots[1] == [b] * 2
+    assert "No curve for relativistic: " in page.inner_text("#forms")
+    assert "its slope is −1/(1 − D), which is −1 at D = 0" in page.inner_text("#slopes")
 
 
 @pytest.mark.slow

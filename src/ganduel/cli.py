@@ -92,7 +92,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    paths = "folders of runs, or checkpoints"
+    paths = "folders of runs or of sweeps, or checkpoints"
     names = "such as frechet parzen; by default those of the runs' configs, or those that fit the data"
     draws = "repeat each so often, and state a standard error"
     parser.add_argument("paths", metavar="PATH", type=Path, nargs="+", help=paths)

@@ -1,6 +1,7 @@
 """Evaluation during training: when, of which network, what is kept, and that training does not notice."""
 
 import json
+import math
 import signal
 
 import pytest
@@ -81,6 +82,7 @@ def test_protocols_are_on_record_once(fit, ring, tmp_path):
     assert all(len(row["hash"]) == 8 for row in protocols)
     assert protocols[0]["class"] == "ganduel.metric.frechet.FrechetDistance"
     assert [row["higher_is_better"] for row in protocols] == [False, True, True, False]
+    assert [row["range"] for row in protocols] == [[0, None], [0, 8], [0, 1], [0, pytest.approx(math.log(8))]]
 
 
 @pytest.mark.parametrize(("values", "kept"), [([5.0, 3.0, 4.0], 4), ([5.0, 6.0, 4.0], 6), ([5.0, 5.0, 5.0], 2)])

@@ -89,8 +89,50 @@ def test_table_names_runs_keys_and_floor(train, runs):
     folders = [train(f"run{seed}", f"seed={seed}")[0] for seed in range(runs)]
     text = io.StringIO()
     evaluate(folders, ["frechet", "modes"], samples=80, device="cpu", console=Console(file=text, width=160))
-    for word in ("fd/points_80", "reverse_kl/points_80", "floor", *(folder.name for folder in folders)):
-        assert word in text.getvalue().replace("\n", "")
+    for word in ("fd/", "reverse_kl/", "points_80", "floor", *(folder.name for folder in folders)):
+        assert word in text.getvalue()
+
+
+def sweep_of(train, tmp_path):
+    """Four runs, a file of the sweep's, and a run that has no checkpoint, as one that failed at its start."""
+    for seed in range(4):
+        train(f"sweep/loss=saturating,model.hidden=[8,{8 + seed // 2}],seed={seed}", f"seed={seed}")
+    (tmp_path / "sweep" / "multirun.yaml").write_text("a: 1")
+    (tmp_path / "sweep" / "failed").mkdir()
+    (tmp_path / "sweep" / "failed" / "config.yaml").write_text("seed: 9")
+    return tmp_path / "sweep"
+
+
+def test_a_sweep_is_its_runs(train, tmp_path, caplog, capsys):
+    """SWEEP, and SWEEP/* with whatever else is there; a run that is named twice is measured once."""
+    sweep = sweep_of(train, tmp_path)
+    runs = [str(path) for path in sorted(sweep.glob("loss*"))]
+    for paths in ([sweep], [*sorted(sweep.iterdir())], [sweep, runs[0]]):
+        caplog.clear()
+        found = json.loads(answer(capsys, *paths, *ARGUMENTS, "--json"))["runs"]
+        assert sorted(run["path"] for run in found) == runs
+        assert f"left out: {sweep / 'failed'} has no checkpoint" in caplog.text
+        assert ("multirun.yaml is no checkpoint" in caplog.text) == (len(paths) > 2)
+    assert "multirun.yaml is not a readable checkpoint" in error(capsys, sweep / "multirun.yaml")
+
+
+def test_a_table_of_many_metrics_fits_80_columns(train, tmp_path):
+    """It was cut off at the right: here it goes on below, with all metrics and the parts that the names differ in."""
+    sweep = sweep_of(train, tmp_path)
+    console = Console(file=io.StringIO(), width=80)
+    evaluate([sweep], ["frechet", "modes", "neighbours"], samples=80, device="cpu", console=console)
+    text = console.file.getvalue()
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text
+    tops = [line for line in lines if line.startswith("┏")]
+    assert all(line.endswith("┓") for line in tops)
+    headings = " ".join(line for line in lines if line.startswith("┃"))
+    for quantity in ("fd", "modes", "high_quality", "reverse_kl", "precision", "recall", "density", "coverage"):
+        assert headings.count(f" {quantity}/ ") == 1
+    for seed in range(4):
+        assert text.count(f"model.hidden=[8,{8 + seed // 2}],seed={seed}") == len(tops) > 1
+    assert "saturating" not in text
 
 
 def test_runs_own_metrics_unless_named(train, capsys):
@@ -112,7 +154,8 @@ def test_bad_input_is_one_line(train, capsys, tmp_path):
     assert "draws=0 must be at least 1" in error(capsys, folder, *ARGUMENTS, "--draws", "0")
     assert "metric.frechet.samples=1" in error(capsys, folder, "--metrics", "frechet", "--samples", "1")
     assert "k=3 must be from 1 to 2" in error(capsys, folder, "--metrics", "neighbours", "--samples", "3")
-    assert "has no checkpoint" in error(capsys, tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "has no checkpoint" in error(capsys, tmp_path / "empty")
 
 
 def test_generator_that_gives_nan(train, capsys):

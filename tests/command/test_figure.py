@@ -12,7 +12,7 @@ from golden import make_run, make_sweep, write_lines
 from PIL import Image
 
 from ganduel.command.figure import COLOURS, colour_of, draw, figure, histograms_by_level, package_forms
-from ganduel.compare.bundle import loss_forms
+from ganduel.compare.bundle import loss_forms, without_form
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
 
@@ -80,6 +80,31 @@ def test_what_is_drawn(tmp_path):
         assert edges[values.argmax()] <= level < edges[values.argmax() + 1]
 
 
+def test_the_same_samples_are_marked_on_both_curves_and_the_caption_says_which_slope_vanishes():
+    """A reader saw slope −1 at D = 0 for the form that is called saturating: it is flat in D's logit, on the right."""
+    canvas = draw(package_forms(), {})
+    b = np.array([-4.0, -3, -2, -1, 0])
+    for axis, x in zip(canvas.axes, (1 / (1 + np.exp(-b)), b), strict=True):
+        for line in axis.lines:
+            assert (line.get_marker(), line.get_xdata()[line.get_markevery()]) == ("o", pytest.approx(x))
+    caption = " ".join(canvas.get_supxlabel().split())
+    assert "its slope is −1/(1 − D), which is −1 at D = 0" in caption
+    assert "in b the slope of the saturating loss is −D" in caption
+
+
+def test_a_loss_without_terms_per_logit_is_named(tmp_path):
+    """Relativistic losses compare pairs of logits: samples of such runs are drawn, and a line says why no curve is."""
+    (make_run(tmp_path / "a", "relativistic$x$") / "loss_form.json").unlink()
+    runs = runs_in(make_run(tmp_path / "b", SAT), tmp_path / "a")
+    line = without_form(runs)
+    assert line.startswith("No curve for relativistic$x$: such a loss has no term per logit, or ")
+    assert line in " ".join(draw(package_forms(), histograms_by_level(runs, None), line).get_supxlabel().split())
+    assert without_form(runs[:1]) == without_form([]) == ""
+    figure("loss-forms", [str(tmp_path)], tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size[0] == 9 * 120
+
+
 def test_a_form_has_its_colour_everywhere(tmp_path):
     canvas = draw(package_forms(), histograms_by_level(runs_in(make_sweep(tmp_path / "s", 1)), None))
     lines = {line.get_label(): line.get_color() for line in canvas.axes[0].lines}
@@ -108,7 +133,7 @@ def test_a_file_is_drawn_the_same_twice(tmp_path, name, levels):
     assert out[0].read_bytes() == out[1].read_bytes()
     if name == "a.png":
         with Image.open(out[0]) as picture:
-            assert picture.size == (9 * 120, round((3.4 + levels * 2.0) * 120))
+            assert picture.size == (9 * 120, round((4.0 + levels * 2.0) * 120))
     else:
         assert ElementTree.parse(out[0]).getroot().tag.endswith("svg")
 
@@ -116,7 +141,7 @@ def test_a_file_is_drawn_the_same_twice(tmp_path, name, levels):
 def test_without_runs_the_forms_alone_are_drawn(tmp_path):
     figure("loss-forms", [], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.size == (9 * 120, round(3.4 * 120))
+        assert picture.size == (9 * 120, round(4.0 * 120))
 
 
 def test_histograms_of_another_form_or_none(tmp_path):

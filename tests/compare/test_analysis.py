@@ -252,7 +252,7 @@ def test_what_a_reader_should_know():
     warnings = report(runs).warnings
     assert warnings == [
         "the runs also differ in git: 0123456789 (5 runs), fedcba (1 run)",
-        "saturating,1,0,stopped repeats a run that is there already, and is left out",
+        "saturating,1,0,stopped repeats saturating,1,0,finished, and is left out",
         "nonsaturating and saturating at k=1: seeds 1, 2 have a run of one of them only, and are not compared",
         "saturating at k=5 has nothing to be compared with: no other loss has a run there",
     ]

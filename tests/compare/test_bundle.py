@@ -100,6 +100,44 @@ def test_a_run_of_bare_rows(tmp_path):
     assert (group["histograms"], page_data["loss_forms"], page_data["images"]) == ({}, [], [])
 
 
+def test_texts_of_tables_are_those_of_the_sentences(tmp_path):
+    """5 of 8 runs failed is 62%, by one rounding; p = 0.0625 is 0.062 in both."""
+    sweep = make_sweep(tmp_path / "s", 5)
+    for seed in range(5, 8):
+        make_run(sweep / str(seed), SAT, seed, metrics={}, status="failed")
+    page_data = of(sweep)
+    d = page_data["differences"][0]
+    assert f"nonsaturating minus saturating is {d['texts']['difference']}, p = {d['texts']['p']}, " in " ".join(
+        page_data["verdicts"]
+    )
+    assert d["texts"]["p"] == "0.062"
+    failures = page_data["cells"][1]["failures"]
+    assert f"3 of 8 runs failed, {failures['text']}: " in page_data["verdicts"][0]
+    assert failures["text"] == "38% [14%, 69%]"
+    assert page_data["interval_note"].endswith("its coverage is at most 67%.")
+
+
+def test_bands_stay_within_the_possible_values(tmp_path):
+    """Accuracies and slopes end at 1, gradients at 0."""
+    for seed in range(3):
+        folder = make_run(tmp_path / str(seed), seed=seed)
+        write_lines(
+            folder / "metrics.jsonl",
+            [
+                {
+                    "iteration": 1,
+                    "d/accuracy_real": [1, 0.99, 0.4][seed],
+                    "grad/norm_g": [0.1, 0, 9][seed],
+                    "loss/g": -seed,
+                }
+            ],
+        )
+    curves = of(tmp_path)["groups"][0]["curves"]
+    assert curves["d/accuracy_real"]["high"] == [1]
+    assert curves["grad/norm_g"]["low"] == [0]
+    assert curves["loss/g"]["low"][0] < -2
+
+
 def test_strata_and_levels_have_groups_of_their_own(tmp_path):
     for k in (1, 5):
         for loss in (SAT, NS):

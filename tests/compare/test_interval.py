@@ -131,12 +131,44 @@ def test_shares_at_the_ends():
     assert proportion_interval(0, 0) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("values", "bounds"),
+    [([0.02, 0.07], (0.0, np.inf)), ([0.7, 1.0, 0.99], (0.0, 1.0)), ([8.0, 8.0, 7.0, 1.0], (0.0, 8.0))],
+)
+def test_an_interval_ends_at_the_bounds_of_its_quantity(values: list[float], bounds: tuple[float, float]):
+    """A recall is at most 1; where the interval stays within anyway nothing changes."""
+    free, bounded = limits(np.array(values)), np.array(mean_interval(np.array(values), bounds=bounds))
+    assert (bounded == free.clip(*bounds)).all()
+    assert (bounded != free).any()
+
+
+def test_bounds_that_the_values_exceed_are_widened_to_them():
+    """A distance of −1e-15 by rounding, or a user's metric that is wrong about its range: the mean stays inside."""
+    low, high = mean_interval(np.array([-2.0, 3.0]), bounds=(0.0, 1.0))
+    assert (low, high) == (-2.0, 3.0)
+    both = np.array([[0.1, np.nan], [0.2, np.nan]])
+    assert np.isnan(np.array(mean_interval(both, bounds=(0.0, 1.0)))[:, 1]).all()
+
+
+def test_bounds_of_a_difference():
+    assert interval.difference_bounds((0.0, 8.0)) == (-8.0, 8.0)
+    assert interval.difference_bounds((0.0, np.inf)) == (-np.inf, np.inf)
+
+
+def test_what_an_interval_cannot_cover():
+    """0.8⁵ = 0.328 of all sets of five have no collapse, where one run in five collapses."""
+    note = str(interval.collapse_note(5))
+    assert "5 runs show none in 33% of cases" in note
+    assert note.endswith("its coverage is at most 67%.")
+    assert [n for n in range(30) if interval.collapse_note(n)] == list(range(2, 14))
+
+
 SETS = 20_000
 
 
-def coverage(values: np.ndarray, truth: float) -> float:
+def coverage(values: np.ndarray, truth: float, bounds: interval.Bounds = interval.UNBOUNDED) -> float:
     """The share of columns whose interval holds the true mean."""
-    intervals = [mean_interval(part) for part in np.array_split(values, 20, axis=1)]
+    intervals = [mean_interval(part, bounds=bounds) for part in np.array_split(values, 20, axis=1)]
     low, high = np.concatenate(intervals, axis=1)
     return float(np.mean((low <= truth) & (truth <= high)))
 
@@ -159,3 +191,10 @@ class TestCoverage:
     def test_mildly_skewed(self, n: int):
         """A gamma distribution of skewness 1: Student's interval has 93 % for five too."""
         assert 0.92 < coverage(np.random.default_rng(n).gamma(4, size=(n, SETS)), 4.0) < 0.96
+
+    def test_one_run_in_five_collapses(self, n: int):
+        """The note's bound holds and is nearly reached, with the interval cut off at the quantity's bounds."""
+        rng = np.random.default_rng(n)
+        values = np.where(rng.random((n, SETS)) < 0.2, rng.beta(1, 50, (n, SETS)), rng.beta(80, 20, (n, SETS)))
+        share = coverage(values, 0.2 / 51 + 0.8 * 0.8, bounds=(0.0, 1.0))
+        assert min(1 - 0.8**n, 0.93) - 0.03 < share < min(1 - 0.8**n, 0.95) + 0.01

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ganduel.compare.labels import choice_name, natural_sort, short
+from ganduel.compare.labels import choice_name, distinguishing, natural_sort, short
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,18 @@ def test_any_names_have_an_order(names: list[str]):
 )
 def test_choices_as_on_the_command_line(choice, name):
     assert choice_name(choice) == name
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["data=a,k=1,seed=0", "data=a,k=1,seed=1"], ["seed=0", "seed=1"]),
+        (["hidden=[64,64],k=1", "hidden=[64,32],k=1", "again"], ["hidden=[64,64]", "hidden=[64,32]", "again"]),
+        (["k=1", "k=1,seed=3"], ["k=1", "seed=3"]),
+        (["k=1,seed=3"], ["k=1,seed=3"]),
+        (["a,b", "a,c"], ["a,b", "a,c"]),
+        ([], []),
+    ],
+)
+def test_names_of_a_sweep_without_what_they_share(names, expected):
+    assert distinguishing(names) == expected

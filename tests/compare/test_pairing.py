@@ -317,7 +317,7 @@ def test_of_repeated_runs_the_first_that_finished_is_taken(statuses: Sequence[st
     runs = [a_run(status=status, name=str(n)) for n, status in enumerate(statuses)]
     design = arrange(runs)
     assert list(design.cells.values()) == [runs[taken]]
-    assert {run.name for run in design.duplicates} == {str(n) for n in range(len(runs)) if n != taken}
+    assert {run.name for run, _ in design.duplicates} == {str(n) for n in range(len(runs)) if n != taken}
 
 
 @given(

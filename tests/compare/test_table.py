@@ -129,7 +129,7 @@ def test_json_has_all_numbers_unrounded():
     assert (cell["failures"]["count"], cell["failures"]["n"], cell["unfinished"]) == (1, 3, 0)
     assert data["left_out"] == [{"folder": "x", "reason": "empty"}]
     assert data["warnings"] == []
-    assert data["verdicts"][-1].startswith("Saturating: 1 of 3 runs failed")
+    assert data["verdicts"][0].startswith("Saturating: 1 of 3 runs failed")
 
 
 def test_json_has_both_p_values():

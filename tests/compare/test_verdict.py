@@ -13,7 +13,7 @@ from ganduel.compare.analysis import Report
 from ganduel.compare.interval import mean_interval
 from ganduel.compare.reading import Run
 from ganduel.compare.statistics import summary
-from ganduel.compare.verdict import count, interval, number, probability, shown, verdicts
+from ganduel.compare.verdict import count, number, probability, shown, verdicts, with_interval
 
 
 def said(found: Report) -> str:
@@ -29,30 +29,27 @@ def apart(n: int, by: float = 5.0) -> Report:
 
 def test_one_pair_by_hand():
     assert said(report(duel({0: 10.0}, {0: 12.5}))) == (
-        "Over 1 paired seed, nonsaturating ends at fd/mnist_cnn_10k 10 against 12.5 of saturating; difference 2.5, "
-        "p = 1, 1 of 1 win. One pair decides nothing."
+        "Over 1 paired seed, nonsaturating ends at fd/mnist_cnn_10k 10 against 12.5 of saturating; "
+        "nonsaturating minus saturating is -2.5, p = 1, 1 of 1 win. One pair decides nothing."
     )
 
 
 def test_two_pairs():
-    """Means 10.5 and 15.55; differences 5 and 5.1, p = 2/4."""
+    """Means 10.5 and 15.55; differences −5 and −5.1, p = 2/4: nothing is called better at p = 0.5."""
     words = said(apart(2))
-    low, high = mean_interval(np.array([5.0, 5.1]))
-    assert f"difference 5.05 [{number(float(low))}, {number(float(high))}]" in words
+    low, high = mean_interval(np.array([-5.0, -5.1]))
+    assert f"nonsaturating minus saturating is {with_interval(-5.05, float(low), float(high))}, p = 0.5" in words
     assert words.startswith("Over 2 paired seeds, nonsaturating ends at fd/mnist_cnn_10k 10.5 [")
     assert " against 15.6 [" in words
-    assert "difference 5.05 [" in words
-    assert "p = 0.5, 2 of 2 wins." in words
-    assert words.endswith(
-        "2 of 2 wins. Nonsaturating is better as far as 2 pairs can tell: with so few p cannot be below 0.5, six seeds "
-        "could settle it."
-    )
+    assert words.endswith("2 of 2 wins. Undecided: with 2 pairs p cannot be below 0.5; six seeds could settle it.")
+    assert "is better" not in words
 
 
 def test_five_pairs_cannot_be_significant():
     words = said(apart(5))
-    assert "p = 0.062, 5 of 5 wins. Nonsaturating is better as far as 5 pairs can tell: " in words
-    assert "p cannot be below 0.062, six seeds could settle it." in words
+    assert words.endswith(
+        "p = 0.062, 5 of 5 wins. Undecided: with 5 pairs p cannot be below 0.062; six seeds could settle it."
+    )
 
 
 def test_six_pairs_can():
@@ -76,12 +73,16 @@ def test_the_interval_and_the_test_may_disagree():
     comparison = report(duel({s: 10.0 for s in range(6)}, {s: 10.0 + d for s, d in enumerate([5, 6, 5, 6, 5, -0.6])}))
     d = comparison.contrasts[0].difference
     assert (d.p, d.high < 0) == (4 / 64, True)
-    assert "Nonsaturating is better by the interval, and not by the permutation test: undecided." in said(comparison)
+    words = said(comparison)
+    assert "Undecided: the interval excludes 0, but the permutation test does not reject." in words
+    assert "is better" not in words
 
 
 def test_equal_values_are_a_tie():
     words = said(report(duel({s: 10.0 for s in range(6)}, {s: 10.0 for s in range(6)})))
-    assert "difference 0 [0, 0], p = 1, 3 of 6 wins. Undecided: the interval contains 0." in words
+    assert (
+        "nonsaturating minus saturating is 0 [0, 0], p = 1, 3 of 6 wins. Undecided: the interval contains 0." in words
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,9 +118,11 @@ def test_without_a_direction_nobody_wins():
 def test_the_means_are_those_of_the_pairs():
     """Seed 9 has no partner: its 99 is not in the mean that the difference is of."""
     words = said(report(duel({0: 10.0, 1: 20.0, 9: 99.0}, {0: 20.0, 1: 30.0})))
-    low, high = mean_interval(np.array([10.0, 20.0]))
-    assert f"nonsaturating ends at fd/mnist_cnn_10k 15{interval(float(low), float(high))} against 25 [" in words
-    assert "difference 10 [10, 10]" in words
+    low, high = mean_interval(np.array([10.0, 20.0]), bounds=(0.0, math.inf))
+    assert (
+        f"nonsaturating ends at fd/mnist_cnn_10k {with_interval(15.0, float(low), float(high))} against 25 [" in words
+    )
+    assert "nonsaturating minus saturating is -10 [-10, -10]" in words
 
 
 def test_levels_without_a_pair():
@@ -163,14 +166,14 @@ def test_without_metrics_nothing_is_better():
 def test_failures_are_told_even_without_a_metric():
     """The survivors' mean, or the lack of any, is not the whole answer."""
     words = verdicts(report([a_run(NS), a_run(SAT, 0, status="diverged"), a_run(SAT, 1)]))
-    assert words[-1] == "Saturating: 1 of 2 runs failed, 50% [9%, 91%]: seed 0: diverged."
+    assert words[0] == "Saturating: 1 of 2 runs failed, 50% [9%, 91%]: seed 0: diverged."
 
 
-def test_failures_come_last_with_their_level_and_stratum():
+def test_failures_come_first_with_their_level_and_stratum():
     runs = duel({0: 1.0}, {0: 2.0}) + duel({0: 1.0}, {0: 2.0}, k=5) + [a_run(SAT, 1, status="failed", k=5)]
     words = verdicts(report(runs))
-    assert words[-1].startswith("Saturating at k=5: 1 of 2 runs failed, 50% [")
-    assert [word for word in words if "failed" in word] == words[-1:]
+    assert words[0].startswith("Saturating at k=5: 1 of 2 runs failed, 50% [")
+    assert [word for word in words if "failed" in word] == words[:1]
 
 
 def lost(seed: int, fd: float) -> Run:
@@ -179,14 +182,19 @@ def lost(seed: int, fd: float) -> Run:
 
 
 def test_what_is_left_where_no_run_failed_is_told_with_its_side():
-    """By the pairs all in all the saturating form is the worse by 24; by those without a failed run the better by 2."""
+    """By the pairs all in all the saturating form is the worse by 24; by those without a failed run the better by 2.
+
+    Which runs failed is said first.
+    """
     failing = [a_run(NS, 0, 10.0), a_run(NS, 1, 10.0), a_run(NS, 2, 10.0), a_run(SAT, 1, 8.0), a_run(SAT, 2, 8.0)]
-    words = verdicts(report([*failing, lost(0, 86.0)]))[0]
+    failures, words = verdicts(report([*failing, lost(0, 86.0)]))
+    assert failures.startswith("Saturating: 1 of 3 runs failed")
+    assert words.startswith("Over 3 paired seeds, in which 1 of 6 runs failed, nonsaturating ends")
     assert "nonsaturating ends at fd/mnist_cnn_10k 10 [10, 10] against 34 [" in words
-    assert words.endswith("Of the 2 pairs in which no run failed: difference 2 [2, 2] the other way, p = 0.5.")
-    words = verdicts(report([*failing[:3], lost(0, 86.0), a_run(SAT, 1, 12.0)]))[0]
-    assert words.endswith("Of the 1 pair in which no run failed: difference 2, p = 1.")
-    assert "no run failed" not in verdicts(report([a_run(NS, 0, 10.0), lost(0, 86.0)]))[0]
+    assert words.endswith("Of the 2 pairs in which no run failed: 2 [2, 2] the other way, p = 0.5.")
+    words = verdicts(report([*failing[:3], lost(0, 86.0), a_run(SAT, 1, 12.0)]))[1]
+    assert words.endswith("Of the 1 pair in which no run failed: -2, p = 1.")
+    assert "no run failed" not in verdicts(report([a_run(NS, 0, 10.0), lost(0, 86.0)]))[1]
     assert "no run failed" not in said(apart(2))
 
 
@@ -234,7 +242,7 @@ def test_the_side_that_is_named_is_the_better_one_and_a_claim_has_its_reason(pai
     claimed = words.endswith(("wins. Nonsaturating is better.", "wins. Saturating is better."))
     assert claimed == (better is not None and d.n > 1 and d.p <= 0.05)
     assert ("decides nothing" in words) == (d.n == 1)
-    assert "difference -" not in words, "it is named by the side, not by a sign"
+    assert f"nonsaturating minus saturating is {number(d.mean)}" in words
 
 
 # ---- numbers
@@ -243,7 +251,7 @@ def test_the_side_that_is_named_is_the_better_one_and_a_claim_has_its_reason(pai
 @pytest.mark.parametrize(
     ("x", "words"),
     [
-        (0.0, "0"), (1.0, "1"), (19.84, "19.8"), (0.01234, "0.0123"), (-5.555, "-5.55"), (999.4, "999"),
+        (0.0, "0"), (-0.0, "0"), (1.0, "1"), (19.84, "19.8"), (0.01234, "0.0123"), (-5.555, "-5.55"), (999.4, "999"),
         (999.6, "1000"), (-999.7, "-1000"), (1234.5, "1234"), (123456.7, "123457"), (1e-9, "1e-09"), (math.nan, "–"),
     ],
 )  # fmt: skip
@@ -262,7 +270,7 @@ def test_probabilities_counts_and_intervals():
         "1", "0.062", "0.5", "0.001", "< 0.001", "–",
     ]  # fmt: skip
     assert [count(n) for n in (4.0, 3.5, 0.0)] == ["4", "3.5", "0"]
-    assert (interval(1.0, 2.5), interval(math.nan, 2.5)) == (" [1, 2.5]", "")
+    assert (with_interval(2.0, 1.0, 2.5), with_interval(2.0, math.nan, 2.5)) == ("2 [1, 2.5]", "2")
     assert shown(summary(np.array([3.0]))) == "3"
 
 

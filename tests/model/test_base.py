@@ -16,6 +16,7 @@ from ganduel.model.base import (
     at_least_float32,
     check_parts,
     conditioned,
+    depends_on_ranks,
     keyed_layers,
     mixes_samples,
     uses_batch_norm,
@@ -282,3 +283,17 @@ def test_every_penalty_is_asked_about_d():
 
     check_parts(network(None), d, None, [Asking(), Asking()])
     assert [x is d for x in asked] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("g_norm", "d_norm", "mixes", "expected"),
+    [
+        (nn.Identity(), nn.Identity(), False, False),
+        (nn.BatchNorm1d(2), nn.Identity(), False, True),
+        (nn.Identity(), nn.BatchNorm1d(2), True, True),
+        (nn.SyncBatchNorm(2), nn.SyncBatchNorm(2), True, False),  # as trainer.sync_batchnorm leaves them
+        (nn.Identity(), nn.Identity(), True, True),  # minibatch standard deviation, over the rows of a rank
+    ],
+)
+def test_whether_the_number_of_ranks_changes_the_training(g_norm, d_norm, mixes, expected):
+    assert depends_on_ranks(nn.Sequential(g_norm), nn.Sequential(d_norm), mixes) is expected

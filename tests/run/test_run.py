@@ -109,6 +109,7 @@ def test_a_run_leaves_its_record(launch):
     assert summary(folder)["metrics"] == metrics[-1]
     assert summary(folder)["seconds"] == metrics[-1]["seconds"] > 0
     assert summary(folder)["device"] == "cpu"
+    assert (summary(folder)["ranks"], summary(folder)["depends_on_ranks"]) == (1, False)
     assert summary(folder)["peak_memory"]["process"] > 1e8
     assert sorted(path.name for path in (folder / "samples").iterdir()) == [
         "iteration_00000000.png", "iteration_00000025.png", "progress.gif", "real.png",

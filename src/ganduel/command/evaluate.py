@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build
 from ganduel.command.sample import Source, bar, choose_device, load
+from ganduel.compare.labels import distinguishing
+from ganduel.compare.reading import find_runs
 from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, number
@@ -41,7 +44,7 @@ def evaluate(
     """Print a table, or JSON.
 
     Args:
-        paths: folders of runs, or checkpoints.
+        paths: folders of runs or of sweeps, or checkpoints; other files are passed over.
         metrics: names of metrics; none: those of the runs' configs, or those applicable to the data.
         samples: the number of samples for every metric, instead of its default.
         draws: repetitions of each; more than one give a standard error.
@@ -53,6 +56,7 @@ def evaluate(
     """
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]} does not exist. Give the folder of a run, or a checkpoint in it.")
+    paths = runs_and_checkpoints(paths)
     torch_device = choose_device(device)
     sources = [load(path, live, torch_device, trust) for path in paths]
     configs = [config_of(path) for path in paths]
@@ -79,7 +83,24 @@ def evaluate(
         rows = [to_dict(*row) for row in zip(paths, sources, results, strict=True)]
         console.print_json(to_json({"runs": rows, "protocols": evaluation.protocols}))
     else:
-        console.print(make_table(paths, sources, results))
+        console.print(*make_tables(paths, sources, results, console), sep="\n")
+
+
+def runs_and_checkpoints(paths: Sequence[Path]) -> list[Path]:
+    """The runs in the folders, at any depth, that have a checkpoint, and the checkpoints; with a line on what is not.
+
+    Where there is neither, the paths are returned as they are: loading them says what is wrong.
+    """
+    usable, others = [], []
+    entries = [entry for path in paths for entry in (find_runs(path) if path.is_dir() else [path])]
+    for path in dict.fromkeys(entries):
+        is_usable = checkpoints.has_checkpoint(path) if path.is_dir() else path.suffix == ".ckpt"
+        (usable if is_usable else others).append(path)
+    if not usable:
+        return list(paths)
+    for path in others:
+        log.warning("left out: %s %s", path, "has no checkpoint" if path.is_dir() else "is no checkpoint")
+    return usable
 
 
 def config_of(path: Path) -> Mapping[str, Any]:
@@ -110,33 +131,62 @@ def to_dict(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str
     return {"path": str(path), "iteration": source.iteration, "weights": source.name, "metrics": metrics}
 
 
-def make_table(paths: Sequence[Path], sources: Sequence[Source], results: Sequence[Mapping[str, Value]]) -> Table:
-    """A column for each run and for the floor, a row for each metric; transposed for more than two runs."""
+def make_tables(
+    paths: Sequence[Path], sources: Sequence[Source], results: Sequence[Mapping[str, Value]], console: Console
+) -> list[Table]:
+    """A column for each of one or two runs and for the floor, a row for each metric.
+
+    For more runs a row each, and as many metrics in a table as the console is wide enough for.
+    """
     names = [f"{name} ({source.iteration:,})" for name, source in zip(short_names(paths), sources, strict=True)]
-    columns = [[cell(value) for value in values.values()] for values in results]
-    floor = [number(value.floor) for value in results[0].values()]
-    view = Table(caption="(iterations); floor: real samples instead of generated ones", caption_justify="left")
     if len(results) <= 2:
-        view.add_column("metric", no_wrap=True)
-        for name in (*names, "floor"):
-            view.add_column(name, justify="right", overflow="fold")
-        for row in zip(results[0], *columns, floor, strict=True):
-            view.add_row(*row)
+        tables = [by_metric(names, results)]
     else:
-        view.add_column("run", overflow="fold", ratio=1, min_width=16)
-        for key in results[0]:
-            view.add_column(key, justify="right", overflow="fold")
-        for name, column in zip(names, columns, strict=True):
-            view.add_row(name, *column)
-        view.add_section()
-        view.add_row("floor", *floor)
+        tables, keys = [], list(results[0])
+        while keys:
+            sizes = range(len(keys), 1, -1)
+            n = next((n for n in sizes if fits(by_run(names, results, keys[:n]), console)), 1)
+            tables.append(by_run(names, results, keys[:n]))
+            keys = keys[n:]
+    tables[-1].caption = "(iterations); floor: real samples instead of generated ones"
+    return tables
+
+
+def by_metric(names: Sequence[str], results: Sequence[Mapping[str, Value]]) -> Table:
+    """A row for each metric."""
+    view = Table(caption_justify="left")
+    view.add_column("metric", no_wrap=True)
+    for name in (*names, "floor"):
+        view.add_column(escape(name), justify="right", overflow="fold")
+    for key, value in results[0].items():
+        view.add_row(key, *(cell(values[key]) for values in results), number(value.floor))
     return view
 
 
+def by_run(names: Sequence[str], results: Sequence[Mapping[str, Value]], keys: Sequence[str]) -> Table:
+    """A row for each run, with some of the metrics."""
+    view = Table(caption_justify="left")
+    view.add_column("run", overflow="fold", min_width=20)
+    columns = [[*(cell(values[key]) for values in results), number(results[0][key].floor)] for key in keys]
+    for key, column in zip(keys, columns, strict=True):
+        heading = key.replace("/", "/\n")
+        view.add_column(heading, justify="right", min_width=max(map(len, [*heading.split("\n"), *column])))
+    for row in zip(map(escape, names), *(column[:-1] for column in columns), strict=True):
+        view.add_row(*row)
+    view.add_section()
+    view.add_row("floor", *(column[-1] for column in columns))
+    return view
+
+
+def fits(table: Table, console: Console) -> bool:
+    """Whether nothing of the table need be cut off."""
+    return console.measure(table, options=console.options.update(max_width=10_000)).minimum <= console.width
+
+
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """RUN, or RUN/FILE for a checkpoint; whole paths where these are not distinct."""
+    """RUN, or RUN/FILE for a checkpoint; of names KEY=VALUE,… what differs; whole paths if these are not distinct."""
     names = [path.name if path.is_dir() else f"{path.resolve().parent.parent.name}/{path.name}" for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+    return distinguishing(names) if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def cell(value: Value) -> str:

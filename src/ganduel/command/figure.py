@@ -1,12 +1,14 @@
 """Figures for papers and lectures, as PNG or SVG.
 
 loss-forms: G's loss per generated sample against D(G(z)), and the magnitude of its slope against D's logit, for every
-loss of the package that is a function of a logit, and for those logged by runs. Below, for each level of the runs'
-factor, histograms of D(G(z)) and of the logits early, midway and late in training.
+loss of the package that is a function of a logit, and for those logged by runs; the same samples are marked on all
+curves. Below, for each level of the runs' factor, histograms of D(G(z)) and of the logits early, midway and late in
+training.
 """
 
 import importlib
 import pkgutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from inspect import isabstract
 from pathlib import Path
@@ -17,7 +19,7 @@ from scipy.special import expit
 
 import ganduel.loss
 from ganduel.atomic import output_file
-from ganduel.compare.bundle import histograms, loss_forms
+from ganduel.compare.bundle import histograms, loss_forms, without_form
 from ganduel.compare.pairing import arrange
 from ganduel.compare.reading import Run, read_all
 from ganduel.errors import UserError
@@ -29,6 +31,13 @@ COLOURS = {"nonsaturating": BLUE, "saturating": ORANGE}
 MORE = (GREEN, "#cc79a7", "#8c6d00", "#4b4b9b", GREY)
 MOMENTS = {"early": 0.02, "midway": 0.5, "late": 1.0}  # of the last iteration
 REACH = 5.0  # nats, of the axis of the loss
+DOTS = (-4.0, -3.0, -2.0, -1.0, 0.0)  # D's logits of the samples that are marked
+CAPTION = (
+    "Dots: the same samples on all curves, at D's logit b = −4, −3, −2, −1, 0, where D(G(z)) = sigmoid(b). Left: in D "
+    "the saturating loss is not flat, its slope is −1/(1 − D), which is −1 at D = 0. Right: G learns through the "
+    "logit, and in b the slope of the saturating loss is −D, which vanishes where D rejects the samples; that of the "
+    "non-saturating loss is −(1 − D)."
+)
 
 Curves = Mapping[str, Any]  # logit, g and g_slope, as in loss_form.json
 
@@ -48,7 +57,7 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
         raise UserError(f"there is no run to draw. {reasons}")
     forms = {**package_forms(), **loss_forms(runs)}
     with output_file(out) as part:
-        save(draw(forms, histograms_by_level(runs, factor)), part)
+        save(draw(forms, histograms_by_level(runs, factor), without_form(runs)), part)
     return out
 
 
@@ -76,17 +85,18 @@ def histograms_by_level(runs: Sequence[Run], factor: str | None) -> dict[str, di
     return by_level
 
 
-def draw(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The figure."""
+def draw(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]], missing: str = "") -> Any:
+    """The figure; `missing` is the last line of its caption."""
     from matplotlib.figure import Figure
 
     colours = colour_of([*forms, *samples])
-    canvas = Figure(figsize=(9, 3.4 + 2.0 * len(samples)), dpi=120, layout="constrained")
+    canvas = Figure(figsize=(9, 4.0 + 2.0 * len(samples)), dpi=120, layout="constrained")
     axes = canvas.subplots(1 + len(samples), 2, squeeze=False, height_ratios=[3.4] + [2.0] * len(samples))
     for name, form in forms.items():
         b = np.array(form["logit"])
-        axes[0, 0].plot(expit(b), form["g"], color=colours[name], lw=2, label=name)
-        axes[0, 1].plot(b, np.abs(form["g_slope"]), color=colours[name], lw=2, label=name)
+        dots = {"marker": "o", "markevery": np.flatnonzero(np.isin(b, DOTS)).tolist()}
+        axes[0, 0].plot(expit(b), form["g"], color=colours[name], lw=2, label=name, **dots)
+        axes[0, 1].plot(b, np.abs(form["g_slope"]), color=colours[name], lw=2, label=name, **dots)
     axes[0, 0].set(xlabel="D(G(z))", ylabel="G's loss per sample, nats", xlim=(0, 1), ylim=(-REACH, REACH))
     axes[0, 1].set(xlabel="D's logit b", ylabel="|∂L_G / ∂b|", xlim=(-16, 16), ylim=(0, 1.05))
     axes[0, 0].legend(fontsize=8)
@@ -98,6 +108,8 @@ def draw(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]]) 
         legend_axis = next((axis for axis in row if axis.get_legend_handles_labels()[0]), None)
         if legend_axis is not None:
             legend_axis.legend(fontsize=8)
+    caption = "\n".join(line for text in (CAPTION, missing) for line in textwrap.wrap(text, 150))
+    canvas.supxlabel(caption, fontsize=8, x=0.01, ha="left", parse_math=False)  # a name may have a $
     return canvas
 
 

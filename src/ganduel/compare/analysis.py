@@ -12,9 +12,10 @@ from itertools import combinations
 
 import numpy as np
 
-from ganduel.compare.device import device_note
+from ganduel.compare.bounds import bounds_of
 from ganduel.compare.failure import failure
-from ganduel.compare.interval import proportion_interval
+from ganduel.compare.interval import Bounds, collapse_note, difference_bounds, proportion_interval
+from ganduel.compare.notes import notes
 from ganduel.compare.pairing import Design
 from ganduel.compare.reading import UNFINISHED, Run
 from ganduel.compare.statistics import Difference, Summary, difference, holm, summary
@@ -61,9 +62,11 @@ class Contrast:
     Attributes:
         values: of the pairs, (pairs, 2), first and second, in the order of `seeds`.
         difference: first minus second.
+        failed: how many of the pairs' runs failed.
         without_failures: the same over the pairs in which no run failed; None if no run failed.
         p_holm: adjusted for the number of metrics.
         higher_is_better: None if the metric has no direction.
+        bounds: the lowest and the highest possible value of the metric.
     """
 
     stratum: str
@@ -73,9 +76,11 @@ class Contrast:
     seeds: list[int]
     values: np.ndarray
     difference: Difference
+    failed: int
     without_failures: Difference | None
     p_holm: float
     higher_is_better: bool | None
+    bounds: Bounds
 
     @property
     def better(self) -> str | None:
@@ -111,6 +116,12 @@ class Report:
     contrasts: list[Contrast]
     interactions: list[Interaction] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def interval_note(self) -> str | None:
+        """What the intervals do not cover, for the level with the fewest runs that has one."""
+        sizes = [final.n for cell in self.cells for final in cell.finals.values() if final.n > 1]
+        return collapse_note(min(sizes)) if sizes else None
 
     def contrast(self, stratum: str, metric: str) -> list[Contrast]:
         return [c for c in self.contrasts if (c.stratum, c.metric) == (stratum, metric)]
@@ -175,10 +186,15 @@ def cell(stratum: str, level: str, runs: dict[int, Run], metrics: Sequence[str])
     for run in ended:
         if (reason := failure(run)) is not None:
             seeds_of_reason.setdefault(reason, []).append(str(run.config["seed"]))
-    reasons = [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {why}" for why, seeds in seeds_of_reason.items()]
+    reasons = [
+        f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {why.rstrip('.')}" for why, seeds in seeds_of_reason.items()
+    ]
     count = sum(map(len, seeds_of_reason.values()))
     low, high = proportion_interval(count, len(ended))
-    finals = {key: summary(np.array([final_value(run, key) for run in runs.values()])) for key in metrics}
+    finals = {
+        key: summary(np.array([final_value(run, key) for run in runs.values()]), bounds_of(key, runs.values()))
+        for key in metrics
+    }
     failures = Failures(count, len(ended), low, high, reasons)
     return Cell(stratum, level, runs, finals, failures, len(runs) - len(ended))
 
@@ -191,30 +207,32 @@ def final_value(run: Run, metric: str) -> float:
 def contrast(design: Design, stratum: str, first: str, second: str, metrics: Sequence[str]) -> list[Contrast]:
     """Two levels compared by all metrics."""
     pairs = design.pairs(stratum, first, second)
-    failed = {seed for seed, pair in pairs.items() if any(failure(run) is not None for run in pair)}
+    failed = {seed: sum(failure(run) is not None for run in pair) for seed, pair in pairs.items()}
+    ranges = {metric: bounds_of(metric, [run for pair in pairs.values() for run in pair]) for metric in metrics}
     values_of: dict[str, dict[int, list[float]]] = {}
     for metric in metrics:
         values = {seed: [final_value(run, metric) for run in pair] for seed, pair in pairs.items()}
         values_of[metric] = {seed: row for seed, row in values.items() if np.isfinite(row).all()}
-    differences = {metric: difference_of(values.values()) for metric, values in values_of.items()}
+    differences = {metric: difference_of(values.values(), ranges[metric]) for metric, values in values_of.items()}
     adjusted = holm(np.array([d.p for d in differences.values()]))
     contrasts = []
     for (metric, values), p_holm in zip(values_of.items(), adjusted, strict=True):
-        rest = [row for seed, row in values.items() if seed not in failed]
-        without_failures = difference_of(rest) if failed else None
+        rest = [row for seed, row in values.items() if not failed[seed]]
+        without_failures = difference_of(rest, ranges[metric]) if any(failed.values()) else None
         contrasts.append(
             Contrast(
                 stratum, metric, first, second, list(values), as_pairs(values.values()), differences[metric],
-                without_failures, float(p_holm), direction(design, metric),
+                sum(failed[seed] for seed in values), without_failures, float(p_holm), direction(design, metric),
+                ranges[metric],
             )
         )  # fmt: skip
     return contrasts
 
 
-def difference_of(pairs: Iterable[Sequence[float]]) -> Difference:
+def difference_of(pairs: Iterable[Sequence[float]], bounds: Bounds) -> Difference:
     """First minus second of pairs of values."""
     values = as_pairs(pairs)
-    return difference(values[:, 0], values[:, 1])
+    return difference(values[:, 0], values[:, 1], bounds)
 
 
 def as_pairs(pairs: Iterable[Sequence[float]]) -> np.ndarray:
@@ -229,38 +247,17 @@ def direction(design: Design, metric: str) -> bool | None:
 
 
 def interactions(design: Design, contrasts: Sequence[Contrast]) -> list[Interaction]:
-    """For each two strata on one device type, how the difference of two levels changes, over the seeds of both."""
+    """For each two strata on the same hardware, how the difference of two levels changes, over the seeds of both."""
     changes = []
     for one, two in combinations(contrasts, 2):
-        devices = {design.devices[c.stratum] for c in (one, two) if c.stratum in design.devices}
-        if (one.first, one.second) != (two.first, two.second) or len(devices) > 1:
+        hardware = zip(design.hardware[one.stratum], design.hardware[two.stratum], strict=True)
+        differs = any(None not in values and len(set(values)) > 1 for values in hardware)
+        if (one.first, one.second) != (two.first, two.second) or differs:
             continue
         gaps = [dict(zip(c.seeds, c.values[:, 0] - c.values[:, 1], strict=True)) for c in (one, two)]
         seeds = [seed for seed in gaps[0] if seed in gaps[1]]
         if seeds:
             first, second = (np.array([gap[seed] for seed in seeds]) for gap in gaps)
-            change = difference(first, second)
+            change = difference(first, second, difference_bounds(one.bounds))
             changes.append(Interaction(one.metric, one.first, one.second, one.stratum, two.stratum, change))
     return changes
-
-
-def notes(design: Design) -> list[str]:
-    """What a reader should know about the runs besides the numbers."""
-    device_line = device_note([*design.cells.values(), *design.duplicates])
-    lines = [] if device_line is None else [device_line]
-    lines += [f"the runs also differ in {text}" for text in design.environment_differences]
-    lines += [f"{run.name} repeats a run that is there already, and is left out" for run in design.duplicates]
-    for stratum in design.strata:
-        present = [level for level in design.levels if design.of(stratum, level)]
-        where = f" at {stratum}" if stratum else ""
-        for first, second in combinations(present, 2):
-            if unpaired := design.unpaired(stratum, first, second):
-                seeds = ", ".join(str(run.config["seed"]) for run in unpaired)
-                which = f"seeds {seeds} have" if len(unpaired) > 1 else f"seed {seeds} has"
-                verb = "are" if len(unpaired) > 1 else "is"
-                lines.append(f"{first} and {second}{where}: {which} a run of one of them only, and {verb} not compared")
-        if len(present) == 1 and len(design.levels) > 1:
-            lines.append(
-                f"{present[0]}{where} has nothing to be compared with: no other {design.factor} has a run there"
-            )
-    return lines

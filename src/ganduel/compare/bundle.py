@@ -11,13 +11,15 @@ from urllib.parse import quote
 import numpy as np
 
 from ganduel.compare.analysis import Cell, Report
+from ganduel.compare.bounds import bounds_of
 from ganduel.compare.curves import at, axis_values, band, downsample, logged, mean_of, rounded, significant, subsample
 from ganduel.compare.failure import failure
-from ganduel.compare.labels import choices, short
+from ganduel.compare.labels import choices, distinguishing, short
 from ganduel.compare.pairing import varying_groups
 from ganduel.compare.pictures import pictures
 from ganduel.compare.reading import AXES, Run, SkippedFolder
-from ganduel.compare.table import as_json
+from ganduel.compare.table import as_json, difference_texts
+from ganduel.compare.verdict import share
 
 POINTS = 300  # per curve, at most
 NUMBERS = 700_000  # in the curves of all single runs, about 5 MB
@@ -38,17 +40,24 @@ def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict
     points = int(np.clip(NUMBERS / max(1, len(runs) * len(keys)), 40, POINTS))
     images, gallery = pictures(runs)
     log_odds = {form_name(run) for run in runs if run.loss_form is not None and has_log_odds(run)}
+    names = distinguishing([run.name for run in runs])
     differing = config_diffs(runs, [report.design.flat_configs[run.folder] for run in runs])
+    values = as_json(report, skipped)
+    for entry, contrast in zip(values["differences"], report.contrasts, strict=True):
+        entry["texts"] = difference_texts(contrast)
+    for entry, cell in zip(values["cells"], report.cells, strict=True):
+        entry["failures"]["text"] = share(cell.failures)
     return {
         "title": title(report),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version("ganduel"),
-        **as_json(report, skipped),
+        **values,
         "floors": {metric: floor(runs, metric) for metric in report.metrics},
         "groups": [group(cell) for cell in report.cells],
         "runs": [
             {
                 "name": run.name,
+                "short_name": names[n],
                 "href": link(run.folder, page),
                 "group": report.cells.index(cell_of[run.folder]),
                 "stratum": cell_of[run.folder].stratum,
@@ -72,6 +81,7 @@ def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict
             {"name": name, "log_odds": name in log_odds, **{key: rounded(values) for key, values in form.items()}}
             for name, form in loss_forms(runs).items()
         ],
+        "without_form": without_form(runs),
     }
 
 
@@ -103,7 +113,7 @@ def group(cell: Cell) -> dict[str, Any]:
         "stratum": cell.stratum,
         "level": cell.level,
         "x": {axis: axis_values(axis, values) for axis, values in x.items()},
-        "curves": {key: band([at(run, key, iterations) for run in runs]) for key in keys},
+        "curves": {key: band([at(run, key, iterations) for run in runs], bounds_of(key, runs)) for key in keys},
         "histograms": histograms(runs),
     }
 
@@ -159,6 +169,19 @@ def loss_forms(runs: Sequence[Run]) -> dict[str, dict[str, np.ndarray]]:
                 form_name(run), {key: np.array(run.loss_form[key], float) for key in ("logit", "g", "g_slope")}
             )
     return forms
+
+
+def without_form(runs: Sequence[Run]) -> str:
+    """A line that names the losses of runs that have no curve; empty if all have one."""
+    forms = loss_forms(runs)
+    losses = [str(choices(run).get("loss") or run.config.get("loss")) for run in runs if run.loss_form is None]
+    missing = [name for name in dict.fromkeys(losses) if name not in forms]
+    if not missing:
+        return ""
+    return (
+        f"No curve for {', '.join(missing)}: such a loss has no term per logit, or the callback that records it, "
+        "saturation, was off."
+    )
 
 
 def form_name(run: Run) -> str:

@@ -79,8 +79,9 @@ def build_report(paths: Sequence[str], factor: str | None, metric: str | None) -
 
 def print_answer(report: Report, skipped: Sequence[SkippedFolder], out: Path, console: Console) -> None:
     """Print the verdicts and the path of the page."""
-    for sentence in verdicts(report):
-        console.print(sentence, highlight=False, markup=False)
+    for sentence in (*verdicts(report), report.interval_note):
+        if sentence is not None:
+            console.print(sentence, highlight=False, markup=False)
     left_out = f", {len(skipped)} left out" if skipped else ""
     size = out.stat().st_size / 1e6
     print_line(console, f"{out}: {counted(len(report.design.cells))}{left_out}, {size:.1f} MB")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ganduel.compare.interval import mean_interval
+from ganduel.compare.interval import UNBOUNDED, Bounds, mean_interval
 from ganduel.compare.reading import AXES, Run
 
 MIN_RUNS = 3  # for an interval at a point of a curve: with two runs it would dwarf the curves
@@ -61,13 +61,13 @@ def at(run: Run, key: str, iterations: np.ndarray) -> np.ndarray:
     return values
 
 
-def band(rows: Sequence[np.ndarray]) -> dict[str, Any]:
+def band(rows: Sequence[np.ndarray], bounds: Bounds = UNBOUNDED) -> dict[str, Any]:
     """Mean, its interval, median and quartiles over runs at each point with a value; "at" holds the points' indices."""
     values = np.stack(rows)
     points = np.flatnonzero(np.isfinite(values).any(0))
     values = np.where(np.isfinite(values[:, points]), values[:, points], np.nan)
     enough = np.isfinite(values).sum(0) >= MIN_RUNS
-    low, high = (np.where(enough, limit, np.nan) for limit in mean_interval(values))
+    low, high = (np.where(enough, limit, np.nan) for limit in mean_interval(values, bounds=bounds))
     quantile = np.quantile if np.isfinite(values).all() else np.nanquantile  # the latter goes column by column
     q25, median, q75 = quantile(values, [0.25, 0.5, 0.75], axis=0) if len(points) else np.empty((3, 0))
     curves = {"mean": mean_of(values), "low": low, "high": high, "q25": q25, "median": median, "q75": q75}

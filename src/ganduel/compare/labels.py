@@ -51,6 +51,16 @@ def make_labels(
     return texts
 
 
+def distinguishing(names: Sequence[str]) -> list[str]:
+    """Names of a sweep's runs, KEY=VALUE,KEY=VALUE,…, without the parts that all of them share; others as they are."""
+    parts = [re.split(r",(?![^\[]*\])", name) for name in names]
+    of_sweep = [set(some) for name, some in zip(names, parts, strict=True) if "=" in name]
+    common = set.intersection(*of_sweep) if len(of_sweep) > 1 else set()
+    return [
+        ",".join(part for part in some if part not in common) or name for name, some in zip(names, parts, strict=True)
+    ]
+
+
 def short(value: str | None) -> str:
     """A value as one would type it; a class by its name."""
     text = full(value).strip('"')

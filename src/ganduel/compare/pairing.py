@@ -6,7 +6,8 @@
     pair       two runs of a stratum, of different levels and the same seed: same data order, same noise
 
 Keys that do not affect the result (logging, metrics, passwords) do not separate runs. Versions and machines do not
-either, but are reported where they differ. Runs on a CPU and on a GPU are never paired (device.py).
+either, but are reported where they differ. Runs on a CPU and on a GPU are never paired, nor those on another number of
+ranks if their result depends on it (device.py).
 """
 
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganduel.compare.device import split_by_device
+from ganduel.compare.device import split_by_hardware
 from ganduel.compare.labels import choices, labels, natural_sort, short
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError, nearest
@@ -35,20 +36,20 @@ class Design:
         levels: labels of its values.
         strata: labels of the strata; a single "" if nothing else varies.
         cells: the run of each (stratum, level, seed).
-        duplicates: further runs of the same stratum, level and seed.
+        duplicates: further runs of the same stratum, level and seed, each with the one that is compared.
         environment_differences: which versions, machines and devices the runs differ in, as text.
         flat_configs: per run folder the config keys that affect the result, as of `flat`, without secrets.
-        devices: the device type of each stratum, where it is known.
+        hardware: the device type of each stratum, and the number of ranks where it matters, as far as they are known.
     """
 
     factor: str
     levels: list[str]
     strata: list[str]
     cells: Mapping[tuple[str, str, int], Run]
-    duplicates: list[Run] = field(default_factory=list)
+    duplicates: list[tuple[Run, Run]] = field(default_factory=list)
     environment_differences: list[str] = field(default_factory=list)
     flat_configs: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
-    devices: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, tuple[str | None, int | None]] = field(default_factory=dict)
 
     def of(self, stratum: str, level: str) -> dict[int, Run]:
         """The runs of a level in a stratum, by seed."""
@@ -90,22 +91,33 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     rest = without_keys(factor_keys, groups)
     parts = [[f"{name}={label}" for label in labels(name, keys, runs, flat_configs)] for name, keys in rest.items()]
     strata = [", ".join(texts) for texts in zip(*parts, strict=True)] if parts else [""] * len(runs)
-    strata = split_by_device(strata, runs)
+    strata = split_by_hardware(strata, runs)
     cells: dict[tuple[str, str, int], Run] = {}
-    duplicates = []
+    left_out = []
     for run, stratum, level in zip(runs, strata, levels, strict=True):
         key = (stratum, level, int(run.config["seed"]))
         if key in cells:
             better = run.status == "finished" and cells[key].status != "finished"
-            duplicates.append(cells[key] if better else run)
+            left_out.append((cells[key] if better else run, key))
             if not better:
                 continue
         cells[key] = run
     by_folder = {run.folder: config for run, config in zip(runs, flat_configs, strict=True)}
     differences = environment_differences(runs)
-    devices = {stratum: run.device for stratum, run in zip(strata, runs, strict=True) if run.device is not None}
+    hardware: dict[str, tuple[str | None, int | None]] = {}
+    for stratum, run in zip(strata, runs, strict=True):
+        device, ranks = hardware.get(stratum, (None, None))
+        hardware[stratum] = run.device or device, run.ranks or ranks
+    duplicates = [(run, cells[key]) for run, key in left_out]
     return Design(
-        factor, natural_sort(set(levels)), natural_sort(set(strata)), cells, duplicates, differences, by_folder, devices
+        factor,
+        natural_sort(set(levels)),
+        natural_sort(set(strata)),
+        cells,
+        duplicates,
+        differences,
+        by_folder,
+        hardware,
     )
 
 
@@ -194,8 +206,13 @@ def environment_differences(runs: Sequence[Run]) -> list[str]:
 def environment(run: Run) -> dict[str, str]:
     """Versions, machine, commit and hardware settings of a run: dotted keys, with values as JSON."""
     known = {key: run.config["run"][key] for key in ENVIRONMENT_KEYS if run.config["run"].get(key) is not None}
-    hardware = {key: value for key in HARDWARE_KEYS if (value := lookup(run.config, key)) is not None}
-    return flat(known) | {key: json.dumps(value, default=str) for key, value in hardware.items()}
+    return flat(known) | hardware_settings(run)
+
+
+def hardware_settings(run: Run) -> dict[str, str]:
+    """The hardware settings of a run: dotted keys, with values as JSON."""
+    values = {key: value for key in HARDWARE_KEYS if (value := lookup(run.config, key)) is not None}
+    return {key: json.dumps(value, default=str) for key, value in values.items()}
 
 
 def lookup(config: Any, key: str) -> Any:

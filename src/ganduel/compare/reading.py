@@ -62,6 +62,7 @@ class Run:
         real: the grid of real samples.
         loss_form: G's loss term on a grid of logits.
         device: the device type that it trained on, such as cpu or cuda; None if unknown.
+        ranks: the number of ranks, if the result depends on it; None if it does not, or if that is unknown.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Run:
     real: Path | None = None
     loss_form: Mapping[str, Any] | None = None
     device: str | None = None
+    ranks: int | None = None
 
     @property
     def name(self) -> str:
@@ -201,7 +203,8 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
         pictures=pictures,
         real=real,
         loss_form=read_loss_form(folder / LOSS_FORM),
-        device=device_type(summary),
+        device=device_type(summary, config),
+        ranks=ranks if summary.get("depends_on_ranks") is True and type(ranks := summary.get("ranks")) is int else None,
     )
 
 
@@ -216,12 +219,23 @@ def read_json(path: Path) -> tuple[dict[str, Any], str | None]:
     return (values, None) if isinstance(values, dict) else ({}, f"{path.name} holds no object")
 
 
-def device_type(summary: Mapping[str, Any]) -> str | None:
-    """The device type in a summary; older ones have none, but list the memory of a GPU."""
+def device_type(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """The device type in a summary; older ones have none, but list the memory of a GPU.
+
+    A run without a summary, in progress or killed, trains on what its config asks for, on the machine on record there.
+    """
     if isinstance(device := summary.get("device"), str):
         return device.partition(":")[0] or None
     memory = summary.get("peak_memory")
-    return "cuda" if isinstance(memory, Mapping) and "gpu" in memory else None
+    if isinstance(memory, Mapping) and "gpu" in memory:
+        return "cuda"
+    trainer, machine = config.get("trainer"), config["run"].get("machine")
+    if summary or not isinstance(trainer, Mapping) or not isinstance(machine, Mapping):
+        return None
+    asked = str(trainer.get("accelerator"))
+    if asked != "auto":
+        return {"gpu": "cuda"}.get(asked, asked)
+    return "cuda" if machine.get("gpus") else None if "macOS" in str(machine.get("platform")) else "cpu"
 
 
 def read_pictures(folder: Path) -> tuple[dict[int, Path], Path | None, str | None]:

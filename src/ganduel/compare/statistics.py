@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ganduel.compare.interval import mean_interval
+from ganduel.compare.interval import UNBOUNDED, Bounds, difference_bounds, mean_interval
 
 FLIPS = 2**16  # sign flips: all of them up to 16 differences
 MOST_PAIRS = 10_000
@@ -52,10 +52,10 @@ class Difference:
     needed: int | None
 
 
-def summary(values: np.ndarray, level: float = 0.95, seed: int = 0) -> Summary:
-    """Summarise the runs' values (n,)."""
+def summary(values: np.ndarray, bounds: Bounds = UNBOUNDED, level: float = 0.95, seed: int = 0) -> Summary:
+    """Summarise the runs' values (n,), which lie within the bounds."""
     values = finite(values)
-    low, high = mean_interval(values, level, seed)
+    low, high = mean_interval(values, level, seed, bounds)
     q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else [math.nan] * 3
     return Summary(
         n=len(values),
@@ -69,12 +69,14 @@ def summary(values: np.ndarray, level: float = 0.95, seed: int = 0) -> Summary:
     )
 
 
-def difference(first: np.ndarray, second: np.ndarray, level: float = 0.95, seed: int = 0) -> Difference:
-    """Compare two levels by values (n,) of the same seeds in the same order."""
+def difference(
+    first: np.ndarray, second: np.ndarray, bounds: Bounds = UNBOUNDED, level: float = 0.95, seed: int = 0
+) -> Difference:
+    """Compare two levels by values (n,) of the same seeds in the same order; all values lie within the bounds."""
     assert first.shape == second.shape, f"pairs of {first.shape} and {second.shape}"
     both = np.isfinite(first) & np.isfinite(second)
     differences = first[both].astype(float) - second[both]
-    low, high = mean_interval(differences, level, seed)
+    low, high = mean_interval(differences, level, seed, difference_bounds(bounds))
     return Difference(
         n=len(differences),
         mean=mean(differences),

@@ -8,11 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ganduel.compare.analysis import Report
+from ganduel.compare.analysis import Contrast, Report
 from ganduel.compare.origin import provenance
 from ganduel.compare.reading import SkippedFolder
-from ganduel.compare.verdict import interval, number, probability, shown, verdicts
+from ganduel.compare.verdict import count, number, probability, shown, verdicts
 from ganduel.tracking.files import finite_or_null
+
+SHOWN = ("n", "difference", "p", "Holm", "effect", "needed")  # of a difference, in a terminal
 
 
 def print_report(report: Report, skipped: Sequence[SkippedFolder], console: Console) -> None:
@@ -30,16 +32,17 @@ def print_report(report: Report, skipped: Sequence[SkippedFolder], console: Cons
 
 def levels(report: Report) -> Table:
     """One row per metric, one column per level: mean and interval over its seeds."""
-    table = Table(title="means and 95% intervals over seeds", title_justify="left")
+    caption = None if report.interval_note is None else escape(report.interval_note)
+    table = Table(
+        title="means and 95% intervals over seeds", title_justify="left", caption=caption, caption_justify="left"
+    )
     table.add_column("metric", overflow="fold")
     for cell in report.cells:
         name = f"{cell.level}, {cell.stratum}" if cell.stratum else cell.level
         table.add_column(escape(name), justify="right", overflow="fold")
     for metric in report.metrics:
         finals = [cell.finals.get(metric) for cell in report.cells]
-        table.add_row(
-            escape(metric), *("not compared" if one is None else shown(one) if one.n else "–" for one in finals)
-        )
+        table.add_row(escape(metric), *("not compared" if one is None else shown(one) for one in finals))
     table.add_section()
     table.add_row("runs", *(str(len(cell.runs)) for cell in report.cells))
     table.add_row("failed", *(f"{cell.failures.count} of {cell.failures.n}" for cell in report.cells))
@@ -53,17 +56,30 @@ def differences(report: Report) -> Iterator[Table]:
         where = f" ({stratum})" if stratum else ""
         table = Table(title=escape(f"{first} minus {second}{where}, paired by seed"), title_justify="left")
         table.add_column("metric", overflow="fold")
-        for name in ("n", "difference", "p", "Holm", "effect", "needed"):
+        for name in SHOWN:
             table.add_column(name, justify="right", overflow="fold")
         for c in report.contrasts:
             if (c.stratum, c.first, c.second) == (stratum, first, second):
-                d = c.difference
-                needed = "–" if d.needed is None else str(d.needed)
-                table.add_row(
-                    escape(c.metric), str(d.n), f"{number(d.mean)}{interval(d.low, d.high)}", probability(d.p),
-                    probability(c.p_holm), number(d.effect), needed,
-                )  # fmt: skip
+                texts = difference_texts(c)
+                table.add_row(escape(c.metric), *(texts[name] for name in SHOWN))
         yield table
+
+
+def difference_texts(c: Contrast) -> dict[str, str]:
+    """What a table has of a difference, each with the digits that the sentences have."""
+    d = c.difference
+    wins = "–"
+    if c.higher_is_better is not None and d.n:
+        wins = f"{count((1 - d.wins if c.higher_is_better else d.wins) * d.n)} of {d.n}"
+    return {
+        "n": str(d.n),
+        "difference": shown(d),
+        "p": probability(d.p),
+        "Holm": probability(c.p_holm),
+        "effect": number(d.effect),
+        "wins": wins,
+        "needed": "–" if d.needed is None else str(d.needed),
+    }
 
 
 def as_json(report: Report, skipped: Sequence[SkippedFolder]) -> dict[str, Any]:
@@ -95,6 +111,7 @@ def as_json(report: Report, skipped: Sequence[SkippedFolder]) -> dict[str, Any]:
             }
             for c in report.contrasts
         ],
+        "interval_note": report.interval_note,
         "interactions": [asdict(interaction) for interaction in report.interactions],
         "provenance": provenance([run for cell in report.cells for run in cell.runs.values()]),
         "warnings": report.warnings,

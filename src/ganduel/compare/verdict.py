@@ -1,20 +1,24 @@
-"""The answer in sentences: what was measured, how certain it is, and what would settle an open question."""
+"""The answer in sentences: what was measured, how certain it is, and what would settle an open question.
+
+Tables take their numbers from the functions below too, so that both have the same sign and digits: a difference is
+first minus second everywhere. A level is called better only if the permutation test rejects.
+"""
 
 import math
 
-from ganduel.compare.analysis import Cell, Contrast, Interaction, Report
-from ganduel.compare.statistics import Summary, summary
+from ganduel.compare.analysis import Cell, Contrast, Failures, Interaction, Report
+from ganduel.compare.statistics import Difference, Summary, summary
 
 SIGNIFICANT = 0.05
 
 
 def verdicts(report: Report) -> list[str]:
-    """Each two levels of a stratum by the first metric; how strata differ; which levels had failures."""
+    """Which levels had failures; each two levels of a stratum by the first metric; how strata differ."""
     unfinished = sum(cell.unfinished for cell in report.cells)
     in_progress = [f"{unfinished} of {len(report.design.cells)} runs have not finished."] if unfinished else []
     if not report.metrics:
         no_metric = "No sample metric was logged, so that nothing says which is better."
-        return [*in_progress, no_metric, *failures(report)]
+        return [*in_progress, *failures(report), no_metric]
     metric = report.metrics[0]
     sentences = []
     for stratum in report.design.strata:
@@ -25,13 +29,13 @@ def verdicts(report: Report) -> list[str]:
             answers = [f"nothing can be said about {metric}: it was not measured by one protocol, see the notes."]
         where = f"At {stratum}: " if stratum else ""
         sentences += [capital(where + answer) for answer in answers]
-    return in_progress + sentences + [change(interaction) for interaction in report.interactions] + failures(report)
+    return in_progress + failures(report) + sentences + [change(interaction) for interaction in report.interactions]
 
 
 def change(interaction: Interaction) -> str:
     """How the difference of two levels changes from one stratum to another."""
     d = interaction.difference
-    by = f"{number(-d.mean)}{interval(-d.high, -d.low)}"
+    by = with_interval(-d.mean, -d.high, -d.low)
     verb = "changes" if d.p <= SIGNIFICANT else "is not seen to change"
     return (
         f"From {interaction.of} to {interaction.to} the difference {interaction.first} minus {interaction.second} "
@@ -47,11 +51,13 @@ def comparison(contrast: Contrast) -> str:
     better = contrast.better or contrast.first
     worse = contrast.second if better == contrast.first else contrast.first
     finals = {contrast.first: contrast.values[:, 0], contrast.second: contrast.values[:, 1]}
-    one, two = (shown(summary(finals[level])) for level in (better, worse))
+    one, two = (shown(summary(finals[level], contrast.bounds)) for level in (better, worse))
+    failed = f", in which {contrast.failed} of {2 * d.n} runs failed," if contrast.failed else ","
+    difference = f"{contrast.first} minus {contrast.second} is {shown(d)}"
     return (
-        f"over {d.n} paired seed{'s' * (d.n > 1)}, {better} ends at {contrast.metric} {one} against {two} of {worse}; "
-        f"{difference_text(d.mean, d.low, d.high)}, {p_value(d.p)}{win_count(contrast, better)}. "
-        f"{capital(conclusion(contrast, better))}{without_failures(contrast)}"
+        f"over {d.n} paired seed{'s' * (d.n > 1)}{failed} {better} ends at {contrast.metric} {one} against {two} of "
+        f"{worse}; {difference}, {p_value(d.p)}{win_count(contrast, better)}. "
+        f"{conclusion(contrast, better)}{without_failures(contrast)}"
     )
 
 
@@ -71,34 +77,24 @@ def without_failures(contrast: Contrast) -> str:
         return ""
     pairs = f"{d.n} pair{'s' * (d.n > 1)} in which no run failed"
     way = " the other way" if d.mean * contrast.difference.mean < 0 else ""
-    return f" Of the {pairs}: {difference_text(d.mean, d.low, d.high)}{way}, {p_value(d.p)}."
-
-
-def difference_text(mean: float, low: float, high: float) -> str:
-    """The difference as a positive number, with its interval."""
-    if mean < 0:
-        mean, low, high = -mean, -high, -low
-    return f"difference {number(mean)}{interval(low, high)}"
+    return f" Of the {pairs}: {shown(d)}{way}, {p_value(d.p)}."
 
 
 def conclusion(contrast: Contrast, better: str) -> str:
     """What can be concluded from the difference."""
     d = contrast.difference
-    best = f"{better} is better" if contrast.better else "They differ"
-    more = "" if d.needed is None else f" A difference of this size would take about {d.needed} seeds to resolve."
     if d.n == 1:
         return "One pair decides nothing."
     if d.p <= SIGNIFICANT:
-        return f"{best}."
-    if d.low > 0 or d.high < 0:
-        smallest = 2 / 2**d.n
-        if smallest > SIGNIFICANT and d.p <= smallest:
-            return (
-                f"{best} as far as {d.n} pairs can tell: with so few p cannot be below {smallest:.2g}, "
-                "six seeds could settle it."
-            )
-        return f"{best} by the interval, and not by the permutation test: undecided.{more}"
-    return f"Undecided: the interval contains 0.{more}"
+        best = f"{capital(better)} is better" if contrast.better else "They differ"
+        return f"{best}, but all of these runs failed." if contrast.failed == 2 * d.n else f"{best}."
+    more = "" if d.needed is None else f" A difference of this size would take about {d.needed} seeds to resolve."
+    if not (d.low > 0 or d.high < 0):
+        return f"Undecided: the interval contains 0.{more}"
+    smallest = 2 / 2**d.n
+    if smallest > SIGNIFICANT and d.p <= smallest:
+        return f"Undecided: with {d.n} pairs p cannot be below {probability(smallest)}; six seeds could settle it."
+    return f"Undecided: the interval excludes 0, but the permutation test does not reject.{more}"
 
 
 def alone(cell: Cell, metric: str) -> str:
@@ -117,26 +113,32 @@ def failures(report: Report) -> list[str]:
         f = cell.failures
         if f.count:
             where = f" at {cell.stratum}" if cell.stratum else ""
-            share = f"{f.count / f.n:.0%} [{f.low:.0%}, {f.high:.0%}]"
             sentences.append(
-                f"{capital(cell.level)}{where}: {f.count} of {f.n} runs failed, {share}: {'; '.join(f.reasons)}."
+                f"{capital(cell.level)}{where}: {f.count} of {f.n} runs failed, {share(f)}: {'; '.join(f.reasons)}."
             )
     return sentences
 
 
-def shown(values: Summary) -> str:
-    """Mean and interval, such as 19.8 [18.1, 21.3]."""
-    return f"{number(values.mean)}{interval(values.low, values.high)}"
+def share(f: Failures) -> str:
+    """The proportion of failed runs and its interval, such as 20% [4%, 62%]; a dash if no run has ended."""
+    return f"{f.count / f.n:.0%} [{f.low:.0%}, {f.high:.0%}]" if f.n else "–"
 
 
-def interval(low: float, high: float) -> str:
-    return "" if math.isnan(low) or math.isnan(high) else f" [{number(low)}, {number(high)}]"
+def shown(values: Summary | Difference) -> str:
+    """Mean and interval, such as 19.8 [18.1, 21.3]; a dash of no values."""
+    return with_interval(values.mean, values.low, values.high)
+
+
+def with_interval(mean: float, low: float, high: float) -> str:
+    limits = "" if math.isnan(low) or math.isnan(high) else f" [{number(low)}, {number(high)}]"
+    return f"{number(mean)}{limits}"
 
 
 def number(x: float) -> str:
     """Three significant digits; a dash for NaN."""
     if math.isnan(x):
         return "–"
+    x += 0.0  # no sign before 0
     return f"{x:.3g}" if abs(x) < 999.5 else f"{x:.0f}"
 
 

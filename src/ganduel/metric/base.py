@@ -12,8 +12,10 @@ allow. Features are gathered whole (10,000 × 128 floats are 5 MB), over all ran
 """
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 from torch import Tensor
@@ -44,6 +46,7 @@ class SampleMetric(Metric, ABC):
     Attributes:
         features: the name of the features; empty before `fit_to`, if the data choose.
         quantities: what `compare` returns, and for each whether more is better; None: neither.
+        ranges: the lowest and the highest possible value of quantities that have bounds; intervals stay within.
         version: increased when the same samples would give another value than before.
         least_samples: the fewest that it can compare.
         uses_real: whether `compare` uses the real samples; metrics of known modes do not.
@@ -51,6 +54,7 @@ class SampleMetric(Metric, ABC):
     """
 
     quantities: Mapping[str, bool | None]
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
     version: int = 1
     uses_real: bool = True
     automatic: bool = True
@@ -142,6 +146,12 @@ class SampleMetric(Metric, ABC):
     def directions(self) -> dict[str, bool | None]:
         """For each key, whether more is better."""
         return {self.key(quantity): up for quantity, up in self.quantities.items()}
+
+    @property
+    def limits(self) -> dict[str, list[float | None]]:
+        """For each key, the lowest and the highest possible value; None where there is no bound, as in JSON."""
+        ranges = {quantity: self.ranges.get(quantity, (-math.inf, math.inf)) for quantity in self.quantities}
+        return {self.key(name): [x if math.isfinite(x) else None for x in ends] for name, ends in ranges.items()}
 
     def update(self, features: Features, real: bool) -> None:
         """Add a batch of features."""

@@ -258,7 +258,10 @@ class Evaluation:
             "noise": "evaluate",
         }
         protocol["hash"] = hashed(protocol)
-        return {key: {**protocol, "higher_is_better": up} for key, up in metric.directions.items()}
+        limits = metric.limits
+        return {
+            key: {**protocol, "higher_is_better": up, "range": limits[key]} for key, up in metric.directions.items()
+        }
 
 
 def hashed(values: Any) -> str:

@@ -4,6 +4,8 @@ For images; grey ones are shown to Inception in three equal channels. It needs I
 ganduel.metric.features. Source: Heusel et al. 2017 (arXiv:1706.08500), equation 6.
 """
 
+import math
+
 from ganduel.data.base import Data, Split
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import FakeFeatures, Features
@@ -19,6 +21,7 @@ class FIDInception(SampleMetric):
     """
 
     quantities = {"fid": False}  # noqa: RUF012
+    ranges = {"fid": (0.0, math.inf)}  # noqa: RUF012
     automatic = False
     default_samples = 50_000
 

@@ -11,7 +11,7 @@ import torch
 from ganduel.data.base import Data
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import FakeFeatures, Features
-from ganduel.metric.functional.modes import mode_coverage
+from ganduel.metric.functional.modes import mode_coverage, mode_ranges
 from ganduel.types import Scalar
 
 
@@ -41,6 +41,7 @@ class Modes(SampleMetric):
     def fit_to(self, data: Data) -> None:
         super().fit_to(data)
         self.centres, self.sigma = getattr(data, "centres", torch.empty(0)), getattr(data, "sigma", 0.0)
+        self.ranges = {**mode_ranges(len(self.centres)), "high_quality": (0.0, 1.0)}
 
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
         coverage = mode_coverage(fake, self.centres.to(fake.device), self.sigma, self.within)

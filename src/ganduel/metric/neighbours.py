@@ -4,6 +4,7 @@ Precision and recall ask which samples lie in the balls around the other set (Ky
 density and coverage are the answer to their weakness for outliers (Naeem et al. 2020, k = 5).
 """
 
+import math
 from typing import Any
 
 from ganduel.errors import UserError
@@ -24,6 +25,12 @@ class Neighbours(SampleMetric):
     """
 
     quantities = {"precision": True, "recall": True, "density": True, "coverage": True}  # noqa: RUF012
+    ranges = {  # noqa: RUF012
+        "precision": (0.0, 1.0),
+        "recall": (0.0, 1.0),
+        "density": (0.0, math.inf),
+        "coverage": (0.0, 1.0),
+    }
 
     def __init__(self, samples: int | None = None, features: str | None = None, k: int = 3, k_coverage: int = 5):
         super().__init__(samples, features)

@@ -28,6 +28,7 @@ class Parzen(SampleMetric):
     """
 
     quantities = {"parzen": True, "parzen_se": None, "parzen_sigma": None}  # noqa: RUF012
+    ranges = {"parzen_se": (0.0, math.inf), "parzen_sigma": (SIGMAS[0], SIGMAS[-1])}  # noqa: RUF012
     automatic = False
 
     def __init__(self, samples: int | None = None):

@@ -12,7 +12,7 @@ import torch
 from ganduel.data.base import Data
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import ClassifierFeatures, FakeFeatures, Features, extractor
-from ganduel.metric.functional.modes import class_coverage
+from ganduel.metric.functional.modes import class_coverage, mode_ranges
 from ganduel.types import Scalar
 
 
@@ -36,6 +36,7 @@ class StackedModes(SampleMetric):
     def fit_to(self, data: Data) -> None:
         super().fit_to(data)
         self.classes: int = getattr(data, "modes", 0)
+        self.ranges = mode_ranges(self.classes)
 
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
         labels = cast(ClassifierFeatures, extractor(self.features, fake.device)).classes(fake)

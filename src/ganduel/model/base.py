@@ -115,6 +115,16 @@ def uses_batch_norm(net: nn.Module) -> bool:
     return any(isinstance(module, BATCH_NORMS) for module in net.modules())
 
 
+def depends_on_ranks(generator: nn.Module, discriminator: nn.Module, mixes_samples: bool) -> bool:
+    """Whether samples are mixed with those of the same rank alone, so that another number of ranks is another training.
+
+    So it is with BatchNorm, but not with SyncBatchNorm, whose statistics are of all ranks.
+    """
+    modules = [module for net in (generator, discriminator) for module in net.modules()]
+    local = any(isinstance(module, BATCH_NORMS) and not isinstance(module, nn.SyncBatchNorm) for module in modules)
+    return local or (mixes_samples and not uses_batch_norm(discriminator))
+
+
 def mixes_samples(discriminator: nn.Module, shape: Sequence[int], classes: int | None = None) -> bool:
     """Whether a sample's logit depends on the others of its batch; tried out on a copy, unless D says so itself.
 

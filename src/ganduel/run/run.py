@@ -32,6 +32,7 @@ from ganduel.data.base import Data
 from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
 from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
+from ganduel.model.base import depends_on_ranks
 from ganduel.run.explain import explain
 from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
@@ -52,7 +53,7 @@ class Run:
         loggers: the run's own record, and what else follows it.
     """
 
-    gan: Any
+    gan: Any = None
     callbacks: list[Callback]
 
     def __init__(self, values: dict[str, Any], folder: Path, checkpoint: Path | None = None):
@@ -78,16 +79,23 @@ class Run:
             Save(self.folder / "checkpoints", values["checkpoint_every"], values, values["checkpoint_min_seconds"]),
         ]
 
-    def finish(self, outcome: Mapping[str, Any], device: str | None) -> dict[str, Any]:
+    def finish(self, outcome: Mapping[str, Any], device: str | None, ranks: int = 1) -> dict[str, Any]:
         """Tell all loggers how the run has ended, and return the summary that is left in its folder."""
         metrics = self.record.last
         timing = {"iteration": self.iteration, "seconds": metrics.get("seconds", 0.0), "peak_memory": peak_memory()}
-        summary = {**outcome, **timing, "device": device, "metrics": metrics}
+        hardware = {"device": device, "ranks": ranks, "depends_on_ranks": self.depends_on_ranks}
+        summary = {**outcome, **timing, **hardware, "metrics": metrics}
         with writing_to(self.folder):
             for logger in self.loggers:
                 if isinstance(logger, Logger):
                     logger.finish(summary)
         return summary
+
+    @property
+    def depends_on_ranks(self) -> bool | None:
+        """Whether another number of ranks would have given another result; None if the networks were not built."""
+        gan = self.gan
+        return None if gan is None else depends_on_ranks(gan.generator, gan.discriminator, gan.mixes_samples)
 
 
 def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) -> dict[str, Any]:
@@ -121,7 +129,8 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
     finally:
         if trainer is not None:
             run.iteration = trainer.global_step
-        summary = run.finish(outcome, None if trainer is None else trainer.strategy.root_device.type)
+        device = None if trainer is None else trainer.strategy.root_device.type
+        summary = run.finish(outcome, device, 1 if trainer is None else trainer.world_size)
     if stop.signum is not None:
         sys.exit(128 + stop.signum if is_first_rank() else 0)
     return summary

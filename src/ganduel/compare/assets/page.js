@@ -170,6 +170,7 @@ function row(table, cells, tag = "td") {
 const right = (text) => ({ text, className: "number" });
 
 function answer() {
+  for (const place of document.querySelectorAll(".interval-note")) place.textContent = data.interval_note ?? "";
   const going = data.runs.filter((run) => run.status === "unfinished").length;
   $("meta").textContent = `${going ? `${going} unfinished · ` : ""}ganduel ${data.version} · ${data.created.replace("T", " ").slice(0, 16)} UTC`;
   const notes = $("notes").querySelector("ul");
@@ -179,16 +180,14 @@ function answer() {
   row(head, ["pair", "metric", right("n"), right("difference"), right("p"), right("p, Holm"), right("effect"), right("wins of the first"), right("seeds needed")], "th");
   for (const d of data.differences) {
     const pair = `${d.first} − ${d.second}` + (d.stratum ? ` (${d.stratum})` : "");
-    const wins = d.wins === null || d.higher_is_better === null ? null : (d.higher_is_better ? 1 - d.wins : d.wins) * d.n;
-    row(body, [pair, d.metric, right(d.n), right(d.n ? number(d.mean) + interval(d.low, d.high) : "–"), right(number(d.p)),
-      right(number(d.p_holm)), right(number(d.effect)), right(wins === null ? "–" : `${number(wins)} of ${d.n}`), right(d.needed ?? "–")]);
+    row(body, [pair, d.metric, ...["n", "difference", "p", "Holm", "effect", "wins", "needed"].map((name) => right(d.texts[name]))]);
   }
   $("differences").parentElement.hidden = !data.differences.length;
   row($("failures").tHead, [data.factor, right("runs"), right("unfinished"), right("failed"), right("share"), "reasons"], "th");
   for (const cell of data.cells) {
     const f = cell.failures;
     row($("failures").tBodies[0], [groupName(cell), right(Object.keys(cell.runs).length), right(cell.unfinished), right(`${f.count} of ${f.n}`),
-      right(f.n ? `${(100 * f.count / f.n).toFixed(0)}% [${(100 * f.low).toFixed(0)}%, ${(100 * f.high).toFixed(0)}%]` : "–"), { text: f.reasons.join("; "), className: "remarks" }]);
+      right(f.text), { text: f.reasons.join("; "), className: "remarks" }]);
   }
 }
 
@@ -269,8 +268,6 @@ const GROUPS = [
   ["Gradients", (key) => key.startsWith("grad/")],
   ["Saturation", (key) => key.startsWith("saturation/") && !/_q\d\d$/.test(key)],
 ];
-const BOUNDS = [[/^d\/|^saturation\/(slope|share)/, 0, 1], [/^saturation\/cosine/, -1, 1], [/^grad\/|^saturation\/(grad_norm|ratio)/, 0, Infinity]];
-const bounds = (key) => BOUNDS.find(([test]) => test.test(key))?.slice(1) ?? [-Infinity, Infinity];
 
 function curves() {
   const keys = [...new Set(data.groups.flatMap((group) => Object.keys(group.curves)))];
@@ -328,8 +325,7 @@ function curvePlot(key) {
   const groups = data.groups.filter((group) => group.curves[key]);
   // On a log axis a level that is never positive would silently disappear.
   const log = $("logy").checked && groups.every((group) => group.curves[key].mean.some((y) => y > 0));
-  const [least, most] = bounds(key);
-  const floor = log ? Math.min(...groups.flatMap((group) => group.curves[key].mean.filter((y) => y > 0))) : least;
+  const floor = log ? Math.min(...groups.flatMap((group) => group.curves[key].mean.filter((y) => y > 0))) : -Infinity;
   const scale = log ? Math.log10 : (y) => y;
   const bands = [], heights = [], single = [], lines = [];
   for (const group of groups) {
@@ -338,8 +334,7 @@ function curvePlot(key) {
     const [low, high, centre] = kind === "quartiles" ? [curve.q25, curve.q75, curve.median] : [curve.low, curve.high, curve.mean];
     const at = kind === "none" ? [] : low.map((_, n) => n).filter((n) => low[n] !== null);
     if (at.length) {
-      // The bootstrap's interval does not know the range of possible values.
-      const [bottom, top] = [low, high].map((limit) => smoothed(limit, reach).map((y) => Math.min(most, Math.max(least, floor, y))));
+      const [bottom, top] = [low, high].map((limit) => smoothed(limit, reach).map((y) => Math.max(floor, y)));
       bands.push({
         x: [...at, ...[...at].reverse()].map((n) => x[n]), y: [...at.map((n) => bottom[n]), ...at.map((n) => top[n]).reverse()],
         fill: "toself", fillcolor: faint(tone, 0.18), line: { width: 0 }, mode: "lines", hoverinfo: "skip",
@@ -401,14 +396,21 @@ function samples() {
       .map((run) => {
         const [n, image] = run.pictures.grids.findLast(([m]) => m <= at) ?? run.pictures.grids[0];
         const caption = `${groupName(run)}, seed ${run.seed}, iteration ${n.toLocaleString("en")}`;
-        return element("figure", { className: "panel" }, element("img", { src: data.images[image], alt: `samples of ${caption}` }), element("figcaption", {}, caption));
+        return picture(data.images[image], `samples of ${caption}`, caption);
       });
     const real = runs.find((run) => run.pictures.real !== null);
-    if (real) cards.push(element("figure", { className: "panel" }, element("img", { src: data.images[real.pictures.real], alt: "real samples" }), element("figcaption", {}, "real samples")));
+    if (real) cards.push(picture(data.images[real.pictures.real], "real samples", "real samples"));
     $("grids").replaceChildren(...cards);
   });
   bind("seed", "change", time.show);
   time.show();
+}
+
+function picture(src, alt, caption) {
+  const image = element("img", { src, alt });
+  // Pixels of small images stay sharp when they are enlarged; a plot that is reduced stays readable when it is smoothed.
+  image.addEventListener("load", () => image.classList.toggle("enlarged", image.naturalWidth < image.clientWidth));
+  return element("figure", { className: "panel" }, image, element("figcaption", {}, caption));
 }
 
 // ---- loss forms --------------------------------------------------------------------------------------------------------
@@ -419,6 +421,8 @@ function forms() {
     $("forms").hidden = true;
     return;
   }
+  $("slopes").hidden = !data.loss_forms.some((form) => form.name === "saturating");
+  $("formless").textContent = data.without_form;
   const iterations = [...new Set(groups.flatMap((group) => group.histograms.iteration))].sort((a, b) => a - b);
   $("form-controls").hidden = !iterations.length;
   const time = slider("form-iteration", iterations, () => redraw("forms"));
@@ -431,6 +435,7 @@ function forms() {
     panel($("form-panels"), "forms", "Size of its slope", "against D's logit", () => formPlot("logit/fake", time.at(), [-16, 16], "g_slope"));
   time.show();
 }
+const DOTS = [-4, -3, -2, -1, 0]; // logits of samples that are marked on all lines, as in the text above them
 function formPlot(key, at, [low, high], term) {
   const traces = [];
   for (const group of data.groups.filter((one) => one.histograms[key])) {
@@ -446,7 +451,7 @@ function formPlot(key, at, [low, high], term) {
   const reach = (name) => Math.max(...forms.flatMap((form) => form[name].filter((_, n) => Math.abs(form.logit[n]) <= 5).map(Math.abs)), 0);
   for (const form of forms) {
     const x = key === "d/fake" ? form.logit.map((b) => 1 / (1 + Math.exp(-b))) : form.logit;
-    traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines", line: { color: colour(form.name), width: 3 }, hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
+    traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines+markers", line: { color: colour(form.name), width: 3 }, marker: { size: form.logit.map((b) => (DOTS.includes(b) ? 11 : 0)), opacity: 1 }, hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
   }
   const top = 1.04 * Math.max(term === "g" ? 5 : 1, reach(term));
   return {
@@ -467,16 +472,17 @@ function sortable(value) {
   if (value === null || value === undefined || value === "") return null;
   return Number.isNaN(Number(value)) ? String(value) : Number(value);
 }
+const outcome = (run) => (run.failure && run.status === "finished" ? "failed" : run.status); // by the rules of failures
 const remarks = (run) => [run.failure ?? run.reason, run.note].filter(Boolean).join("; ");
 function table() {
   const differing = [...new Set(data.runs.flatMap((run) => Object.keys(run.differing)))];
   const columns = [
-    ["run", (run) => run.name, (run) => ({ className: "name", node: element("a", { href: run.href }, breakable(run.name)) })],
+    ["run", (run) => run.name, (run) => ({ className: "name", node: element("a", { href: run.href, title: run.name }, breakable(run.short_name, "/,.=")) })],
     [data.factor, (run) => run.level],
     ...differing.filter((key) => key !== data.factor).map((key) => [key, (run) => run.differing[key], (run) => ({ text: run.differing[key], className: "differs" })]),
-    ["seed", (run) => run.seed], ["status", (run) => run.status, (run) => ({ text: run.status, className: run.failure ? "bad" : "" })],
-    ["iteration", (run) => run.iteration], ["seconds", (run) => run.seconds], ...data.metrics.map((metric) => [metric, (run) => run.finals[metric]]),
+    ["seed", (run) => run.seed], ["status", outcome, (run) => ({ text: outcome(run), className: run.failure ? "bad" : "" })],
     ["remarks", remarks, (run) => ({ text: remarks(run), className: "remarks" })],
+    ["iteration", (run) => run.iteration], ["seconds", (run) => run.seconds], ...data.metrics.map((metric) => [metric, (run) => run.finals[metric]]),
   ];
   const numeric = columns.map(([, value]) => data.runs.some((run) => typeof value(run) === "number"));
   let sorted = [Math.max(0, columns.findIndex(([name]) => name === chosen.sort)), chosen.order === "descending" ? "descending" : "ascending"];
@@ -562,6 +568,13 @@ function origin() {
     box.append(element("h3", {}, "Protocols of the metrics"), element("ul", {}, ...p.protocols.map(([metric, counts]) => element("li", {}, `${metric}: `, ...counts.flatMap(([hash, n], m) => [m ? ", " : "", element("code", {}, hash), runs(n)])))));
   box.append(element("details", {}, element("summary", {}, "Command lines"), element("ul", {}, ...p.commands.map((line) => element("li", {}, element("code", {}, line))))));
 }
+
+// ---- tables that are wider than the page ---------------------------------------------------------------------------------
+
+const overflow = new ResizeObserver((entries) => {
+  for (const box of new Set(entries.map((entry) => entry.target.closest(".scroll")))) box.classList.toggle("wide", box.scrollWidth > box.clientWidth);
+});
+for (const box of document.querySelectorAll(".scroll")) for (const target of [box, box.firstElementChild]) overflow.observe(target);
 
 // ---- all together ------------------------------------------------------------------------------------------------------
 

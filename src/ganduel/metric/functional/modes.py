@@ -72,6 +72,11 @@ def class_coverage(labels: Integer[Tensor, " n"], classes: int) -> ClassCoverage
     return ClassCoverage((counts > 0).sum(), reverse_kl(counts))
 
 
+def mode_ranges(m: int) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest possible number of modes found of m, and reverse KL."""
+    return {"modes": (0.0, float(m)), "reverse_kl": (0.0, math.log(m) if m else math.inf)}
+
+
 def reverse_kl(counts: Int[Tensor, " m"]) -> Scalar:
     """KL(share of each mode || uniform) in nats: log m less the entropy; NaN if all counts are 0."""
     return math.log(len(counts)) - torch.special.entr(counts.double() / counts.sum()).sum()
