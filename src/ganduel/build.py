@@ -4,12 +4,14 @@ import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from torch import nn
+from torch.optim import Optimizer
 
 from ganduel import rng
 from ganduel.batch import Batches, Engine
@@ -35,6 +37,56 @@ def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) 
             reason = (str(cause).splitlines() or [type(cause).__name__])[0]
             raise UserError(f"{path or node['_target_'].rpartition('.')[2]}: {reason}.") from error
         raise
+
+
+def build_data(config: Mapping[str, Any]) -> Data:
+    """The data of a resolved config; those of a run that has begun are in the folder that is on record."""
+    node, folder = config["data"], recorded_data(config).get("dir")
+    if folder is None:
+        return build(node)
+    if not Path(folder).is_dir():
+        raise UserError(
+            f"the run's data were in {folder}, which is no folder now. Say where they are: data.dir=FOLDER."
+        )
+    return build({**node, "dir": folder})
+
+
+def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> None:
+    """Refuse other data than those that a run is on record to have been trained on."""
+    recorded, found = recorded_data(config), data.fingerprint
+    if found is None or "checksum" not in recorded or recorded == {**recorded, **found}:
+        return
+    same = {key for key, value in found.items() if recorded[key] == value}
+    number = "as many others" if {"samples", "shape"} <= same else f"{found['samples']:,}"
+    shape = "" if "shape" in same else f" of shape {tuple(found['shape'])}"
+    raise UserError(
+        f"{run} was trained on {recorded['samples']:,} samples of shape {tuple(recorded['shape'])}, and "
+        f"{recorded.get('dir', 'its data set')} now has {number}{shape}."
+        + (" Say where those of the run are: data.dir=FOLDER." if "dir" in recorded else "")
+    )
+
+
+def data_record(config: Mapping[str, Any], data: Data) -> dict[str, Any]:
+    """What a run's config says about its data besides how to build them: the folder, absolute, and the fingerprint."""
+    folder = config["data"].get("dir")
+    located = {"dir": absolute(folder)} if isinstance(folder, str) and Path(absolute(folder)).is_dir() else {}
+    return {**located, **(data.fingerprint or {}), **recorded_data(config)}
+
+
+def absolute(folder: str) -> str:
+    return str(Path(folder).expanduser().absolute())
+
+
+def recorded_data(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a run that has begun; empty for one that has not, or of an older version."""
+    return config.get("run", {}).get("data", {})
+
+
+def moved(config: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """The config of a run whose data are in another folder now."""
+    if "dir" not in config["data"]:
+        raise UserError(f"data.dir={folder}: the run's data are not from a folder.")
+    return {**config, "run": {**config["run"], "data": {**recorded_data(config), "dir": absolute(folder)}}}
 
 
 def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> GAN:
@@ -89,9 +141,20 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
         make_optimizer=lambda parameters: build(optimizer, f"optimizer.{network}", params=list(parameters)),
         make_schedule=None
         if schedule is None
-        else lambda optimizer: build(schedule, f"schedule.{network}", optimizer=optimizer),
+        else lambda optimizer: build_schedule(schedule, network, optimizer, config["trainer"]["max_steps"]),
         clip=config["clip"][network],
     )
+
+
+def build_schedule(node: Mapping[str, Any], network: str, optimizer: Optimizer, max_steps: int) -> Any:
+    """A learning-rate schedule; refused if it is one of torch's that raise an error after their last step."""
+    schedule = build(node, f"schedule.{network}", optimizer=optimizer)
+    if (end := getattr(schedule, "total_steps", None)) is not None and end < max_steps:
+        raise UserError(
+            f"schedule.{network}: {type(schedule).__name__} ends after {end} iterations, and the run has "
+            f"trainer.max_steps={max_steps}. Give it total_steps: ${{trainer.max_steps}} when the run begins."
+        )
+    return schedule
 
 
 def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:

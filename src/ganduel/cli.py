@@ -74,6 +74,7 @@ TRUST = (
     "build classes that are not ganduel's too, which runs their code, from this folder as well: see docs/security.md"
 )
 DEVICES = ("auto", "cpu", "cuda")
+MOVED = "data.dir="  # as on the command line of train.py
 
 
 def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,10 +93,10 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    paths = "folders of runs or of sweeps, or checkpoints"
+    paths = f"folders of runs or of sweeps, or checkpoints; {MOVED}FOLDER says where their data are now"
     names = "such as frechet parzen; by default those of the runs' configs, or those that fit the data"
     draws = "repeat each so often, and state a standard error"
-    parser.add_argument("paths", metavar="PATH", type=Path, nargs="+", help=paths)
+    parser.add_argument("paths", metavar="PATH", nargs="+", help=paths)
     parser.add_argument("--metrics", metavar="NAME", nargs="+", default=(), help=names)
     parser.add_argument(
         "--samples", metavar="N", type=int, help="how many each metric takes, instead of its own number"
@@ -164,7 +165,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     prepare(arguments.trust)
     from ganduel.command.evaluate import evaluate
 
-    evaluate(**options(arguments))
+    folders = [word.removeprefix(MOVED) for word in arguments.paths if word.startswith(MOVED)]
+    arguments.paths = [Path(word) for word in arguments.paths if not word.startswith(MOVED)]
+    evaluate(**options(arguments), data_dir=folders[-1] if folders else None)
 
 
 def compare(arguments: argparse.Namespace) -> None:

@@ -51,6 +51,17 @@ def test_rows_of_all_ranks_are_the_whole_minibatch(ranks, each, position):
     assert [i for rows in local for i in rows] == indices(data, 1, position, batch)
 
 
+def test_a_fingerprint_knows_samples_order_and_labels():
+    x, y = torch.arange(12.0).reshape(4, 3), torch.tensor([0, 1, 0, 1])
+    known = TensorData(x).fingerprint
+    assert known is not None
+    assert (known["samples"], known["shape"]) == (4, [3])
+    assert TensorData(x.clone().T.contiguous().T).fingerprint == known, "the same in another layout of memory"
+    others = [TensorData(x + 1), TensorData(x.flip(0)), TensorData(x.double()), TensorData(x, y), TensorData(x, 1 - y)]
+    checksums = {other.fingerprint["checksum"] for other in others if other.fingerprint is not None}
+    assert len(checksums - {known["checksum"]}) == len(others)
+
+
 def test_orders_differ_between_epochs_and_seeds():
     data = points(50)
     orders = [tuple(indices(data, seed, epoch, 50)) for seed in range(5) for epoch in range(5)]

@@ -528,3 +528,14 @@ def test_a_bar_is_shown_on_a_terminal_if_it_takes_a_while(folder, monkeypatch, d
     monkeypatch.setattr(module, "tqdm", bar)
     Images(dir=str(folder))
     assert ("0/10" in stream.getvalue()) == shown
+
+
+def test_fingerprint_is_of_all_images(folder):
+    """Those held out too: another one would be another test set."""
+    data, other = Images(str(folder), size=4), Images(str(folder), size=4, held_out=0.0)
+    assert data.fingerprint["samples"] == other.fingerprint["samples"] == 10
+    held_out = int(data.held_out[0, 0, 0, 0])
+    plain(77, mode="L").save(folder / f"{held_out}.png")
+    changed = Images(str(folder), size=4)
+    assert torch.equal(changed.samples, data.samples)
+    assert changed.fingerprint["checksum"] != data.fingerprint["checksum"]

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build
+from ganduel.build import build, build_data, check_data, moved
 from ganduel.command.sample import Source, bar, choose_device, load
 from ganduel.compare.labels import distinguishing
 from ganduel.compare.reading import find_runs
@@ -39,6 +39,7 @@ def evaluate(
     device: str = "auto",
     as_json: bool = False,
     trust: bool = False,
+    data_dir: str | None = None,
     console: Console | None = None,
 ) -> None:
     """Print a table, or JSON.
@@ -52,6 +53,7 @@ def evaluate(
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         as_json: JSON instead of a table.
         trust: whether classes that are not ganduel's may be built, which runs their code.
+        data_dir: where the runs' data are now; None: where they were.
         console: to print to; None: the terminal.
     """
     if missing := [path for path in paths if not path.exists()]:
@@ -59,7 +61,7 @@ def evaluate(
     paths = runs_and_checkpoints(paths)
     torch_device = choose_device(device)
     sources = [load(path, live, torch_device, trust) for path in paths]
-    configs = [config_of(path) for path in paths]
+    configs = [config_of(path) if data_dir is None else moved(config_of(path), data_dir) for path in paths]
     built = ("data",) if metrics or samples else ("data", "metric")
     for path, config in zip(paths, configs, strict=True):
         check_stored({key: config.get(key) for key in built}, path, "--trust", trust)
@@ -70,7 +72,9 @@ def evaluate(
             f"{describe(data_nodes[other])}). Evaluate them apart."
         )
     schema.check_target(data_nodes[0], "data")
-    data = build(data_nodes[0])
+    data = build_data(configs[0])
+    for path, config in zip(paths, configs, strict=True):
+        check_data(config, data, str(path))
     requested = named(metrics, data, samples) if metrics or samples else configured(configs) or named((), data)
     evaluation = Evaluation(data, requested, draws, torch_device)
     evaluation.check_real()

@@ -9,9 +9,11 @@ Every random draw of training data is made by a CPU generator and then moved to 
 the same samples on a CPU and on a GPU.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int64
@@ -95,6 +97,11 @@ class Data(ABC):
         """The most samples that `reference` has of a split; None: any number."""
         return None
 
+    @cached_property
+    def fingerprint(self) -> dict[str, Any] | None:
+        """Number, shape and checksum of the samples, by which a resumed run knows its data; None if they never end."""
+        return None
+
     def check_split(self, split: Split) -> None:
         """Refuse a split that these data do not have."""
         if split not in self.splits:
@@ -149,6 +156,10 @@ class TensorData(Data):
         epoch, batch_index = divmod(position, size // batch_size)
         return self.order(seed, epoch)[batch_index * batch_size : (batch_index + 1) * batch_size]
 
+    @cached_property
+    def fingerprint(self) -> dict[str, Any] | None:
+        return fingerprint(self.samples, self.sample_labels)
+
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)
         return choose(self.samples_of(split), split, n, draw).cpu()
@@ -166,6 +177,15 @@ class TensorData(Data):
             order = torch.randperm(len(self.samples), generator=rng.generator(seed, "order", epoch))
             self._orders[seed] = epoch, order.to(self.samples.device)
         return self._orders[seed][1]
+
+
+def fingerprint(samples: Tensor, *others: Tensor | None) -> dict[str, Any]:
+    """Number and shape of the samples, and the SHA-256 of their bytes and those of others that belong to them."""
+    digest = hashlib.sha256()
+    for tensor in (samples, *others):
+        if tensor is not None:
+            digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return {"samples": len(samples), "shape": list(samples.shape[1:]), "checksum": digest.hexdigest()[:16]}
 
 
 def choose(samples: Tensor, split: Split, n: int, draw: int) -> Tensor:

@@ -15,10 +15,10 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganduel import rng
-from ganduel.data.base import Split, TensorData
+from ganduel.data.base import Split, TensorData, fingerprint
 from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError
 from ganduel.types import Bytes
@@ -69,6 +69,12 @@ class Images(TensorData):
         self.held_out = images[out]
         if len(out):
             self.splits = ("train", "test")
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any] | None:
+        """Of all images of the folder: those held out decide which ones are trained on."""
+        both = len(self.samples) + len(self.held_out)
+        return {**fingerprint(self.samples, self.held_out), "samples": both}
 
     def samples_of(self, split: Split) -> Tensor:
         return self.held_out if split == "test" else self.samples

@@ -9,6 +9,9 @@ Source: Metz et al. 2016 (Unrolled GAN, arXiv:1611.02163), section 3.3.1; Srivas
 arXiv:1705.07761), table 2.
 """
 
+from functools import cached_property
+from typing import Any
+
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
@@ -44,6 +47,11 @@ class StackedMNIST(Data):
         digits = self.digits.samples
         indices = draw_indices(len(digits), batch_size, rng.generator(seed, "stack", position))
         return normalise(stack(digits, indices[rows].to(digits.device))), None
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any] | None:
+        """Of the digits that stacks are made of."""
+        return self.digits.fingerprint
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Bytes:
         """N stacks of a split's digits, on the CPU; of so many possible ones, none is likely to come twice."""
