@@ -13,6 +13,7 @@ start at the same time, and what is timed is the middle third of what they do, w
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,7 @@ from ganduel.population.processes import number_of_params, number_of_processes, 
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import run
 from ganduel.tracking.files import METRICS, rows
+from ganduel.tracking.run_logger import write_config
 
 
 def ring8(width: int) -> list[str]:
@@ -114,6 +116,8 @@ class Population:
 
     def train_apart(self, parts: Sequence[Sequence[MemberSpec]], trainer: dict[str, Any]) -> None:
         """Train each part in a process of its own, all at the same time."""
+        for spec in chain(*parts):
+            write_config(spec.folder, spec.values)  # the processes read them
         running = [start(part, i, len(parts), trainer) for i, part in enumerate(parts)]
         codes = [process.wait() for process in running]
         if any(codes):

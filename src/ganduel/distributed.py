@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 import torch.distributed as dist
@@ -58,11 +58,12 @@ class ReplicatedStrategy(DDPStrategy):
     Args:
         command: the command that starts each further rank of this node, where no launcher such as torchrun or SLURM
             has started them. By default it is this process's command line; a sweep must not repeat that.
+        text: what each of them reads from its standard input.
     """
 
-    def __init__(self, command: list[str] | None = None, **kwargs):
+    def __init__(self, command: list[str] | None = None, text: str = "", **kwargs):
         super().__init__(**kwargs)
-        self.command = command
+        self.command, self.text = command, text
 
     def configure_ddp(self) -> None:
         assert self.model is not None
@@ -78,15 +79,16 @@ class ReplicatedStrategy(DDPStrategy):
         super()._configure_launcher()
         if self.command is not None:
             assert self.cluster_environment is not None
-            self._launcher = CommandLauncher(self.command, self.cluster_environment, self.num_processes, self.num_nodes)
+            counts = self.num_processes, self.num_nodes
+            self._launcher = CommandLauncher(self.command, self.text, self.cluster_environment, *counts)
 
 
 class CommandLauncher(_SubprocessScriptLauncher):
     """Starts the further ranks by a given command instead of by replaying `sys.argv`."""
 
-    def __init__(self, command: list[str], *args):
+    def __init__(self, command: list[str], text: str, *args):
         super().__init__(*args)
-        self.command = command
+        self.command, self.text = command, text
 
     def _call_children_scripts(self) -> None:
         self._check_can_spawn_children()
@@ -98,10 +100,11 @@ class CommandLauncher(_SubprocessScriptLauncher):
         os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
         path = os.pathsep.join(entry for entry in sys.path if entry)  # for user modules
         own = {"PYTHONPATH": path, PARENT_PID: str(os.getpid())}
-        self.procs = [
-            subprocess.Popen(self.command, env={**os.environ, **own, "LOCAL_RANK": str(rank)})
-            for rank in range(1, self.num_processes)
-        ]
+        for rank in range(1, self.num_processes):
+            variables = {**os.environ, **own, "LOCAL_RANK": str(rank)}
+            self.procs.append(process := subprocess.Popen(self.command, env=variables, stdin=subprocess.PIPE))
+            with cast(BinaryIO, process.stdin) as stdin:
+                stdin.write(self.text.encode())
 
     def kill_workers(self) -> None:
         """Kill the started ranks, first removed from the list whose observer would then kill this process too."""

@@ -158,11 +158,9 @@ def test_theorem_comes_true(compose, tmp_path):
     import json
 
     from ganduel.run import run
-    from ganduel.tracking.run_logger import create_config
 
     values = compose("experiment=theory_gaussian1d", "tracking=none", "trainer.accelerator=cpu")
     values["run"] = {"choices": {"loss": "nonsaturating"}}
-    create_config(tmp_path / "run", values)
     run.fit(values, tmp_path / "run")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     probes = [row for row in rows if "theory/optimal_d_gap" in row]

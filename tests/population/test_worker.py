@@ -17,9 +17,8 @@ WORDS = ("data=ring8", *NETWORKS, "batch_size=8", "tracking=none", "callback=[st
 def test_a_further_process_trains_the_folders_it_is_given(tiny, tmp_path, monkeypatch):
     """One from its beginning, one from its checkpoint."""
     for name in "ab":
-        (tmp_path / name).mkdir()
         values = tiny("data=ring8", "tracking=none", "callback=[statistics]", f"seed={ord(name)}")
-        prepare.start(values, tmp_path / name, {}, ())
+        write_config(tmp_path / name, prepare.start(values, tmp_path / name, {}, ()))
     for folders, steps in ((["a"], 6), (["a", "b"], 6)):
         monkeypatch.setattr(sys, "argv", ["worker", *(str(tmp_path / name) for name in folders)])
         with pytest.raises(SystemExit) as ended:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
 from ganduel.errors import UserError
 from ganduel.run import app, prepare
-from ganduel.tracking.files import read_config
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -86,10 +86,26 @@ def test_a_choice_named_twice_is_refused(word: str):
     prepare.refuse_repetitions(["penalty=[r1,r2]", "model.generator.hidden=[8,8]", "metric=null"])
 
 
+def test_two_runs_never_share_a_folder(compose: Callable[..., dict], tmp_path: Path):
+    """Unless one has only left its config, as a kill before its first checkpoint does."""
+    (tmp_path / "config.yaml").write_text("run: {}\n")
+    prepare.start(compose(), tmp_path, {}, ())
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(UserError, match=r"holds a run already. Go on with it by resume="):
+        prepare.start(compose(), tmp_path, {}, ())
+
+
+def test_keys_that_follow_from_another(compose: Callable[..., dict]):
+    """Directly, by another key, or in a list; the number itself is left as it was."""
+    config = OmegaConf.create({"trainer": {"max_steps": 9}, "a": "${trainer.max_steps}", "b": {"c": "${a}"}, "d": 9})
+    config.steps = ["${trainer.max_steps}", 3]
+    assert prepare.followers(config, "trainer.max_steps") == ["a", "b.c", "steps"]
+    assert config.trainer.max_steps == 9
+
+
 def test_the_record_has_penalties_as_one_choice(compose: Callable[..., dict], tmp_path: Path):
     """Hydra has a choice of a group only where it is one; comparisons and W&B's groups go by it."""
     for words, choice in (((), "none"), (("penalty=r1",), "r1"), (("penalty=[r1]",), "r1")):
-        folder = tmp_path / choice / str(len(words))
-        prepare.start(compose(*words), folder / str(words), {"loss": "nonsaturating"}, words)
-        recorded = read_config(folder / str(words))["run"]["choices"]
-        assert recorded == {"loss": "nonsaturating", "penalty": choice, "penalty_g": "none"}
+        recorded = prepare.start(compose(*words), tmp_path, {"loss": "nonsaturating"}, words)
+        assert recorded["run"]["choices"] == {"loss": "nonsaturating", "penalty": choice, "penalty_g": "none"}

@@ -196,7 +196,7 @@ def test_a_run_of_an_older_version_is_not_resumed(command, tmp_path: Path, make_
 
 
 def test_what_remains_of_a_run(command, tmp_path: Path):
-    """All of one that never began, nothing of one that is finished or diverged, the rest otherwise."""
+    """Nothing of one that is finished or diverged, all of one without a checkpoint or an end, the rest otherwise."""
     folder = tmp_path / "run"
     assert command(*WORDS, "trainer.max_steps=5", "hydra.run.dir=run").code == 0
     values = read_config(folder)
@@ -207,8 +207,10 @@ def test_what_remains_of_a_run(command, tmp_path: Path):
         resume.remaining_work(folder, {**values, "seed": 7, "k": 2})
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
+    remaining = [resume.remaining_work(folder, config)[0] for config in (values, longer)]
+    assert remaining == [resume.Remaining.NOTHING, resume.Remaining.REST], "it needs no checkpoint to have ended"
+    (folder / "summary.json").unlink()
     assert resume.remaining_work(folder, values) == (resume.Remaining.ALL, {})
-    assert not (folder / "config.yaml").exists()
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:

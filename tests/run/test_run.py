@@ -17,7 +17,6 @@ from ganduel.errors import Diverged
 from ganduel.gan import GAN
 from ganduel.run import run
 from ganduel.tracking.files import rows
-from ganduel.tracking.run_logger import create_config
 
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]")
 COLUMNS = {
@@ -36,7 +35,6 @@ def launch(compose: Callable[..., dict], tmp_path: Path) -> Callable[..., Path]:
         folder = tmp_path / name
         values = compose(*WORDS, *overrides)
         values["run"] = {"choices": {"loss": "nonsaturating"}}
-        create_config(folder, values)
         run.fit(values, folder)
         return folder
 
@@ -148,15 +146,18 @@ def test_checkpoints_are_as_far_apart_as_the_config_says(tiny, tmp_path: Path):
 
 
 def test_a_run_has_the_callbacks_of_its_config_between_its_own(tiny, images, tmp_path: Path):
-    """A look for what is not finite comes first and a checkpoint last; under an fp16 scaler gradients do not count."""
+    """The record begins first, then a look for what is not finite; a checkpoint is last.
+
+    Under an fp16 scaler gradients do not count.
+    """
     for precision, keys in (("32-true", 4), ("16-mixed", 2)):
         words = ("tracking=none", "callback=[statistics,sample_grid]", f"trainer.precision={precision}")
         built = run.Run(tiny(*words), tmp_path)
         built.build(images)
         assert [type(callback).__name__ for callback in built.callbacks] == [
-            "Finite", "Statistics", "SampleGrid", "Save",
+            "Begin", "Finite", "Statistics", "SampleGrid", "Save",
         ]  # fmt: skip
-        assert len(built.callbacks[0].keys) == keys
+        assert len(built.callbacks[1].keys) == keys
         assert built.loggers == [built.record]
         assert built.gan.batches.data is images
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, SUMMARY, read_config, rows
-from ganduel.tracking.run_logger import RunLogger, append, create_config, rewind, write, write_config
+from ganduel.tracking.run_logger import RunLogger, append, rewind, write, write_config
 
 ROWS = [{"iteration": n, "loss/d": 1.5 * n, "d/real": [n, 2]} for n in (1, 50, 100)]
 
@@ -104,7 +103,9 @@ def test_a_resumed_record_goes_on_where_its_checkpoint_is(tmp_path):
         first.log_metrics({"iteration": n, "loss/d": float(n)}, step=n)
         first.log_histograms({"d/real": [n]}, step=n)
     first.finish({"status": "stopped"})
-    again = RunLogger(tmp_path, rewind_to=2)
+    again = RunLogger(tmp_path)
+    assert (tmp_path / SUMMARY).exists(), "it may still be refused"
+    again.begin(2)
     assert again.last == {"iteration": 2, "loss/d": 2.0}
     assert [row["iteration"] for name in (METRICS, HISTOGRAMS) for row in rows(tmp_path / name)] == [1, 2, 1, 2]
     assert not (tmp_path / SUMMARY).exists(), "a run that goes on has no summary yet"
@@ -116,7 +117,9 @@ def test_rewind_drops_rows_without_an_iteration(tmp_path):
     path.write_text('{"iteration": 1}\n{"loss/d": 2.0}\n{"iteration": null}\n{"iteration": "3"}\n{"iteration": 4}\n')
     rewind(path, 3)
     assert rows(path) == [{"iteration": 1}]
-    assert RunLogger(tmp_path, rewind_to=9).last == {"iteration": 1}
+    logger = RunLogger(tmp_path)
+    logger.begin(9)
+    assert logger.last == {"iteration": 1}
 
 
 def test_histograms_of_logits_alone(tmp_path):
@@ -131,7 +134,8 @@ def test_a_record_of_another_rank_touches_nothing(metrics, monkeypatch):
     before = metrics.read_bytes()
     (metrics.parent / SUMMARY).write_text("{}")
     monkeypatch.setattr(rank_zero_only, "rank", 1)
-    logger = RunLogger(metrics.parent, rewind_to=0)
+    logger = RunLogger(metrics.parent)
+    logger.begin(0)
     logger.log_metrics({"iteration": 9}, step=9)
     logger.log_histograms({"d/real": [1]}, step=9)
     logger.finish({"status": "finished"})
@@ -153,14 +157,6 @@ def test_config_round_trip_keeps_order_types_and_letters(tmp_path):
     assert found == values
     assert list(found) == list(values)
     assert "β₁" in (tmp_path / CONFIG).read_text(encoding="utf-8")
-
-
-def test_two_runs_never_share_a_folder(tmp_path):
-    folder = tmp_path / "a" / "b"
-    create_config(folder, {"run": {}})
-    with pytest.raises(UserError, match=r"b holds a run already. Go on with it by resume="):
-        create_config(folder, {"run": {"id": "other"}})
-    assert read_config(folder) == {"run": {}}
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ from small import SMALL
 from ganduel.run import run
 from ganduel.tracking import wandb as module
 from ganduel.tracking.files import rows
-from ganduel.tracking.run_logger import create_config
 from ganduel.tracking.secrets import HIDDEN
 from ganduel.tracking.wandb import Wandb
 
@@ -105,8 +104,14 @@ def lines(caplog):
 
 @pytest.fixture
 def tracker(library, tmp_path):
-    """A function that makes a tracker of the stand-in's."""
-    return lambda **knobs: Wandb(tmp_path, CONFIG, **{"init_timeout": 0.0, "finish_timeout": 0.0, **knobs})
+    """A function that makes a tracker of the stand-in's, and begins."""
+
+    def make(config=CONFIG, **knobs):
+        made = Wandb(tmp_path, config, **{"init_timeout": 0.0, "finish_timeout": 0.0, **knobs})
+        made.begin(None)
+        return made
+
+    return make
 
 
 @pytest.fixture
@@ -208,7 +213,7 @@ def test_a_finished_tracker_is_done(tracker, library, lines):
 
 def test_the_next_run_of_the_process_has_its_own(tracker, library, tmp_path):
     tracker().finish(SUMMARY)
-    Wandb(tmp_path, {**CONFIG, "run": {**CONFIG["run"], "id": "ffffffff"}})
+    tracker({**CONFIG, "run": {**CONFIG["run"], "id": "ffffffff"}})
     assert [made.arguments["id"] for made in library.runs] == ["0a1b2c3d", "ffffffff"]
 
 
@@ -345,7 +350,6 @@ def test_training_goes_on_when_it_breaks(compose, library, lines, tmp_path):
     library.log = lambda row: calls.append(row) if len(calls) < 2 else fail()
     values = compose(*WORDS, "tracking=wandb", "callback=[statistics]")
     values["run"] = CONFIG["run"]
-    create_config(tmp_path / "run", values)
     summary = run.fit(values, tmp_path / "run")
     assert summary["status"] == "finished"
     assert [row["iteration"] for row in rows(tmp_path / "run" / "metrics.jsonl")] == [1, 2, 4, 5]

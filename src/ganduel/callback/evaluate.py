@@ -22,7 +22,7 @@ from ganduel.block import NEVER, Scheduled
 from ganduel.callback.base import Clocked, gan_of, log, next_due, others, trackers
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
-from ganduel.checkpoint import BEST
+from ganduel.checkpoint import BEST, LAST
 from ganduel.errors import UserError, nearest
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, ProgressFn, Value
@@ -58,6 +58,7 @@ class Evaluate(Callback, Scheduled):
         self.metrics, self.draws, self.best = list((metrics or {}).values()), draws, best
         self.every = every_n_iterations
         self.record: float | None = None  # the best value so far
+        self.evaluated: int | None = None  # the iteration of the last evaluation
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
@@ -93,6 +94,13 @@ class Evaluate(Callback, Scheduled):
         if self.on and (n == trainer.max_steps or (self.every is not None and n % self.every == 0)):
             self.evaluate(trainer)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The evaluation at the end, in a run that is resumed there because a signal had cut it off."""
+        n = trainer.global_step
+        if self.on and n >= trainer.max_steps and self.evaluated != n and not trainer.should_stop:
+            self.evaluate(trainer)
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / LAST)
+
     def next_due(self, n: int) -> int:
         return next_due(n, self.every) if self.on and self.every is not None else NEVER
 
@@ -106,6 +114,7 @@ class Evaluate(Callback, Scheduled):
         except Interrupted:
             logger.info("the evaluation is left out; ganduel evaluate makes it later")
             return
+        self.evaluated = trainer.global_step
         for clocked in others(trainer, Clocked):
             clocked.leave_out(time.monotonic() - started)
         log(trainer, row(values))
@@ -125,10 +134,10 @@ class Evaluate(Callback, Scheduled):
         return self.record is None or (value > self.record if self.up else value < self.record)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"record": self.record}
+        return {"record": self.record, "evaluated": self.evaluated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.record = state_dict["record"]
+        self.record, self.evaluated = state_dict["record"], state_dict.get("evaluated")
 
 
 class Interrupted(Exception):

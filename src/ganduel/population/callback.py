@@ -35,7 +35,10 @@ class MemberCallbacks(Callback, Scheduled):
     Attributes:
         running: those that have not ended.
         current: the one whose callbacks are called at the moment.
+        trained: whether there has been an iteration to do.
     """
+
+    trained = False
 
     def __init__(self, members: Sequence[MemberTrainer]):
         self.members, self.running = list(members), list(members)
@@ -51,6 +54,7 @@ class MemberCallbacks(Callback, Scheduled):
         self.each(self.running, "on_fit_start")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.trained = True
         self.restack(trainer, pl_module)
         self.each(self.running, "on_train_start")
         self.drop_ended(trainer, pl_module)
@@ -91,6 +95,12 @@ class MemberCallbacks(Callback, Scheduled):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.each(self.running, "on_train_end")
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End members that were all killed after their last checkpoint, as `Begin` does for a run alone."""
+        if not self.trained:
+            self.each(self.running, "on_train_start")
+            self.each(self.running, "on_train_end")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.each(self.running, "teardown", stage)

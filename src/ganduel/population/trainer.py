@@ -16,7 +16,7 @@ from typing import Any, cast
 from lightning.pytorch import Trainer
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build
+from ganduel.build import build_data, recorded_data
 from ganduel.callback.finite import Finite
 from ganduel.data.base import Data
 from ganduel.population.callback import MemberCallbacks, PopulationBar, StopAll, check_shapes
@@ -112,9 +112,9 @@ def build_runs(specs: Sequence[MemberSpec]) -> list[tuple[str, Run]]:
     for spec in specs:
         run = Run(spec.values, spec.folder, spec.checkpoint)
         try:
-            key = json.dumps(spec.values["data"], sort_keys=True)
+            key = json.dumps([spec.values["data"], recorded_data(spec.values).get("dir")], sort_keys=True)
             if key not in datasets:
-                datasets[key] = build(spec.values["data"])  # one copy for all members
+                datasets[key] = build_data(spec.values)  # one copy for all members
             run.build(datasets[key], Member)
             run.callbacks = [c for c in run.callbacks if not isinstance(c, Finite)]  # all are checked at once
         except Exception as error:

@@ -22,7 +22,8 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ganduel.build import build, build_gan
+from ganduel.build import build_data, build_gan, check_data
+from ganduel.data.base import Data
 from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError, typed
 from ganduel.population.members import first_member, members, number_of_members
@@ -41,11 +42,10 @@ from ganduel.run import app
 from ganduel.run.explain import explain
 from ganduel.run.lock import folder_lock
 from ganduel.run.prepare import prepare_or_resume, resume
-from ganduel.run.prepare import start as start_run
 from ganduel.run.resume import Remaining, remaining_work, resumed_config
 from ganduel.run.run import check_accelerator, check_batch, objective_of, quiet
-from ganduel.tracking.files import CONFIG, POPULATION, read_config
-from ganduel.tracking.run_logger import write
+from ganduel.tracking.files import CONFIG, POPULATION
+from ganduel.tracking.run_logger import write, write_config
 from ganduel.tracking.secrets import without_secrets
 
 try:
@@ -65,6 +65,8 @@ def train_population(config: DictConfig, folder: Path) -> float | None:
         specs_of = requested_specs if config.resume is None else resumed_specs
         names, specs, params = specs_of(config, folder, locks)
         write_status(folder, names, {"status": "running", "reason": None})
+        for spec in specs:
+            write_config(spec.folder, spec.values)  # further processes read it
         if specs:
             try:
                 count = number_of_processes(config.population.processes, config.trainer, len(specs), params)
@@ -105,16 +107,18 @@ def allow_files() -> None:
 
 def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
     """Names of all members, specs of those that have not ended, and how many parameters one has."""
-    params = check_members(config, first_member(config).values, number_of_members(config))
+    first = first_member(config).values
+    params, data = check_members(config, first, number_of_members(config))
     requested, specs = members(config), []
     names = existing(folder) | dict.fromkeys(run.name for run in requested)
-    write_status(folder, list(names), {"status": "running", "reason": None})
     for run in requested:
         path = folder / run.name
         lock = locks.enter_context(folder_lock(path))
         values, checkpoint, summary = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
         if summary is None:
             specs.append(MemberSpec(run.name, values, path, checkpoint, lock))
+            if values["data"] == first["data"]:
+                check_data(values, data)
     return list(names), specs, params
 
 
@@ -139,18 +143,14 @@ def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[l
     for name in names:
         path = folder / name
         lock = locks.enter_context(folder_lock(path))
-        recorded = read_config(path)["run"]
-        values = resumed_config(path, config, overrides)
-        remaining, _ = remaining_work(path, values)
-        if remaining is Remaining.ALL:
-            fresh = start_run(values, path, recorded["choices"], recorded["overrides"])
-            specs.append(MemberSpec(name, fresh, path, lock=lock))
-        elif remaining is Remaining.REST:
-            values, checkpoint = resume(config, path, overrides, may_be_done=True)
+        remaining, _ = remaining_work(path, resumed_config(path, config, overrides))
+        if remaining is not Remaining.NOTHING:
+            values, checkpoint = resume(config, path, overrides)
             specs.append(MemberSpec(name, values, path, checkpoint, lock))
     if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
-    return names, specs, check_members(config, specs[0].values, len(specs))
+    params, _ = check_members(config, specs[0].values, len(specs))
+    return names, specs, params
 
 
 def write_status(folder: Path, names: Sequence[str], outcome: dict[str, Any]) -> None:
@@ -158,9 +158,14 @@ def write_status(folder: Path, names: Sequence[str], outcome: dict[str, Any]) ->
     write(folder / POPULATION, json.dumps({"members": list(names), **without_secrets(outcome)}, indent=2) + "\n")
 
 
-def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int:
-    """Say what so many members like this one take, and refuse more than fit; returns how many parameters each has."""
-    gan = build_gan(values, check_batch(values, build(values["data"])))
+def check_members(config: DictConfig, values: dict[str, Any], count: int) -> tuple[int, Data]:
+    """Say what so many members like this one take, and refuse more than fit.
+
+    Returns how many parameters each has, and its data.
+    """
+    data = build_data(values)
+    check_data(values, data)
+    gan = build_gan(values, check_batch(values, data))
     params = number_of_params(gan.generator, gan.discriminator)
     processes = number_of_processes(config.population.processes, config.trainer, count, params)
     gpu = on_gpu(values["trainer"])
@@ -170,7 +175,7 @@ def check_members(config: DictConfig, values: dict[str, Any], count: int) -> int
             "members of %s parameters keep the cores busy: one after another they take 1 to 1.4 times as long",
             f"{params:,}",
         )
-    return params
+    return params, data
 
 
 def train_in_processes(specs: Sequence[MemberSpec], count: int, config: DictConfig) -> int | None:

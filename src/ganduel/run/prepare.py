@@ -1,4 +1,4 @@
-"""Before a run begins: its config is validated and written to its folder, or read from there to resume it."""
+"""Before a run begins: its config is validated, or read from its folder to resume it. Nothing is written yet."""
 
 import logging
 import math
@@ -16,20 +16,22 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build
-from ganduel.data.base import Data
-from ganduel.errors import UserError
+from ganduel.build import build_data
+from ganduel.errors import UserError, typed
 from ganduel.run import schema
 from ganduel.run.resume import (
     Remaining,
+    config_diff,
+    has_progress,
     is_overridable,
+    read_summary,
+    refuse_extension,
     refuse_older_checkpoint,
     remaining_work,
     resumed_config,
 )
-from ganduel.tracking.base import is_first_rank
+from ganduel.tracking.files import CONFIG, read_config
 from ganduel.tracking.provenance import provenance
-from ganduel.tracking.run_logger import create_config, write_config
 from ganduel.tracking.secrets import without_secrets
 
 log = logging.getLogger("ganduel")
@@ -58,7 +60,7 @@ def prepare_run(config: DictConfig, folder: Path) -> Prepared:
     values = validate(config, choices, overrides)
     if job.mode == RunMode.MULTIRUN:
         return prepare_or_resume(config, folder, values, choices, overrides)
-    return start(values, folder, choices, overrides), None, None
+    return start(values, folder, choices, overrides, followers(config, "trainer.max_steps")), None, None
 
 
 def prepare_or_resume(
@@ -74,8 +76,8 @@ def prepare_or_resume(
         return values, None, summary
     if remaining is Remaining.REST:
         log.info("%s: resumed", folder)
-        return *resume(config, folder, list(filter(is_overridable, overrides)), may_be_done=True), None
-    return start(values, folder, choices, overrides), None, None
+        return *resume(config, folder, list(filter(is_overridable, overrides))), None
+    return start(values, folder, choices, overrides, followers(config, "trainer.max_steps")), None, None
 
 
 def validate(config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -101,41 +103,64 @@ def refuse_repetitions(overrides: Sequence[str]) -> None:
             raise UserError(f"{override.input_line} names {counts.most_common(1)[0][0]} twice.")
 
 
-def start(values: dict[str, Any], folder: Path, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Write the config of a new run to its folder, with its overrides and provenance; returns it."""
+def start(
+    values: dict[str, Any],
+    folder: Path,
+    choices: Mapping[str, Any],
+    overrides: Sequence[str],
+    follow_max_steps: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The config of a new run in the folder, with its overrides and provenance; two runs never share a folder."""
+    if (folder / CONFIG).exists() and has_progress(folder):
+        advice = f"Go on with it by {typed('resume', folder)}, or choose another folder."
+        raise UserError(f"{folder} holds a run already. {advice}")
     groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     for group in schema.PENALTIES:  # Hydra has no choice of a list
         groups[group] = "+".join(values[group]) or "none"
-    values["run"] = {"id": uuid.uuid4().hex[:8], "overrides": list(overrides), "choices": groups, **provenance()}
-    if is_first_rank():
-        create_config(folder, values)
+    values["run"] = {
+        "id": uuid.uuid4().hex[:8],
+        "overrides": list(overrides),
+        "choices": groups,
+        "follow_max_steps": list(follow_max_steps),
+        **provenance(),
+    }
     return values
 
 
-def resume(
-    config: DictConfig, folder: Path, overrides: Sequence[str], may_be_done: bool = False
-) -> tuple[dict[str, Any], Path]:
+def followers(config: DictConfig, key: str) -> list[str]:
+    """The keys whose values follow from that of a number."""
+    before, number = to_container(config), OmegaConf.select(config, key)
+    OmegaConf.update(config, key, 2 * number)
+    after = to_container(config)
+    OmegaConf.update(config, key, number)
+    return [other for other in config_diff(before, after) if other != key]
+
+
+def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Path | None]:
     """The config of the run in the folder, with overrides that may change it, and its latest checkpoint.
 
-    With `may_be_done` it may have done all its iterations, so that only its end is missing.
+    A run that was killed before its first checkpoint begins anew; of one that has done all its iterations, the end may
+    be missing.
     """
     values = resumed_config(folder, config, overrides)
     if is_given("trainer.max_epochs", overrides):
         values["trainer"]["max_steps"] = iterations(values, overrides)
     elif is_given("trainer.max_steps", overrides):
         values["trainer"]["max_epochs"] = None
+    refuse_extension(folder, read_config(folder), values["trainer"]["max_steps"])
     schema.check(values)
+    if not has_progress(folder):
+        log.info("%s has no checkpoint yet: it begins anew", folder)
+        return values, None
     path = checkpoints.latest(folder)
     checkpoint = checkpoints.read(path)
     refuse_older_checkpoint(folder, checkpoint)
     if without_secrets(checkpoint["ganduel"]["config"]["model"]) != without_secrets(values["model"]):
         raise UserError(f"{path} holds another model than {folder / 'config.yaml'} describes: it is of another run.")
     done, until = checkpoint["global_step"], values["trainer"]["max_steps"]
-    if done >= until and not may_be_done:
+    if done > until or (done == until and read_summary(folder).get("status") == "finished"):
         raise UserError(f"the run is at iteration {done} of {until}. Give a larger trainer.max_steps to extend it.")
     values["run"].setdefault("resumed", []).append({"iteration": done, "overrides": list(overrides), **provenance()})
-    if is_first_rank():
-        write_config(folder, values)
     return values, path
 
 
@@ -150,7 +175,7 @@ def iterations(values: Mapping[str, Any], overrides: Sequence[str]) -> int:
     One that nobody has typed is the default's or an experiment's, which max_epochs replaces.
     """
     schema.check_target(values["data"], "data")
-    data: Data = build(values["data"])
+    data = build_data(values)
     trainer = values["trainer"]
     if data.size is None:
         raise UserError("this data set never ends, so that trainer.max_epochs means nothing. Use trainer.max_steps.")

@@ -4,6 +4,7 @@ A sweep into a folder that already has some of its runs resumes those that have 
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -13,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from ganduel import checkpoint as checkpoints
+from ganduel.build import moved
 from ganduel.errors import UserError
 from ganduel.tracking.files import CONFIG, SUMMARY, read_config
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
@@ -23,6 +25,7 @@ from ganduel.trust import check_stored, select
 OVERRIDABLE = {
     *HARDWARE_KEYS, "trainer.max_steps", "trainer.max_epochs", "population.processes", "objective", "resume", "trust"
 }  # fmt: skip
+DATA_FOLDER = "data.dir"  # may change too, if the data there are the same: the run keeps the name that it began with
 
 
 def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
@@ -40,20 +43,24 @@ def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> d
     composed = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     check_stored(without_words(saved), run, "trust=true", trusted=config.trust, named=composed)
     saved = with_secrets(saved, composed, run)
-    contradictions = []
+    may_differ = {*OVERRIDABLE, DATA_FOLDER, *saved["run"].get("follow_max_steps", ())}
+    contradictions, folder = [], None
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
+        if key in ("resume", "trust"):
+            continue
         if key in OVERRIDABLE:
-            if key not in ("resume", "trust"):
-                update(saved, key, select(composed, key))
+            update(saved, key, select(composed, key))
+        elif key == DATA_FOLDER and "dir" in saved["data"] and select(composed, key) is not None:
+            folder = select(composed, key)
         elif key == "experiment":
             if override.value() != saved["run"]["choices"].get("experiment"):
                 contradictions.append(str(override.input_line))
-        elif select(composed, key) != select(saved, key):
+        elif set(config_diff(select(saved, key), select(composed, key), key)) - (may_differ - {key}):
             contradictions.append(f"{override.input_line} (the run has {shown(saved, key)})")
     if contradictions:
         raise UserError(f"resume={run} keeps the run's own config, which contradicts {', '.join(contradictions)}.")
-    return saved
+    return saved if folder is None else moved(saved, folder)
 
 
 def without_words(saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,11 +96,33 @@ def refuse_older_checkpoint(run: Path, checkpoint: Mapping[str, Any]) -> None:
         raise UserError(older_version(run))
 
 
+def refuse_extension(run: Path, saved: Mapping[str, Any], max_steps: int) -> None:
+    """Refuse to go on beyond the end for which schedules and the like were made: all rates so far led to that end."""
+    keys, end = saved["run"].get("follow_max_steps"), saved["trainer"]["max_steps"]
+    if keys and max_steps > end:
+        words = [word for word in saved["run"]["overrides"] if not word.lstrip("+").startswith("trainer.max_")]
+        command = shlex.join(["python", "train.py", *words, f"trainer.max_steps={max_steps}"])
+        raise UserError(
+            f"resume={run} ends at iteration {end}: {' and '.join(keys)} follow from trainer.max_steps, so that a "
+            f"longer run differs from its first iteration on. Begin it anew: {command}"
+        )
+
+
 def older_version(run: Path) -> str:
     return (
         f"{run} was begun by an older version of ganduel: this version can compare, evaluate and sample it, but not "
         "resume it. Start it anew, in another folder."
     )
+
+
+def has_progress(run: Path) -> bool:
+    """Whether a run has anything to go on from or to lose; not so if it was killed before its first checkpoint."""
+    return checkpoints.has_checkpoint(run) or read_summary(run).get("iteration", 0) > 0
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """How the run has ended; empty if it has not."""
+    return json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
 
 
 class Remaining(Enum):
@@ -108,13 +137,10 @@ def remaining_work(run: Path, values: Mapping[str, Any]) -> tuple[Remaining, dic
     Nothing remains of a run that has done all its iterations, or of one that diverged, as it would diverge again.
 
     Args:
-        run: the run's folder; if it holds a config without a checkpoint, the config is removed.
+        run: the run's folder.
         values: the resolved config that the sweep asks for, with which the run's own must agree.
     """
-    if not (run / CONFIG).exists():
-        return Remaining.ALL, {}
-    if not checkpoints.has_checkpoint(run):
-        (run / CONFIG).unlink()  # it never began
+    if not (run / CONFIG).exists() or not has_progress(run):
         return Remaining.ALL, {}
     saved = read_config(run)
     refuse_older_config(run, saved)
@@ -125,10 +151,10 @@ def remaining_work(run: Path, values: Mapping[str, Any]) -> tuple[Remaining, dic
             f"{run} holds a run with other values of {', '.join(differing[:3])}. Give this sweep a folder of its own: "
             "hydra.sweep.dir=FOLDER."
         )
-    summary = json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
-    checkpoint = checkpoints.read(checkpoints.latest(run))
-    refuse_older_checkpoint(run, checkpoint)
-    finished = summary.get("status") == "finished" and checkpoint["global_step"] >= values["trainer"]["max_steps"]
+    if checkpoints.has_checkpoint(run):
+        refuse_older_checkpoint(run, checkpoints.read(checkpoints.latest(run)))
+    summary = read_summary(run)
+    finished = summary.get("status") == "finished" and summary["iteration"] >= values["trainer"]["max_steps"]
     return Remaining.NOTHING if finished or summary.get("status") == "diverged" else Remaining.REST, summary
 
 

@@ -22,7 +22,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_gan
+from ganduel.build import build, build_data, build_gan, check_data, data_record
 from ganduel.callback.finite import Finite
 from ganduel.callback.objective import Objective, objective_key
 from ganduel.callback.progress import ProgressBar
@@ -33,11 +33,12 @@ from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
 from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
 from ganduel.model.base import depends_on_ranks
+from ganduel.run.begin import Begin
 from ganduel.run.explain import explain
 from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
 from ganduel.tracking.base import Logger, is_first_rank
-from ganduel.tracking.run_logger import RunLogger
+from ganduel.tracking.run_logger import RunLogger, to_yaml, write_config
 
 
 class Run:
@@ -51,21 +52,25 @@ class Run:
     Attributes:
         gan, callbacks: made by `build`.
         loggers: the run's own record, and what else follows it.
+        begun: whether the folder is this run's: a run that is refused before changes nothing in it.
     """
 
     gan: Any = None
     callbacks: list[Callback]
+    begun = False
 
     def __init__(self, values: dict[str, Any], folder: Path, checkpoint: Path | None = None):
         self.values, self.folder, self.checkpoint = values, folder, checkpoint
         self.iteration = 0 if checkpoint is None else checkpoints.read(checkpoint)["global_step"]
-        self.record = RunLogger(folder, rewind_to=self.iteration)
+        self.record = RunLogger(folder)
         self.loggers: list[LightningLogger] = [self.record]
 
     def build(self, data: Data | None = None, kind: type[GAN] = GAN) -> None:
         """Build all parts: the GAN of a kind, on data that others may have too."""
         values = self.values
-        self.gan = build_gan(values, check_batch(values, build(values["data"]) if data is None else data), kind)
+        data = build_data(values) if data is None else data
+        check_data(values, data)
+        self.gan = build_gan(values, check_batch(values, data), kind)
         if values["tracking"] is not None:
             self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
         for logger in self.loggers:
@@ -73,20 +78,35 @@ class Run:
                 logger.gan = self.gan
         gradients = values["trainer"]["precision"] != "16-mixed"
         self.callbacks = [
+            Begin(self.begin),
             Finite(gradients),
             *(build(node) for node in (values["callback"] or {}).values()),
             *([] if values["objective"] is None else [Objective(values["objective"], self.record)]),
             Save(self.folder / "checkpoints", values["checkpoint_every"], values, values["checkpoint_min_seconds"]),
         ]
 
+    def begin(self) -> None:
+        """Write the config, and have all loggers begin."""
+        if record := data_record(self.values, self.gan.batches.data):
+            self.values["run"]["data"] = record
+        if is_first_rank():
+            write_config(self.folder, self.values)
+        for logger in self.loggers:
+            if isinstance(logger, Logger):
+                logger.begin(None if self.checkpoint is None else self.iteration)
+        self.begun = True
+
     def finish(self, outcome: Mapping[str, Any], device: str | None, ranks: int = 1) -> dict[str, Any]:
-        """Tell all loggers how the run has ended, and return the summary that is left in its folder."""
+        """Tell all loggers how the run has ended, and return the summary that is left in its folder.
+
+        One that was to be resumed, and was refused, keeps the summary that it has.
+        """
         metrics = self.record.last
         timing = {"iteration": self.iteration, "seconds": metrics.get("seconds", 0.0), "peak_memory": peak_memory()}
         hardware = {"device": device, "ranks": ranks, "depends_on_ranks": self.depends_on_ranks}
         summary = {**outcome, **timing, **hardware, "metrics": metrics}
         with writing_to(self.folder):
-            for logger in self.loggers:
+            for logger in self.loggers if self.begun or self.checkpoint is None else []:
                 if isinstance(logger, Logger):
                     logger.finish(summary)
         return summary
@@ -101,6 +121,8 @@ class Run:
 def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) -> dict[str, Any]:
     """Train until the end, a signal or a failure, and return the summary that is left in the folder.
 
+    What fails before the first iteration leaves the folder as it is.
+
     Args:
         values: the run's resolved config.
         folder: the run's folder.
@@ -110,15 +132,15 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
     """
     quiet()
+    check_accelerator(values["trainer"]["accelerator"])
+    check_launcher(values["trainer"])
     run = Run(values, folder, checkpoint)
-    stop, outcome, trainer = StopOnSignal(), ENDED_FROM_OUTSIDE, None
+    run.build()
+    stop, outcome, summary = StopOnSignal(), ENDED_FROM_OUTSIDE, {}
+    callbacks = [stop, *run.callbacks, ProgressBar(run.record)]
+    trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)
+    trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
     try:
-        check_accelerator(values["trainer"]["accelerator"])
-        check_launcher(values["trainer"])
-        run.build()
-        callbacks = [stop, *run.callbacks, ProgressBar(run.record)]
-        trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)
-        trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
         matmul = matmul_precision(values, run.gan.generator, run.gan.discriminator)
         with own_process_group(trainer), matmul, writing_to(folder):
             trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
@@ -127,10 +149,9 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         outcome = failure(error)
         raise
     finally:
-        if trainer is not None:
+        if run.begun:
             run.iteration = trainer.global_step
-        device = None if trainer is None else trainer.strategy.root_device.type
-        summary = run.finish(outcome, device, 1 if trainer is None else trainer.world_size)
+            summary = run.finish(outcome, trainer.strategy.root_device.type, trainer.world_size)
     if stop.signum is not None:
         sys.exit(128 + stop.signum if is_first_rank() else 0)
     return summary
@@ -186,13 +207,7 @@ def build_trainer(
 ) -> Trainer:
     """Lightning's Trainer, with what it does by default and Algorithm 1 does not want switched off."""
     config = values["trainer"]
-    command = [
-        sys.executable,
-        "-m",
-        "ganduel.run.worker",
-        str(folder),
-        *([] if checkpoint is None else [str(checkpoint)]),
-    ]
+    command = [sys.executable, "-m", "ganduel.run.worker", *map(str, (folder, checkpoint) if checkpoint else (folder,))]
     try:
         return Trainer(
             accelerator=config["accelerator"],
@@ -203,7 +218,7 @@ def build_trainer(
             max_steps=config["max_steps"],
             max_epochs=-1,
             log_every_n_steps=values["log_every"],
-            strategy=ReplicatedStrategy(command) if world_size(config) > 1 else "auto",
+            strategy=ReplicatedStrategy(command, to_yaml(values)) if world_size(config) > 1 else "auto",
             plugins=[checkpoint_io or checkpoints.AtomicCheckpointIO()],
             logger=loggers,
             callbacks=callbacks,

@@ -1,8 +1,7 @@
-"""A rank other than the first: python -m ganduel.run.worker FOLDER [CHECKPOINT].
+"""A rank other than the first: python -m ganduel.run.worker FOLDER [CHECKPOINT], with the run's config as its input.
 
-The first rank starts it, with Lightning's environment variables set. It reads the run's config.yaml instead of
-composing it: neither Hydra nor a sweep runs again. It ends when the first rank is gone, even while it waits for it to
-join the process group, where no handler of a signal runs.
+The first rank starts it, with Lightning's environment variables set: neither Hydra nor a sweep runs again. It ends when
+the first rank is gone, even while it waits for it to join the process group, where no handler of a signal runs.
 """
 
 import os
@@ -18,11 +17,12 @@ from ganduel.run import app
 def main() -> None:
     end_with_parent(partial(os.kill, os.getpid(), signal.SIGKILL))
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until training begins there is nothing to save
+    import yaml
+
     from ganduel.run.run import fit
-    from ganduel.tracking.files import read_config
 
     folder, *rest = map(Path, sys.argv[1:])
-    fit(read_config(folder), folder, checkpoint=rest[0] if rest else None)
+    fit(yaml.safe_load(sys.stdin.buffer), folder, checkpoint=rest[0] if rest else None)
 
 
 if __name__ == "__main__":

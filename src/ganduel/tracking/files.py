@@ -1,6 +1,6 @@
 """The files of a run's folder; reading them needs neither an account nor torch.
 
-config.yaml        the resolved config, and under `run` the command line, versions, device and revision
+config.yaml        the resolved config, and under `run` the command line, data, versions, device and revision
 metrics.jsonl      one JSON object per row, appended as it is logged: {"iteration": …, "images_seen": …, …}; null is NaN
 histograms.jsonl   {"iteration": …, "d/real": [counts in equal bins of [0, 1]], "d/fake": […], "logit/fake": […]};
                    where logits are not log-odds there is "logit/real", and no "d/…"

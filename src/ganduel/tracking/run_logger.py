@@ -16,8 +16,7 @@ import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ganduel.atomic import atomic_write
-from ganduel.errors import UserError, typed
-from ganduel.tracking.base import Logger, is_first_rank
+from ganduel.tracking.base import Logger
 from ganduel.tracking.files import CONFIG, HISTOGRAMS, METRICS, PROTOCOLS, SUMMARY, damage, rows, to_json
 from ganduel.tracking.secrets import without_secrets
 
@@ -29,22 +28,24 @@ class RunLogger(Logger):
 
     Args:
         folder: the run's folder.
-        rewind_to: the iteration that a resumed run goes on from; rows of later ones are dropped.
 
     Attributes:
         last: the last value of each metric.
     """
 
-    def __init__(self, folder: Path, rewind_to: int = 0):
+    def __init__(self, folder: Path):
         super().__init__()
         self.folder = folder
         self.last: dict[str, Any] = {}
-        if is_first_rank():
-            (folder / SUMMARY).unlink(missing_ok=True)
-            for name in (METRICS, HISTOGRAMS, PROTOCOLS):
-                rewind(folder / name, rewind_to)
-            for row in rows(folder / METRICS):
-                self.last.update({key: math.nan if value is None else value for key, value in row.items()})
+
+    @rank_zero_only
+    def begin(self, resumed_at: int | None) -> None:
+        """Drop the rows after that iteration; all of a run that begins anew."""
+        (self.folder / SUMMARY).unlink(missing_ok=True)
+        for name in (METRICS, HISTOGRAMS, PROTOCOLS):
+            rewind(self.folder / name, -1 if resumed_at is None else resumed_at)
+        for row in rows(self.folder / METRICS):
+            self.last.update({key: math.nan if value is None else value for key, value in row.items()})
 
     @property
     def name(self) -> str:
@@ -80,18 +81,14 @@ class RunLogger(Logger):
             write(self.folder / SUMMARY, to_json(without_secrets(summary), indent=2) + "\n")
 
 
-def create_config(folder: Path, values: Mapping[str, Any]) -> None:
-    """Reserve a folder for a run by writing its config; two runs never share one."""
-    if (folder / CONFIG).exists():
-        advice = f"Go on with it by {typed('resume', folder)}, or choose another folder."
-        raise UserError(f"{folder} holds a run already. {advice}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_config(folder, values)
-
-
 def write_config(folder: Path, values: Mapping[str, Any]) -> None:
     """Write the resolved config of a run, without secrets."""
-    write(folder / CONFIG, yaml.safe_dump(without_secrets(values), sort_keys=False, allow_unicode=True))
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / CONFIG, to_yaml(without_secrets(values)))
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

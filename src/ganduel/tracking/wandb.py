@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from ganduel.tracking.base import Logger, is_first_rank
+from ganduel.tracking.base import Logger
 from ganduel.tracking.files import range_of
 from ganduel.tracking.run_name import LENGTH, all_tags, group_name
 from ganduel.tracking.secrets import without_secrets
@@ -72,9 +72,6 @@ class Wandb(Logger):
         self.run: Any = None
         self.warned = False
         self.worker: SerialWorker | None = None
-        if is_first_rank():
-            self.worker = SerialWorker()
-            log.info("W&B: %s", self.begin(self.worker))
 
     @property
     def name(self) -> str:
@@ -83,6 +80,12 @@ class Wandb(Logger):
     @property
     def version(self) -> str:
         return self.config["run"]["id"]
+
+    @rank_zero_only
+    def begin(self, resumed_at: int | None) -> None:
+        """Start the W&B run, and say how that went."""
+        self.worker = SerialWorker()
+        log.info("W&B: %s", self.connect(self.worker))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -119,7 +122,7 @@ class Wandb(Logger):
         if not finished.done() or finished.exception() is not None:
             teardown()
 
-    def begin(self, worker: SerialWorker) -> str:
+    def connect(self, worker: SerialWorker) -> str:
         """Start the W&B run; returns one line that says how that went."""
         started = worker.submit(self.start)
         try:
