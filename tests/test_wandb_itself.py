@@ -191,7 +191,7 @@ for name, id, iterations in ("first", "aaaaaaaa", (1, 2)), ("second", "bbbbbbbb"
     (base / name).mkdir(exist_ok=True)
     run = {"id": id, "choices": choices, "overrides": sys.argv[2:]}
     tracker = Wandb(base / name, {"seed": 0, "k": 1, "batch_size": 8, "run": run})
-    tracker.begin(None)
+    tracker.begin(0)
     for iteration in iterations:
         tracker.log_metrics({"iteration": iteration}, step=iteration)
     tracker.finish({"status": "finished", "iteration": iteration, "metrics": {}})

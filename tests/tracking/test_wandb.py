@@ -108,7 +108,7 @@ def tracker(library, tmp_path):
 
     def make(config=CONFIG, **knobs):
         made = Wandb(tmp_path, config, **{"init_timeout": 0.0, "finish_timeout": 0.0, **knobs})
-        made.begin(None)
+        made.begin(0)
         return made
 
     return make

@@ -93,7 +93,7 @@ class Run:
             write_config(self.folder, self.values)
         for logger in self.loggers:
             if isinstance(logger, Logger):
-                logger.begin(None if self.checkpoint is None else self.iteration)
+                logger.begin(self.iteration)
         self.begun = True
 
     def finish(self, outcome: Mapping[str, Any], device: str | None, ranks: int = 1) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Logger(LightningLogger):
         columns = position(self.gan) if self.gan is not None else {} if step is None else {"iteration": step}
         return {**columns, **metrics, **columns}
 
-    def begin(self, resumed_at: int | None) -> None:
+    def begin(self, iteration: int) -> None:
         """The run begins, or goes on after an iteration; before that, it may still be refused without a trace."""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:

@@ -39,11 +39,11 @@ class RunLogger(Logger):
         self.last: dict[str, Any] = {}
 
     @rank_zero_only
-    def begin(self, resumed_at: int | None) -> None:
-        """Drop the rows after that iteration; all of a run that begins anew."""
+    def begin(self, iteration: int) -> None:
+        """Drop the summary, and the rows after that iteration."""
         (self.folder / SUMMARY).unlink(missing_ok=True)
         for name in (METRICS, HISTOGRAMS, PROTOCOLS):
-            rewind(self.folder / name, -1 if resumed_at is None else resumed_at)
+            rewind(self.folder / name, iteration)
         for row in rows(self.folder / METRICS):
             self.last.update({key: math.nan if value is None else value for key, value in row.items()})
 

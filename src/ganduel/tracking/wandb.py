@@ -82,7 +82,7 @@ class Wandb(Logger):
         return self.config["run"]["id"]
 
     @rank_zero_only
-    def begin(self, resumed_at: int | None) -> None:
+    def begin(self, iteration: int) -> None:
         """Start the W&B run, and say how that went."""
         self.worker = SerialWorker()
         log.info("W&B: %s", self.connect(self.worker))
