@@ -11,6 +11,7 @@ from toy_runs import CASES, DIFFERENT, TOGETHER, WORDS, begin, distance, last, t
 from ganduel import checkpoint
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import run
+from ganduel.tracking.files import read_config
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def test_a_resumed_run_has_the_same_bits(values: Callable, tmp_path: Path, parts
     config, folder = values(parts), tmp_path / "resumed"
     whole = train(tmp_path / "whole", config)
     train(folder, until(config, 10))
-    run.fit(config, folder, checkpoint.latest(folder))
+    longer = until(read_config(folder), config["trainer"]["max_steps"])
+    run.fit(longer, folder, checkpoint.latest(folder))
     assert same(last(folder), whole)
     assert timeless(folder) == timeless(tmp_path / "whole")
     assert len(timeless(folder)) == 10

@@ -5,7 +5,6 @@ import pytest
 from ganduel.run import train
 from ganduel.run.app import read_summary
 from ganduel.run.run import fit
-from ganduel.tracking.run_logger import create_config
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,6 @@ def test_a_run_says_where_it_is_and_what_to_type_next(tiny, tmp_path, monkeypatc
     values = tiny("tracking=none", "callback=[statistics]", "data=ring8") | {"run": {}}
     with caplog.at_level("INFO", "ganduel"):
         train.announce(folder, values)
-        create_config(folder, values)
         fit(values, folder)
         train.report(folder, read_summary(folder))
         train.report(folder, {"status": "stopped", "reason": "SIGINT", "iteration": 1234})

@@ -19,12 +19,12 @@ from ganduel import checkpoint as checkpoints
 from ganduel.build import build_data
 from ganduel.errors import UserError, typed
 from ganduel.run import schema
+from ganduel.run.app import read_summary
 from ganduel.run.resume import (
     Remaining,
     config_diff,
     has_progress,
     is_overridable,
-    read_summary,
     refuse_extension,
     refuse_older_checkpoint,
     remaining_work,

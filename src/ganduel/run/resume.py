@@ -3,7 +3,6 @@
 A sweep into a folder that already has some of its runs resumes those that have not ended, by the same rule.
 """
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -16,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from ganduel import checkpoint as checkpoints
 from ganduel.build import moved
 from ganduel.errors import UserError
-from ganduel.tracking.files import CONFIG, SUMMARY, read_config
+from ganduel.run.app import read_summary
+from ganduel.tracking.files import CONFIG, read_config
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
 from ganduel.tracking.secrets import with_secrets, without_secrets
 from ganduel.trust import check_stored, select
@@ -118,11 +118,6 @@ def older_version(run: Path) -> str:
 def has_progress(run: Path) -> bool:
     """Whether a run has anything to go on from or to lose; not so if it was killed before its first checkpoint."""
     return checkpoints.has_checkpoint(run) or read_summary(run).get("iteration", 0) > 0
-
-
-def read_summary(run: Path) -> dict[str, Any]:
-    """How the run has ended; empty if it has not."""
-    return json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
 
 
 class Remaining(Enum):

@@ -37,8 +37,10 @@ def train(config: DictConfig) -> float | None:
             announce(folder, values)
             try:
                 summary = fit(values, folder, checkpoint)
-            finally:
+            except SystemExit:  # after a signal
                 report(folder, read_summary(folder))
+                raise
+            report(folder, summary)
     return None if values["objective"] is None else objective_of(values["objective"], summary)
 
 
