@@ -265,6 +265,7 @@ def test_a_folder_in_the_place_of_the_last_checkpoint_is_not_passed_over(train):
 def test_memory_does_not_grow_with_the_iterations_between_rows(fit, tmp_path, monkeypatch):
     """Outputs of all iterations since the last row were kept: with `log_every=1000000` as many as there are."""
     clock, kept = iter(range(10_000)), []
+    monkeypatch.setattr(block, "SECONDS", 0.2)
     monkeypatch.setattr(block, "monotonic", lambda: 0.05 * next(clock))
 
     class Watch(Save):
