@@ -1,13 +1,14 @@
 """`python train.py --help` says what there is, and nothing that there is not."""
 
+import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import yaml
 from omegaconf import OmegaConf
+
+from ganduel.run.help import PAGE
 
 CONF = Path(__file__).parents[2] / "conf"
 TRAIN = CONF.parent / "train.py"
@@ -39,9 +40,8 @@ def test_what_is_chosen_is_shown(command):
 
 
 def test_every_option_it_names_is_one(compose):
-    template = yaml.safe_load((CONF / "help.yaml").read_text())["template"]
     config = OmegaConf.create(compose("penalty=r1"))
-    keys = re.findall(r"\$\{option:([\w.]+)", template)
+    keys = re.findall(r"^  \{([\w.]+)", PAGE, re.MULTILINE)
     assert len(keys) > 15
     missing = object()
     assert [key for key in keys if OmegaConf.select(config, key, default=missing) is missing] == []
@@ -53,17 +53,17 @@ def test_the_groups_and_run_wide_options_are_all_in_it(command, compose):
 
 
 def test_it_answers_at_once():
-    """Without torch, which takes seconds to import: 0.6 s where nothing else runs."""
+    """Without torch, which takes seconds to import: 0.6 s of a CPU."""
     code = (
         "import atexit, runpy, sys; "
         "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); "
         "sys.argv = ['train.py', '--help']; "
         f"runpy.run_path({str(TRAIN)!r}, run_name='__main__')"
     )
-    began = time.monotonic()
+    before = os.times()
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stderr.strip() == "False"
-    assert time.monotonic() - began < 10  # on a busy machine
+    assert os.times().children_user - before.children_user < 3
 
 
 def test_null_is_not_shown_as_a_choice(command):

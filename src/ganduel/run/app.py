@@ -24,7 +24,7 @@ from ganduel.errors import quoted
 from ganduel.run import schema
 from ganduel.run.explain import explain, folder_error
 from ganduel.run.folder import Folder, one_folder, one_or_many, run_dir, tidy
-from ganduel.run.help import choices, option
+from ganduel.run.help import page
 from ganduel.tracking.secrets import without_secrets
 
 log = logging.getLogger("ganduel")
@@ -48,8 +48,7 @@ def prepare() -> None:
     OmegaConf.register_new_resolver("run_dir", run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)
     OmegaConf.register_new_resolver("one_or_many", one_or_many, replace=True)
-    OmegaConf.register_new_resolver("option", option, replace=True)
-    OmegaConf.register_new_resolver("choices", choices, replace=True)
+    OmegaConf.register_new_resolver("help", page, replace=True)
 
 
 def with_quoted_path(argument: str) -> str:
