@@ -14,10 +14,9 @@ import pytest
 import torch
 from golden import make_sweep
 from PIL import Image
+from toy_runs import train
 
 from ganduel import cli
-
-ROOT = Path(__file__).parents[1]
 
 
 class Ended(NamedTuple):
@@ -28,14 +27,12 @@ class Ended(NamedTuple):
     err: str
 
 
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of three iterations, as a user makes it."""
+@pytest.fixture(scope="module")
+def run(compose: Callable[..., dict], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of three iterations."""
     folder = tmp_path_factory.mktemp("sampled") / "run"
-    words = ["trainer.max_steps=3", "model.generator.hidden=[16]", "model.discriminator.hidden=[16]", "tracking=none"]
-    command = [sys.executable, "train.py", *words, "trainer.accelerator=cpu", "callback=[]", f"hydra.run.dir={folder}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+    words = ("trainer.max_steps=3", "model.generator.hidden=[16]", "model.discriminator.hidden=[16]", "tracking=none")
+    train(folder, compose(*words, "trainer.accelerator=cpu", "callback=[]"))
     return folder
 
 
@@ -195,9 +192,9 @@ def test_what_argparse_refuses_ends_with_2(ganduel: Callable[..., Ended], words:
         (["{run}", "--n", "1000000"],
          "--n 1000000: a picture of 30,000 × 30,000 pixels is more than can be looked at. Use x.npz for so many."),
         (["y" * 300], f"{'y' * 300} does not exist. Give the folder of a run, or a checkpoint in it."),
-        (["text.ckpt"], "text.ckpt is not a readable checkpoint ("),
-        (["half.ckpt"], "half.ckpt is not a readable checkpoint ("),
-        (["empty.ckpt"], "empty.ckpt is not a readable checkpoint ("),
+        (["text.ckpt"], "text.ckpt is not a readable checkpoint: "),
+        (["half.ckpt"], "half.ckpt is not a readable checkpoint: "),
+        (["empty.ckpt"], "empty.ckpt is not a readable checkpoint: "),
         (["other.ckpt"], "other.ckpt is a file of torch, but no checkpoint of ganduel."),
         (["newer.ckpt"], "newer.ckpt has format 3, and this version of ganduel reads up to 2. Upgrade ganduel."),
         (["bare.ckpt"], "bare.ckpt is no whole checkpoint: 'state_dict' is missing or not what it should be."),

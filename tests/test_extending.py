@@ -1,14 +1,13 @@
 """User parts, outside the package: the examples of docs/extending.md, written out and trained with."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from programs import Program
 from small import EVALUATION
 from states import same
 
@@ -138,13 +137,11 @@ def test_what_is_wrong_with_them_is_said_as_of_built_in_parts(command, example, 
 def test_help_lists_them(command, example):
     text = command("--config-dir", "my_conf", "--help").out
     assert re.search(r"loss=nonsaturating .*least_squares", text)
-    assert re.search(r"experiment=null .*ring", text)
+    assert re.search(r"experiment .*ring", text)
 
 
 @pytest.mark.slow
 def test_user_parts_on_two_ranks(example):
-    command = [sys.executable, str(ROOT / "train.py"), "experiment=ring", "trainer.devices=2", *SMALL, *TINY]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr
+    program = Program(example, "experiment=ring", "trainer.devices=2", *SMALL, *TINY)
+    assert program.wait() == 0, program.printed()
     assert summary(example)["status"] == "finished"

@@ -4,7 +4,7 @@ In float64, where rounding stays far below what a wrong average would do: a GAN'
 of magnitude in a few dozen iterations, in float32 up to 0.1.
 """
 
-import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from programs import TRAIN, Program, run_two
 from small import EVALUATION, SMALL
 
 from ganduel.ranks import mean_over_ranks
 from ganduel.tracking.files import rows
 
-TRAIN = Path(__file__).parents[1] / "train.py"
 WORDS = (
     *SMALL,
     *EVALUATION,
@@ -28,17 +28,15 @@ WORDS = (
 )
 
 
-def train(folder: Path, *words: str, ranks: int = 1) -> dict[str, torch.Tensor]:
-    """Run the program in a process of its own; returns the last checkpoint's weights."""
-    command = [sys.executable, str(TRAIN), *WORDS, f"trainer.devices={ranks}", f"hydra.run.dir={folder}", *words]
-    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+def train(command: Callable, folder: Path, *words: str) -> dict[str, torch.Tensor]:
+    """Train on one rank, in this process; returns the last checkpoint's weights."""
+    assert command(*WORDS, "trainer.devices=1", f"hydra.run.dir={folder}", *words).code == 0
     return last(folder)
 
 
-def train_here(command: Callable, folder: Path, *words: str) -> dict[str, torch.Tensor]:
-    """The same on one rank, in this process."""
-    assert command(*WORDS, "trainer.devices=1", f"hydra.run.dir={folder}", *words).code == 0
+def train_on_two_ranks(folder: Path, *words: str) -> dict[str, torch.Tensor]:
+    """The same by two processes."""
+    run_two(folder.parent, *WORDS, "trainer.devices=2", f"hydra.run.dir={folder}", *words)
     return last(folder)
 
 
@@ -69,7 +67,7 @@ SETTINGS = {
 @pytest.mark.usefixtures("untyped")
 def test_two_ranks_equal_one(command: Callable, tmp_path: Path, words: tuple[str, ...]):
     """Weights, average and rows agree to float64's rounding, with half the minibatch on each rank."""
-    alone, together = train_here(command, tmp_path / "one", *words), train(tmp_path / "two", *words, ranks=2)
+    alone, together = train(command, tmp_path / "one", *words), train_on_two_ranks(tmp_path / "two", *words)
     assert distance(alone, together) < 1e-9
     first, second = (rows(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
     assert [row["iteration"] for row in second] == [1, 1, 10, 10, 20, 20, 30, 30, 30]  # saturation's too; an evaluation
@@ -78,57 +76,47 @@ def test_two_ranks_equal_one(command: Callable, tmp_path: Path, words: tuple[str
             assert two[key] == pytest.approx(one[key], rel=1e-5, abs=1e-7), key
 
 
-@pytest.mark.slow
-def test_a_wrong_average_would_be_seen(tmp_path: Path):
+@pytest.mark.usefixtures("untyped")
+def test_a_wrong_average_would_be_seen(command: Callable, tmp_path: Path):
     """The bound above is no formality: another batch size, as if one rank were alone, is off by far more."""
-    whole, half = train(tmp_path / "whole"), train(tmp_path / "half", "batch_size=4")
+    whole, half = train(command, tmp_path / "whole"), train(command, tmp_path / "half", "batch_size=4")
     assert distance(whole, half) > 1e-3
 
 
 @pytest.mark.slow
 def test_two_ranks_in_a_sweep_make_one_folder_a_run(tmp_path: Path):
     """Further ranks must not replay the sweep, and a run after one on two ranks may be on one."""
-    sweep = tmp_path / "sweep"
-    command = [sys.executable, str(TRAIN), "-m", *WORDS, "trainer.devices=2,1", "seed=0,1", f"hydra.sweep.dir={sweep}",
-               "hydra.sweep.subdir=${trainer.devices}-${seed}"]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    assert "4 of 4 runs finished" in done.stderr
-    weights = {path.name: last(path) for path in sweep.iterdir() if path.is_dir()}
-    assert weights.keys() == {"1-0", "1-1", "2-0", "2-1"}
+    program = Program(tmp_path, "-m", *WORDS, "trainer.devices=2,1", "seed=0,1", "hydra.sweep.dir=sweep",
+                      "hydra.sweep.subdir=${trainer.devices}-${seed}")  # fmt: skip
+    assert program.wait() == 0, program.printed()
+    assert re.findall(".*runs finished", program.printed()) == ["sweep sweep: 4 of 4 runs finished"]
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep"]
+    assert {path.name for path in (tmp_path / "sweep").iterdir()} == {"1-0", "1-1", "2-0", "2-1", "multirun.yaml"}
+    weights = {path.name: last(path) for path in (tmp_path / "sweep").iterdir() if path.is_dir()}
     assert distance(weights["1-0"], weights["2-0"]) < 1e-9
     assert distance(weights["1-1"], weights["2-1"]) < 1e-9
     assert distance(weights["1-0"], weights["1-1"]) > 1e-3
 
 
 @pytest.mark.slow
-def test_torchrun_may_start_the_ranks(tmp_path: Path):
+@pytest.mark.usefixtures("untyped")
+def test_torchrun_may_start_the_ranks(command: Callable, tmp_path: Path):
     """Every rank then runs train.py; only the first leaves a folder."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29617"]
-    command = [*torchrun, str(TRAIN), *WORDS, "trainer.devices=2", "hydra.run.dir=run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    words = [*torchrun, str(TRAIN), *WORDS, "trainer.devices=2", "hydra.run.dir=run"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    together = last(tmp_path / "run")
-    assert distance(together, train(tmp_path / "alone")) < 1e-9
+    assert distance(last(tmp_path / "run"), train(command, tmp_path / "alone")) < 1e-9
 
 
 @pytest.mark.slow
-def test_two_nodes_equal_one_process(tmp_path: Path):
+@pytest.mark.usefixtures("untyped")
+def test_two_nodes_equal_one_process(command: Callable, tmp_path: Path):
     """Two machines as Lightning sees them: train.py is started on each, with the node's number in the environment."""
-    nodes = []
-    for node in range(2):
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29631", "NODE_RANK": str(node)}
-        command = [sys.executable, str(TRAIN), *WORDS, "trainer.num_nodes=2", "hydra.run.dir=run"]
-        nodes.append(
-            subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **place}, stderr=subprocess.PIPE, text=True)
-        )
-    for node in nodes:
-        _, printed = node.communicate(timeout=240)
-        assert node.returncode == 0, printed
+    run_two(tmp_path, *WORDS, "trainer.num_nodes=2", "hydra.run.dir=run", numbered="NODE_RANK")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    together = last(tmp_path / "run")
-    assert distance(together, train(tmp_path / "alone")) < 1e-9
+    assert distance(last(tmp_path / "run"), train(command, tmp_path / "alone")) < 1e-9
 
 
 def test_a_batch_that_the_ranks_cannot_share_is_refused(command: Callable):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from programs import Program
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 TINY = [
@@ -140,18 +141,6 @@ def test_a_search(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_runs_with_two_ranks(tmp_path):
-    """One folder a run, and no second sweep begun by a rank."""
-    process = launch(tmp_path, "seed=0,1", "trainer.devices=2", *SHORT)
-    text = process.communicate()[0]
-    assert process.returncode == 0, text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep"]
-    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == ["0", "1", "multirun.yaml"]
-    assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "finished"}
-    assert text.count("runs finished") == 1
-
-
-@pytest.mark.slow
 @pytest.mark.skipif(not installed("hydra_joblib_launcher"), reason="the extra joblib is not installed")
 def test_a_signal_ends_runs_side_by_side_too(tmp_path):
     """SIGTERM to the sweep reaches its workers; none of them is left training."""
@@ -180,13 +169,12 @@ def test_a_signal_ends_runs_side_by_side_too(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_whole_sweep(tmp_path, signum):
-    process = launch(tmp_path, "seed=0,1", "trainer.max_steps=1000000", "log_every=1", *TINY)
+    program = Program(tmp_path, "-m", "seed=0,1", "trainer.max_steps=1000000", "log_every=1", *TINY)
     rows = tmp_path / "sweep" / "0" / "metrics.jsonl"
     while not rows.exists():
-        assert process.poll() is None
+        assert not program.ended(), program.printed()
         time.sleep(0.1)
-    process.send_signal(signum)
-    text = process.communicate(timeout=60)[0]
-    assert process.returncode == 128 + signum, text
+    program.signal(signum)
+    assert program.wait(60) == 128 + signum, program.printed()
     assert statuses(tmp_path / "sweep") == {"0": "stopped"}
     assert (tmp_path / "sweep" / "0" / "checkpoints" / "last.ckpt").exists()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from itertools import product
@@ -376,13 +377,16 @@ print(json.dumps([[b - a for a, b in zip(times, times[1:])], peak]))
 @pytest.mark.slow
 def test_many_long_runs(tmp_path, capsys):
     """200 runs of 2,000 rows: what the page gets stays small. Times and memory are printed, for a reader to judge."""
-    for loss, k, seed in product((SAT, NS), (1, 2), range(50)):
-        folder = make_run(tmp_path / "runs" / f"{loss},{k},{seed}", loss, seed, k)
+    write_lines(tmp_path / "histograms.jsonl", [counts(50 * n + 1, 0.3) for n in range(2000)])
+    for seed in range(50):
         rows = [row(50 * n + 1, 0.3 + 0.1 * math.sin(n + seed)) for n in range(2000)]
         for n in range(99, 2000, 100):
             rows[n] |= {FD: 40.0 - n / 100 + seed, RECALL: n / 4000, f"{FD}/floor": 2.0}
-        write_lines(folder / "metrics.jsonl", rows)
-        write_lines(folder / "histograms.jsonl", [counts(50 * n + 1, 0.3) for n in range(2000)])
+        write_lines(tmp_path / f"{seed}.jsonl", rows)
+    for loss, k, seed in product((SAT, NS), (1, 2), range(50)):
+        folder = make_run(tmp_path / "runs" / f"{loss},{k},{seed}", loss, seed, k)
+        shutil.copy(tmp_path / f"{seed}.jsonl", folder / "metrics.jsonl")
+        shutil.copy(tmp_path / "histograms.jsonl", folder)
         for n in range(0, 100_000, 5000):
             content = f"{loss}{k}{seed}{n}".encode().ljust(20_000, b".")
             (folder / "samples" / f"iteration_{n:08d}.png").write_bytes(content)

@@ -1,10 +1,8 @@
 """Metrics gather features over batches, and over ranks as over one."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from programs import CONTEXT
 
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.ring8 import Ring8
@@ -67,12 +65,11 @@ def test_forgetting_the_generated_keeps_the_real():
 
 
 RANK = """
-import sys, torch
+import torch
 import torch.distributed as dist
 from ganduel.data.ring8 import Ring8
 from ganduel.metric.registry import METRICS
 
-folder, number = sys.argv[1], int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=number, world_size=2)
 real, fake = torch.load(f"{folder}/sets.pt")
 values = {}
@@ -91,11 +88,12 @@ dist.destroy_process_group()
 def test_two_ranks_equal_one(tmp_path):
     """Two processes, each with every second sample; of 121 one has 61."""
     torch.save(sets(), tmp_path / "sets.pt")
-    command = [sys.executable, "-c", RANK, str(tmp_path)]
-    ranks = [subprocess.Popen([*command, str(n)], stderr=subprocess.PIPE, text=True) for n in range(2)]
+    ranks = [CONTEXT.Process(target=exec, args=(RANK, {"folder": tmp_path, "number": n})) for n in range(2)]
     for process in ranks:
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said
+        process.start()
+    for process in ranks:
+        process.join(60)
+        assert process.exitcode == 0
     whole = {}
     for kind in KINDS:
         whole |= measured(kind(), sets())

@@ -1,7 +1,5 @@
 """Masks from an iteration's draws: what they do to a sample, and that resume and ranks need nothing else."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import run_two
 from states import same
 from torch import nn
 
@@ -21,7 +20,6 @@ from ganduel.penalty.r1 import R1
 from ganduel.rng import Draws
 from ganduel.tracking.files import rows
 
-TRAIN = Path(__file__).parents[2] / "train.py"
 DROPPING = ("model.discriminator.dropout=0.5", "model.discriminator.input_dropout=0.2")
 
 
@@ -282,14 +280,11 @@ def test_a_resumed_run_has_the_masks_and_momenta_of_a_whole_one(command, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("penalty=r1", "penalty.r1.gamma=1.0", "k=2")], ids=["plain", "penalised, k=2"])
-def test_two_ranks_equal_one(tmp_path: Path, words: tuple[str, ...]):
+@pytest.mark.usefixtures("untyped")
+def test_two_ranks_equal_one(command, tmp_path: Path, words: tuple[str, ...]):
     """Through the program, in float64 as in test_ranks.py."""
-    ends = []
-    for ranks in (1, 2):
-        folder = tmp_path / str(ranks)
-        steps = ("trainer.max_steps=30", "trainer.precision=64-true", f"trainer.devices={ranks}")
-        command = [sys.executable, str(TRAIN), *SMALL, *steps, *words, f"hydra.run.dir={folder}"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr
-        ends.append(saved(folder)["state_dict"])
-    assert max((ends[0][key] - ends[1][key]).abs().max().item() for key in ends[0]) < 1e-9
+    words = (*SMALL, "trainer.max_steps=30", "trainer.precision=64-true", *words)
+    assert command(*words, "hydra.run.dir=one").code == 0
+    run_two(tmp_path, *words, "trainer.devices=2", "hydra.run.dir=two")
+    one, two = (saved(tmp_path / name)["state_dict"] for name in ("one", "two"))
+    assert max((one[key] - two[key]).abs().max().item() for key in one) < 1e-9

@@ -1,22 +1,32 @@
 """What Hydra and OmegaConf raise for a wrong command line, in one line that says what to type."""
 
 import errno
+from pathlib import Path
 
+import hydra
 import pytest
+from hydra import initialize_config_dir
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ganduel.errors import Diverged, UserError
+from ganduel.run import app
 from ganduel.run.explain import causes, explain, first_line
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture
-def answer(compose):
+def answer():
     """A function from the command line's words to the line that they are answered with."""
 
     def answer(*words):
-        with pytest.raises((HydraException, OmegaConfBaseException)) as caught:
-            compose(*words)
+        app.prepare()
+        with (
+            pytest.raises((HydraException, OmegaConfBaseException)) as caught,
+            initialize_config_dir(str(CONF), version_base="1.3"),
+        ):
+            hydra.compose("train", list(words))
         return explain(caught.value)
 
     return answer

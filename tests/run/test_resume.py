@@ -1,10 +1,7 @@
 """Resuming a run: the same bits as if it had never stopped, complete logs, and nothing contradicted."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +11,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
+from programs import Program
 from small import SMALL
 
 from ganduel import checkpoint
@@ -21,7 +19,6 @@ from ganduel.errors import UserError
 from ganduel.run import resume, run
 from ganduel.tracking.files import read_config, rows
 
-TRAIN = Path(__file__).parents[2] / "train.py"
 WORDS = (*SMALL, "tracking=none", "callback=[statistics]", "log_every=7")
 CLOCK = ("seconds", "speed/images_per_second")
 
@@ -213,9 +210,8 @@ def test_what_remains_of_a_run(command, tmp_path: Path):
     assert resume.remaining_work(folder, values) == (resume.Remaining.ALL, {})
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(TRAIN), *WORDS, f"hydra.run.dir={folder}", *words]
-    return subprocess.Popen(command, cwd=folder.parent, stderr=subprocess.PIPE, text=True)
+def start(folder: Path, *words: str) -> Program:
+    return Program(folder.parent, *WORDS, f"hydra.run.dir={folder}", *words)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -227,22 +223,18 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_sigkill_and_resume_give_the_same_bits(command, tmp_path: Path, ranks: int):
+def test_sigkill_and_resume_give_the_same_bits(tmp_path: Path, ranks: int):
     """The real thing: another process, killed without warning in the middle of an epoch; on one rank and on two."""
     words = ("checkpoint_every=100", f"trainer.devices={ranks}", "k=2")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = start(killed, *words, "trainer.max_steps=100000")
+    program = start(killed, *words, "trainer.max_steps=100000")
     wait_for(lambda: (killed / "checkpoints" / "last.ckpt").exists() and len(rows(killed / "metrics.jsonl")) > 20)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    program.signal(signal.SIGKILL)
+    assert program.wait() == -signal.SIGKILL
     done = load(killed)["global_step"]
     until = done + 60
-    again = [sys.executable, str(TRAIN), f"resume={killed}", f"trainer.max_steps={until}"]
-    subprocess.run(again, cwd=tmp_path, check=True, capture_output=True)
-    straight = start(whole, *words, f"trainer.max_steps={until}")
-    straight.communicate()
-    assert straight.returncode == 0
+    assert Program(tmp_path, f"resume={killed}", f"trainer.max_steps={until}").wait() == 0
+    assert start(whole, *words, f"trainer.max_steps={until}").wait() == 0
     assert difference(training_state(load(killed)), training_state(load(whole))) == []
     assert without_clock(rows(killed / "metrics.jsonl"))[:-1] == without_clock(rows(whole / "metrics.jsonl"))[:-1]
 
@@ -252,11 +244,11 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path):
     """A checkpoint every iteration, so that most kills fall into a save."""
     for i in range(6):
         folder = tmp_path / str(i)
-        process = start(folder, "checkpoint_every=1", "trainer.max_steps=100000", "model.generator.hidden=[2048,2048]")
+        program = start(folder, "checkpoint_every=1", "trainer.max_steps=100000", "model.generator.hidden=[2048,2048]")
         wait_for(lambda folder=folder: (folder / "checkpoints" / "last.ckpt").exists())
         time.sleep(0.05 + 0.037 * i)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        program.signal(signal.SIGKILL)
+        program.wait()
         assert checkpoint.read(checkpoint.latest(folder))["global_step"] >= 1
 
 
@@ -267,12 +259,11 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path):
 def test_a_signal_to_the_program_saves_and_exits_with_128_and_its_number(tmp_path: Path, signum: int, ranks: int):
     """Sent to the first rank alone; the others follow."""
     folder = tmp_path / "run"
-    process = start(folder, f"trainer.devices={ranks}", "trainer.max_steps=100000", "checkpoint_every=1000000")
+    program = start(folder, f"trainer.devices={ranks}", "trainer.max_steps=100000", "checkpoint_every=1000000")
     wait_for(lambda: len(rows(folder / "metrics.jsonl")) > 3)
-    os.kill(process.pid, signum)
-    _, printed = process.communicate(timeout=60)
-    assert process.returncode == 128 + signum
-    assert "Traceback" not in printed
+    program.signal(signum)
+    assert program.wait(60) == 128 + signum
+    assert "Traceback" not in program.printed()
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["status"], summary["reason"]) == ("stopped", signal.Signals(signum).name)
     assert load(folder)["global_step"] == summary["iteration"]
