@@ -39,6 +39,7 @@ KINDS: dict[str, type] = {
     "optimizer.*": Optimizer,
     "schedule.*": LRScheduler,
     "callback.*": Callback,
+    "callback.evaluate.metrics.*": SampleMetric,  # the same, as the callback has them
     "metric.*": SampleMetric,
 }
 BUILTIN = re.compile(r"(ganduel(?:\.[a-z]\w*)+|torch\.optim|torch\.optim\.lr_scheduler)\.([A-Z]\w*)")

@@ -22,14 +22,14 @@ class Save(Checkpoint, Scheduled):
     Args:
         folder: where the checkpoints go.
         every: iterations between two of them.
-        config: the run's resolved config, which every checkpoint carries without its secrets.
+        config: the run's resolved config, which every checkpoint carries as it is by then, without its secrets.
         min_seconds: the least time between two of them; those that would come earlier are left out.
     """
 
     def __init__(self, folder: Path, every: int, config: dict[str, Any], min_seconds: float = 0.0):
         self.folder = folder
         self.every = every
-        self.config = without_secrets(config)
+        self.config = config
         self.min_seconds = min_seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,6 +62,6 @@ class Save(Checkpoint, Scheduled):
         return is_time
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        data = gan_of(trainer).batches.data
-        entry = {"format": FORMAT, "config": self.config, "shape": list(data.shape), "classes": data.classes}
+        data, config = gan_of(trainer).batches.data, without_secrets(self.config)
+        entry = {"format": FORMAT, "config": config, "shape": list(data.shape), "classes": data.classes}
         checkpoint["ganduel"] = entry
