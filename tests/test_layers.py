@@ -168,6 +168,7 @@ BELOW = {
         "image_grid",
         "model.base",
         "population",
+        "rng",
         "tracking",
         "trust",
     ],

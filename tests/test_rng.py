@@ -1,8 +1,10 @@
 """Streams belong to their keys: the same for the same key, unrelated for any other, and unseen from outside."""
 
+import random
 from copy import deepcopy
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -85,6 +87,30 @@ def test_seeded_leaves_the_global_generator_untouched():
     with pytest.raises(RuntimeError), rng.seeded(0):
         torch.randn(10).reshape(3, 3)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.usefixtures("untyped")  # beartype draws from Python's generator
+def test_all_seeded_draws_likewise_from_numpy_and_python():
+    """Which are left untouched as well."""
+    before, torch_state, drawn = rng.host_states(), torch.get_rng_state(), []
+    for key in ((5, "generator"), (5, "generator"), (6, "generator")):
+        with rng.all_seeded(*key):
+            drawn.append((random.random(), float(np.random.rand()), float(torch.rand(()))))  # noqa: NPY002
+    assert drawn[0] == drawn[1]
+    assert len({*drawn[0], *drawn[2]}) == 6
+    assert rng.host_states() == before
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_draw_changes_the_states_of_the_host():
+    for name, draw in (("Python", random.random), ("numpy", np.random.rand)):
+        before = rng.host_states()
+        with rng.all_seeded(0):
+            seeded = rng.host_states()
+            draw()
+            assert [key for key, state in rng.host_states().items() if state != seeded[key]] == [name]
+        assert rng.host_states() == before
 
 
 def test_seeded_leaves_gpu_generators_untouched(monkeypatch):

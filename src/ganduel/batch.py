@@ -4,6 +4,7 @@
     noise     k + 1 minibatches, from (seed, "noise", t div 32)
     labels    of generated samples from (seed, "labels", t div 32); None where the data have no classes
     draws     of what is random inside an update, from (seed, "update", t)
+    global    torch's global generators, for parts that draw from these, from (seed, "global", t, rank)
 
 So a resumed run takes the steps that it would have taken, and with several ranks each cuts its rows out of the same
 global minibatch. Noise and labels are drawn on the CPU: the device changes none of them.
@@ -11,6 +12,7 @@ global minibatch. Noise and labels are drawn on the CPU: the device changes none
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from operator import call
 from typing import Any
@@ -86,7 +88,7 @@ class Batches:
     def to(self, device: torch.device, rank: int = 0, world_size: int = 1) -> None:
         """Move to the training device; of each minibatch take the rows of one rank."""
         rows = self.batch_size // world_size
-        self.device, self.rows = device, slice(rank * rows, (rank + 1) * rows)
+        self.device, self.rank, self.rows = device, rank, slice(rank * rows, (rank + 1) * rows)
         self.data.to(device)
         self.draws = Draws(device, self.batch_size, self.rows)
         self.noise, self.fake_labels = BlockCache(self.noise_block), BlockCache(self.label_block)
@@ -115,6 +117,16 @@ class Batches:
     def seed_draws(self, t: int, purpose: str = "update") -> None:
         """Begin the draws of iteration t; those of another purpose are unrelated."""
         self.draws.seed(self.seed, purpose, t)
+
+    def seeded(self, t: int) -> AbstractContextManager[None]:
+        """Inside, parts that draw from torch's global generators draw those of iteration t."""
+        return rng.seeded(self.seed, "global", t, self.rank, device=self.device)
+
+    @property
+    def iterations_per_epoch(self) -> int | None:
+        """Iterations in which D sees all samples once, rounded up; None for data that never end."""
+        size = self.data.size
+        return None if size is None else math.ceil(max(1, size // self.batch_size) / self.k)
 
     def noise_block(self, block: int) -> Tensor:
         """The noise of all ranks for a block of iterations, (iterations, k + 1, batch_size, noise_dim)."""

@@ -40,15 +40,17 @@ def build(node: Mapping[str, Any], path: str | None = None, /, **supplied: Any) 
 
 
 def build_data(config: Mapping[str, Any]) -> Data:
-    """The data of a resolved config; those of a run that has begun are in the folder that is on record."""
+    """The data of a resolved config; those of a run that has begun are in the folder that is on record.
+
+    They are the same for all seeds, whatever their constructor draws from.
+    """
     node, folder = config["data"], recorded_data(config).get("dir")
-    if folder is None:
-        return build(node)
-    if not Path(folder).is_dir():
+    if folder is not None and not Path(folder).is_dir():
         raise UserError(
             f"the run's data were in {folder}, which is no folder now. Say where they are: data.dir=FOLDER."
         )
-    return build({**node, "dir": folder})
+    with rng.all_seeded("data"):
+        return build(node if folder is None else {**node, "dir": folder})
 
 
 def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> None:
@@ -92,19 +94,20 @@ def moved(config: Mapping[str, Any], folder: str) -> dict[str, Any]:
 def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> GAN:
     """The GAN that a resolved config describes, of a kind."""
     generator, discriminator = build_networks(config, data.shape, data.classes)
-    return kind(
-        generator,
-        discriminator,
-        loss=build(config["loss"]),
-        batches=Batches(data, generator.draw, config["k"], config["batch_size"], config["seed"]),
-        optim_d=build_optim(config, "discriminator"),
-        optim_g=build_optim(config, "generator"),
-        penalties_d={name: build(node, f"penalty.{name}") for name, node in (config["penalty"] or {}).items()},
-        penalties_g={name: build(node, f"penalty_g.{name}") for name, node in (config["penalty_g"] or {}).items()},
-        augment=build(config["augment"], "augment"),
-        ema=None if config["ema"] is None else EMA(generator, **config["ema"]),
-        engine=build_engine(config["engine"], config["trainer"]),
-    )
+    with rng.all_seeded(config["seed"], "parts"):
+        return kind(
+            generator,
+            discriminator,
+            loss=build(config["loss"]),
+            batches=Batches(data, generator.draw, config["k"], config["batch_size"], config["seed"]),
+            optim_d=build_optim(config, "discriminator"),
+            optim_g=build_optim(config, "generator"),
+            penalties_d={name: build(node, f"penalty.{name}") for name, node in (config["penalty"] or {}).items()},
+            penalties_g={name: build(node, f"penalty_g.{name}") for name, node in (config["penalty_g"] or {}).items()},
+            augment=build(config["augment"], "augment"),
+            ema=None if config["ema"] is None else EMA(generator, **config["ema"]),
+            engine=build_engine(config["engine"], config["trainer"]),
+        )
 
 
 def build_networks(
@@ -112,7 +115,7 @@ def build_networks(
 ) -> tuple[Generator, nn.Module]:
     """G and D for samples of the shape, with the initial weights that belong to the seed."""
     seed, model = config["seed"], config["model"]
-    with rng.seeded(seed, "generator"):
+    with rng.all_seeded(seed, "generator"):
         generator = build_network(model["generator"], "model.generator", shape, classes)
     with rng.seeded(seed, "discriminator"):
         discriminator = build_network(model["discriminator"], "model.discriminator", shape, classes)

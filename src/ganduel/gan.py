@@ -74,8 +74,9 @@ class GAN(LightningModule):
     def iterate(self, t: int) -> Outputs:
         """Iteration t; returns losses, gradient norms and logits, of the last update of D and that of G."""
         due = due_in(t, *self.penalties_d.values(), *self.penalties_g.values())
-        outputs = self.engine(self.update, self.batches(t), due)
-        self.after(t, outputs)
+        with self.batches.seeded(t):
+            outputs = self.engine(self.update, self.batches(t), due)
+            self.after(t, outputs)
         return outputs
 
     def update(self, batch: Batch, due: Due = ()) -> Outputs:

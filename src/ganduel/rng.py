@@ -6,13 +6,17 @@ Nothing has to be restored on resume but the number of the iteration, and one us
 switching a metric on moves no draw of training. Keys are hashed by BLAKE2b, so that neighbouring seeds and steps
 give unrelated streams. What is drawn before an update (noise, labels, the data's order) is drawn on the CPU, so that a
 run sees the same on every device; what is drawn inside one (`Draws`) comes from the device's own generator.
+
+Code that draws from global generators, as torch's own dropout does, gets those of a key: `seeded`, `all_seeded`.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -102,11 +106,39 @@ class KeyedRandom:
 
 
 @contextmanager
-def seeded(*key: int | str) -> Iterator[None]:
-    """Code inside draws from the global generator as seeded by the key; outside nothing of it is seen.
+def seeded(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Code inside draws from torch's global generators as seeded by the key; outside nothing of it is seen.
 
-    For libraries that take no generator, such as the initialisation of torch's layers.
+    Those of the CPU and of the device. It takes 10 µs, where torch.manual_seed takes 800 and reseeds all GPUs for good.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed_of(*key))  # torch.manual_seed would reseed the GPUs' for good
+    seed, generators, device = seed_of(*key), [torch.default_generator], torch.device(device)
+    if device.type == "cuda":
+        generators.append(torch.cuda.default_generators[device.index or 0])
+    states = [each.get_state() for each in generators]
+    for each in generators:
+        each.manual_seed(seed)
+    try:
         yield
+    finally:
+        for each, state in zip(generators, states, strict=True):
+            each.set_state(state)
+
+
+@contextmanager
+def all_seeded(*key: int | str) -> Iterator[None]:
+    """Likewise from torch's, numpy's and Python's: for what is built, and for a whole fit."""
+    seed, python, numpy = seed_of(*key), random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is meant
+    random.seed(seed)
+    np.random.seed(seed_of("numpy", *key) % 2**32)  # noqa: NPY002 - the two make the same numbers of the same seed
+    try:
+        with seeded(*key):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def host_states() -> dict[str, Any]:
+    """The states of Python's and numpy's global generators, to compare; it takes a fraction of a millisecond."""
+    numpy: Any = np.random.get_state()  # noqa: NPY002
+    return {"Python": random.getstate(), "numpy": (numpy[1].tolist(), *numpy[2:])}

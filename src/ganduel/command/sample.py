@@ -162,7 +162,7 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
     schema.check_target(node, "model.generator")
     if not is_network(node["_target_"]):
         raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
-    with rng.seeded(0):  # the initial weights are overwritten; they should not move the global generator either
+    with rng.all_seeded(0):  # the initial weights are overwritten; they should not move the global generator either
         generator = build_network(node, "model.generator", shape, classes)
     averages = any(key.startswith("ema.net.") for key in weights)
     prefix = "ema.net." if averages and not live else "generator."

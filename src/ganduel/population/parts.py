@@ -5,6 +5,7 @@ something, is done member by member.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
 
@@ -54,6 +55,10 @@ class StackedBatches:
                 batches.seed_draws(t)
         minibatches = [Minibatch(x, y, noise[j], fake_labels[j], self.draws) for j, (x, y) in enumerate(real)]
         return Batch(tuple(minibatches[:-1]), minibatches[-1])
+
+    def seeded(self, t: int) -> AbstractContextManager[None]:
+        """Inside, members draw one after another from torch's global generators, as seeded for the first of them."""
+        return self.of[0].seeded(t)
 
     def minibatch(self, position: int) -> tuple[Tensor, Tensor | None]:
         if self.shared:

@@ -18,6 +18,7 @@ from lightning.pytorch import Trainer
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build_data, recorded_data
 from ganduel.callback.finite import Finite
+from ganduel.callback.host_draws import HostDraws
 from ganduel.data.base import Data
 from ganduel.population.callback import MemberCallbacks, PopulationBar, StopAll, check_shapes
 from ganduel.population.gan import StackedGAN
@@ -77,7 +78,9 @@ def train_members(specs: Sequence[MemberSpec], processes: Sequence[Popen] = (), 
     values, folder = runs[0][1].values, runs[0][1].folder.parent
     members = list[MemberTrainer]()
     callbacks = population_bar.callbacks = MemberCallbacks(members)
-    trainer = build_trainer(values, folder, [], [stop, callbacks, *shared[1:]], checkpoint_io=PopulationCheckpointIO())
+    trainer = build_trainer(
+        values, folder, [], [stop, HostDraws(), callbacks, *shared[1:]], checkpoint_io=PopulationCheckpointIO()
+    )
     members += [MemberTrainer(trainer, name, run, shared) for name, run in runs]
     callbacks.members, callbacks.running = members, list(members)
     for member in members:
@@ -97,7 +100,7 @@ def fit(trainer: Trainer, gan: StackedGAN, callbacks: MemberCallbacks) -> None:
     try:
         check_shapes(callbacks.members)
         trainer.precision_plugin.convert_module(gan)
-        with matmul_precision(values, *networks):
+        with matmul_precision(values, *networks), all_seeded(values["seed"], "global"):
             trainer.fit(gan, ckpt_path=behind.checkpoint, weights_only=True)
     except BaseException as error:
         outcome = failure(error) if isinstance(error, Exception) else ENDED_FROM_OUTSIDE

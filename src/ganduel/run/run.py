@@ -22,6 +22,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
+from ganduel.callback.host_draws import HostDraws
 from ganduel.build import build, build_data, build_gan, check_data, data_record
 from ganduel.callback.finite import Finite
 from ganduel.callback.objective import Objective, objective_key
@@ -137,12 +138,12 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
     run = Run(values, folder, checkpoint)
     run.build()
     stop, outcome, summary = StopOnSignal(), ENDED_FROM_OUTSIDE, {}
-    callbacks = [stop, *run.callbacks, ProgressBar(run.record)]
+    callbacks = [stop, HostDraws(), *run.callbacks, ProgressBar(run.record)]
     trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)
     trainer.precision_plugin.convert_module(run.gan)  # Lightning would round 64-true weights of a checkpoint before
     try:
         matmul = matmul_precision(values, run.gan.generator, run.gan.discriminator)
-        with own_process_group(trainer), matmul, writing_to(folder):
+        with own_process_group(trainer), matmul, writing_to(folder), all_seeded(values["seed"], "global"):
             trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
         outcome = outcome_of(stop.signum)
     except Exception as error:
