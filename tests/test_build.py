@@ -271,6 +271,14 @@ def test_schedules_span_the_run(tiny, images, choice, at_the_end):
     assert [o.param_groups[0]["lr"] for o in optimizers] == pytest.approx([1e-3 * at_the_end] * 2, abs=1e-9)
 
 
+def test_a_schedule_that_waits_for_a_metric_is_refused(tiny, images):
+    """In the first iteration torch would miss an argument of step()."""
+    config = tiny()
+    config["schedule"] = {"generator": {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}}
+    with pytest.raises(UserError, match=r"^schedule\.generator: ReduceLROnPlateau needs metrics in each step"):
+        build_gan(config, images)
+
+
 def test_a_schedule_may_leave_a_network_out(tiny, images):
     config = tiny("schedule=cosine")
     del config["schedule"]["generator"]

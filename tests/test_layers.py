@@ -102,7 +102,7 @@ BELOW = {
     "environment": [],
     "rng": [],
     "ranks": [],
-    "ema": ["errors"],
+    "ema": ["errors", "model.base"],
     "optim": ["types"],
     "schedule": ["errors"],
     "plot": [],

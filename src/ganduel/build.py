@@ -20,7 +20,7 @@ from ganduel.distributed import on_cpu, world_size
 from ganduel.ema import EMA
 from ganduel.errors import UserError
 from ganduel.gan import GAN
-from ganduel.model.base import Generator
+from ganduel.model.base import Generator, initialise_lazy_layers, labels_for_trial
 from ganduel.optim import Optim
 
 
@@ -117,7 +117,9 @@ def build_networks(
     seed, model = config["seed"], config["model"]
     with rng.all_seeded(seed, "generator"):
         generator = build_network(model["generator"], "model.generator", shape, classes)
-    with rng.seeded(seed, "discriminator"):
+        noise, labels = generator.draw(2, rng.generator("lazy layers")), labels_for_trial(2, classes)
+        initialise_lazy_layers(generator, noise, labels)
+    with rng.all_seeded(seed, "discriminator"):
         discriminator = build_network(model["discriminator"], "model.discriminator", shape, classes)
     return generator, discriminator
 
@@ -128,6 +130,7 @@ def build_network(node: Mapping[str, Any], path: str, shape: tuple[int, ...], cl
     Its parameter `classes` has a default if it can do without.
     """
     parameter = inspect.signature(get_object(node["_target_"])).parameters.get("classes")
+        initialise_lazy_layers(discriminator, torch.zeros(2, *shape), labels)
     if parameter is None:
         return build(node, path, shape=shape)
     if classes is None and parameter.default is parameter.empty:
@@ -149,6 +152,8 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
     )
 
 
+    if schedule is not None:
+        check_schedule(schedule["_target_"], f"schedule.{network}")
 def build_schedule(node: Mapping[str, Any], network: str, optimizer: Optimizer, max_steps: int) -> Any:
     """A learning-rate schedule; refused if it is one of torch's that raise an error after their last step."""
     schedule = build(node, f"schedule.{network}", optimizer=optimizer)
@@ -169,6 +174,16 @@ def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
     """
     if name == "auto":
         one_gpu = not on_cpu(trainer) and torch.cuda.is_available() and world_size(trainer) == 1
+def check_schedule(target: str, path: str) -> None:
+    """Refuse a schedule that cannot step without being told something, as ReduceLROnPlateau a metric."""
+    parameters = [*inspect.signature(getattr(get_object(target), "step", lambda self: None)).parameters.values()][1:]
+    if needed := [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]:
+        name = target.rpartition(".")[2]
+        raise UserError(
+            f"{path}: {name} needs {needed[0]} in each step, and schedules go by iterations. Try schedule=linear."
+        )
+
+
         name = "cuda_graph" if one_gpu and find_spec("ganduel.engine.cuda_graph") else "eager"
     if find_spec(f"ganduel.engine.{name}") is None:
         raise UserError(f"engine={name}: this copy of ganduel has no ganduel/engine/{name}.py. Use engine=eager.")

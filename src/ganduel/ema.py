@@ -12,13 +12,12 @@ Source: Karras et al. 2018, "Progressive growing of GANs", appendix A.1 (arXiv:1
 Karras et al. 2020, "Training GANs with limited data" (arXiv:2006.06676), whose ramp is 0.05.
 """
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ganduel.errors import UserError
+from ganduel.model.base import copied
 
 
 class EMA(nn.Module):
@@ -41,7 +40,7 @@ class EMA(nn.Module):
             raise UserError(
                 f"ema.every_n_iterations={every_n_iterations} must be at least 1. Use ema=null for no average."
             )
-        self.net = deepcopy(net).requires_grad_(False).eval()
+        self.net = copied(net).requires_grad_(False).eval()
         self.half_life = 1000 * half_life_kimg
         self.ramp, self.every = ramp, every_n_iterations
 

@@ -14,6 +14,11 @@ class Diverged(UserError):
     """A loss or a gradient became NaN or infinite: this combination of settings cannot go on."""
 
 
+def summary_of(error: BaseException) -> str:
+    """The error's type and the first line of its message, without a full stop."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]]).rstrip(".")
+
+
 def nearest(name: str, choices: Iterable[str], few: Iterable[str] = ()) -> str:
     """Words that help with a mistyped name: the nearest of the choices, or else a few of them, or all."""
     choices = sorted(choices)

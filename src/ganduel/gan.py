@@ -61,7 +61,7 @@ class GAN(LightningModule):
         self.penalties_d, self.penalties_g = nn.ModuleDict(penalties_d or {}), nn.ModuleDict(penalties_g or {})
         self.augment, self.loss, self.batches = augment or Augment(), loss, batches
         self.optim_d, self.optim_g, self.engine = optim_d, optim_g, engine
-        check_parts(generator, discriminator, batches.data.classes, self.penalties_d.values())
+        check_parts(generator, discriminator, self.penalties_d.values(), batches)
         self.mixes_samples = mixes_samples(discriminator, batches.data.shape, batches.data.classes)
 
     def training_step(self, _batch: Any, _index: int) -> Outputs:

@@ -1,6 +1,7 @@
 """Noise from its generator; logits, labels, and whether a D mixes the samples of a batch."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,9 +15,13 @@ from ganduel.model.base import (
     Discriminator,
     as_logits,
     at_least_float32,
+    check_labels,
+    check_outputs,
     check_parts,
     conditioned,
+    copied,
     depends_on_ranks,
+    initialise_lazy_layers,
     keyed_layers,
     mixes_samples,
     uses_batch_norm,
@@ -212,10 +217,15 @@ def test_a_d_may_say_so_itself(stated):
 @pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize(
     ("output", "kind"),
-    [(torch.zeros(4, 1), r"\(4, 1\)"), (torch.zeros(()), r"\(\)"), ((torch.zeros(4),), "tuple"), (None, "NoneType")],
+    [
+        (torch.zeros(4, 1), r"\(4, 1\)\. Squeeze it"),
+        (torch.zeros(()), r"\(\)\. Squeeze it"),
+        ((torch.zeros(4),), "a tuple"),
+        (None, "a NoneType"),
+    ],
 )
 def test_d_gives_one_logit_per_sample(output, kind):
-    with pytest.raises(UserError, match=f"D must give one logit per sample, shape .batch,., not {kind}. Squeeze it."):
+    with pytest.raises(UserError, match=f"^D must give one logit per sample, shape .batch,., not {kind}\\.$"):
         as_logits(output)
 
 
@@ -256,7 +266,7 @@ def network(classes):
 @pytest.mark.parametrize(("known", "classes"), [(None, None), (10, 10), (UNSAID, None)])
 def test_networks_that_fit_the_data(known, classes):
     """A module that says nothing of classes takes none."""
-    check_parts(network(known), network(known), classes, [])
+    check_labels(network(known), network(known), classes)
 
 
 @pytest.mark.parametrize(
@@ -271,17 +281,20 @@ def test_networks_that_fit_the_data(known, classes):
 )
 def test_networks_that_do_not_fit_the_data_are_refused(generator, discriminator, classes, message):
     with pytest.raises(UserError, match=message):
-        check_parts(network(generator), network(discriminator), classes, [])
+        check_labels(network(generator), network(discriminator), classes)
 
 
 def test_every_penalty_is_asked_about_d():
-    d, asked = network(None), []
+    d, asked = nn.Sequential(nn.Linear(1, 1), nn.Flatten(0)), []
 
     class Asking:
         def check(self, discriminator):
             asked.append(discriminator)
 
-    check_parts(network(None), d, None, [Asking(), Asking()])
+    batches = SimpleNamespace(
+        data=SimpleNamespace(shape=(1,), classes=None), batch_size=4, draw_noise=lambda n, rng: torch.zeros(n, 1)
+    )
+    check_parts(nn.Linear(1, 1), d, [Asking(), Asking()], batches)
     assert [x is d for x in asked] == [True, True]
 
 
@@ -297,3 +310,79 @@ def test_every_penalty_is_asked_about_d():
 )
 def test_whether_the_number_of_ranks_changes_the_training(g_norm, d_norm, mixes, expected):
     assert depends_on_ranks(nn.Sequential(g_norm), nn.Sequential(d_norm), mixes) is expected
+
+
+class Images(nn.Module):
+    """A G that gives images of any shape."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, z):
+        return z.new_zeros(len(z), *self.shape)
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("generator", "discriminator", "message"),
+    [
+        (
+            Images(3),
+            WithoutParameters(),
+            r"^G \(Images\) gives samples of shape \(3,\), and the data's are of \(2,\)\.$",
+        ),
+        (Images(2, 1), WithoutParameters(), r"^G \(Images\) gives samples of shape \(2, 1\), and the data's are"),
+        (nn.LSTM(4, 2), WithoutParameters(), r"^G \(LSTM\) gives samples as a tuple, and the data's are of"),
+        (Images(2), nn.LSTM(2, 1), r"^D \(LSTM\) must give one logit per sample, shape \(batch,\), not a tuple\.$"),
+        (Images(2), nn.Linear(2, 1), r"^D \(Linear\) must give one logit per sample, .* not \(6, 1\)\. Squeeze it\.$"),
+        (nn.LazyLinear(2), WithoutParameters(), r"^G \(LazyLinear\) has lazy layers without a shape\. Call it once"),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_networks_that_give_something_else_are_refused_before_they_train(generator, discriminator, message):
+    with pytest.raises(UserError, match=message):
+        check_outputs(generator, discriminator, torch.zeros(6, 4), (2,), None)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_network_that_cannot_be_copied_is_refused_with_what_can():
+    """Such as one with torch's old weight norm, whose weights are computed."""
+    with pytest.raises(UserError, match=r"^Linear cannot be copied .*Use torch\.nn\.utils\.parametrizations"):
+        copied(nn.utils.weight_norm(nn.Linear(4, 2)))
+
+
+@pytest.mark.usefixtures("untyped")  # beartype draws from Python's generator
+def test_networks_are_tried_out_on_copies():
+    """Running statistics, spectral norm's vectors, draws and the global generators stay as they are."""
+    g = nn.Sequential(spectral_norm(nn.Linear(4, 9)), nn.BatchNorm1d(9), nn.Dropout(), nn.Linear(9, 2))
+    d = MLPDiscriminator((2,), hidden=[3], norm="batch", dropout=0.5)
+    states = [{name: value.clone() for name, value in net.state_dict().items()} for net in (g, d)]
+    torch_state, host = torch.get_rng_state(), rng.host_states()
+    check_outputs(g, d, torch.randn(6, 4, generator=rng.generator(0)), (2,), None)
+    for net, state in zip((g, d), states, strict=True):
+        assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert rng.host_states() == host
+
+
+def test_a_batch_norm_is_not_trained_on_one_sample_at_a_time():
+    """What torch refuses is refused with what to type; of an image of several pixels a BatchNorm can be trained."""
+    g, d = Images(2), nn.Sequential(nn.BatchNorm1d(2), WithoutParameters())
+    check_outputs(g, d, torch.zeros(2, 4), (2,), None)
+    with pytest.raises(
+        UserError, match=r"^D \(Sequential\) fails on a minibatch of shape \(1, 2\): .*larger batch_size"
+    ):
+        check_outputs(g, d, torch.zeros(1, 4), (2,), None)
+    pixels = nn.Sequential(nn.BatchNorm2d(1), WithoutParameters())
+    check_outputs(Images(1, 3, 3), pixels, torch.zeros(1, 4), (1, 3, 3), None)
+
+
+def test_lazy_layers_get_their_shapes_and_nothing_else_changes():
+    """A frozen part stays in evaluation mode; running statistics have seen nothing."""
+    net = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d(), nn.Dropout().eval())
+    initialise_lazy_layers(net, torch.ones(2, 5), None)
+    assert net[0].weight.shape == (3, 5)
+    assert [module.training for module in net] == [True, True, False]
+    assert net[1].running_mean.tolist() == [0, 0, 0]
+    assert net[1].num_batches_tracked == 0

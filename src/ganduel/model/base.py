@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from ganduel.errors import UserError
-from ganduel.rng import Draws, KeyedRandom, seeded
+from ganduel.errors import UserError, summary_of
+from ganduel.rng import Draws, KeyedRandom, all_seeded
 from ganduel.types import Logits, Noise, Samples
 
 NoiseDistribution = Literal["normal", "uniform"]
@@ -77,11 +78,11 @@ def conditioned(net: Callable[..., Any], x: Tensor, y: Tensor | None) -> Tensor:
     return net(x) if y is None else net(x, y)
 
 
-def as_logits(output: Tensor) -> Logits:
-    """D's output, checked and in float32 at least."""
+def as_logits(output: Tensor, name: str = "") -> Logits:
+    """D's output, checked and in float32 at least; `name` is that of its class."""
     if not isinstance(output, Tensor) or output.ndim != 1:
-        kind = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UserError(f"D must give one logit per sample, shape (batch,), not {kind}. Squeeze it.")
+        kind = f"{tuple(output.shape)}. Squeeze it" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        raise UserError(f"D{name and f' ({name})'} must give one logit per sample, shape (batch,), not {kind}.")
     return at_least_float32(output)
 
 
@@ -90,10 +91,17 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def check_parts(generator: nn.Module, discriminator: nn.Module, classes: int | None, penalties: Iterable[Any]) -> None:
-    """Refuse networks that take labels of data without classes, the reverse, and a D that a penalty cannot have."""
+def check_parts(generator: nn.Module, discriminator: nn.Module, penalties: Iterable[Any], batches: Any) -> None:
+    """Refuse penalties and networks that fit neither each other nor the batches that they are to be trained on."""
     for penalty in penalties:
         penalty.check(discriminator)
+    data, noise = batches.data, batches.draw_noise(batches.batch_size, torch.Generator())
+    check_labels(generator, discriminator, data.classes)
+    check_outputs(generator, discriminator, noise, data.shape, data.classes)
+
+
+def check_labels(generator: nn.Module, discriminator: nn.Module, classes: int | None) -> None:
+    """Refuse networks that take labels of data without classes, and the reverse."""
     for name, net in (("G", generator), ("D", discriminator)):
         known = getattr(net, "classes", None)
         if known == classes:
@@ -103,6 +111,64 @@ def check_parts(generator: nn.Module, discriminator: nn.Module, classes: int | N
         if known is None:
             raise UserError(f"the data have labels of {classes} classes, and {name} ({type(net).__name__}) takes none.")
         raise UserError(f"{name} ({type(net).__name__}) takes labels of {known} classes, and the data have {classes}.")
+
+
+def check_outputs(
+    generator: nn.Module, discriminator: nn.Module, noise: Noise, shape: Sequence[int], classes: int | None
+) -> None:
+    """Refuse a G whose samples are not like the data's, and a D that does not give logits."""
+    labels = labels_for_trial(len(noise), classes)
+    fake = outputs_in_training(generator, "G", noise, labels)
+    kind = fake.shape[1:] if isinstance(fake, Tensor) else type(fake).__name__
+    if kind != tuple(shape):
+        kind = f"of shape {tuple(kind)}" if isinstance(fake, Tensor) else f"as a {kind}"
+        raise UserError(f"G ({type(generator).__name__}) gives samples {kind}, and the data's are of {tuple(shape)}.")
+    as_logits(outputs_in_training(discriminator, "D", fake, labels), type(discriminator).__name__)
+
+
+def labels_for_trial(n: int, classes: int | None) -> Tensor | None:
+    """One of each class in turn; None without classes."""
+    return None if classes is None else torch.arange(n) % classes
+
+
+def outputs_in_training(net: nn.Module, name: str, x: Tensor, y: Tensor | None) -> Any:
+    """What a copy of the network makes of a minibatch: layers may change in a pass, and draw at random."""
+    if any(map(is_lazy, (*net.parameters(), *net.buffers()))):
+        raise UserError(f"{name} ({type(net).__name__}) has lazy layers without a shape. Call it once before.")
+    copy, like = copied(net), next(net.parameters(), torch.empty(0))
+    draws = Draws(like.device, len(x))
+    draws.seed("trial")
+    for layer in keyed_layers(copy):
+        layer.draws = draws
+    try:
+        with torch.no_grad(), all_seeded("trial"):
+            return conditioned(copy, x.to(like), None if y is None else y.to(like.device))
+    except UserError:
+        raise
+    except Exception as error:
+        line = f"{name} ({type(net).__name__}) fails on a minibatch of shape {tuple(x.shape)}: {summary_of(error)}."
+        raise UserError(line + (" Try a larger batch_size, or fewer ranks." if len(x) == 1 else "")) from error
+
+
+def copied(net: nn.Module) -> nn.Module:
+    """A copy of a network, for its average or for a trial."""
+    try:
+        return deepcopy(net)
+    except Exception as error:
+        reason = summary_of(error).partition(". ")[0]
+        hint = " Use torch.nn.utils.parametrizations.weight_norm." if "weight_norm" in str(error) else ""
+        raise UserError(f"{type(net).__name__} cannot be copied for its average or a trial: {reason}.{hint}") from error
+
+
+@torch.no_grad()
+def initialise_lazy_layers(net: nn.Module, x: Tensor, y: Tensor | None) -> None:
+    """Give layers without a shape theirs, and their initial weights, by one pass in evaluation mode."""
+    if not any(map(is_lazy, (*net.parameters(), *net.buffers()))):
+        return
+    modes = [(module, module.training) for module in net.modules()]
+    conditioned(net.eval(), x, y)
+    for module, training in modes:
+        module.training = training
 
 
 def keyed_layers(module: nn.Module) -> list[KeyedRandom]:
@@ -135,17 +201,14 @@ def mixes_samples(discriminator: nn.Module, shape: Sequence[int], classes: int |
         return stated
     if uses_batch_norm(discriminator):
         return True
-    n, like = 8, next(discriminator.parameters(), torch.empty(0))
-    stream = torch.Generator().manual_seed(0)
-    first, second, third = (torch.randn(n, *shape, generator=stream).to(like) for _ in range(3))
-    y = None if classes is None else (torch.arange(2 * n) % classes).to(like.device)
+    n, stream = 8, torch.Generator().manual_seed(0)
+    first, second, third = (torch.randn(n, *shape, generator=stream) for _ in range(3))
+    y = labels_for_trial(2 * n, classes)
 
     def logits(others: Tensor) -> Tensor:
-        net, draws = deepcopy(discriminator), Draws(like.device, n)  # a copy each: spectral norm changes in each pass
-        draws.seed("trial")
-        for layer in keyed_layers(net):
-            layer.draws = draws
-        with torch.no_grad(), seeded("trial"):
-            return conditioned(net, torch.cat([first, others]), y)[:n]
+        return outputs_in_training(discriminator, "D", torch.cat([first, others]), y)[:n]
 
-    return not torch.allclose(logits(second), logits(third), rtol=1e-4, atol=1e-5, equal_nan=True)
+    try:
+        return not torch.allclose(logits(second), logits(third), rtol=1e-4, atol=1e-5, equal_nan=True)
+    except UserError:  # it takes minibatches of some sizes alone, as one that packs samples does
+        return True

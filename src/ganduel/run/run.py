@@ -33,7 +33,8 @@ from ganduel.data.base import Data
 from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
 from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
-from ganduel.model.base import depends_on_ranks
+from ganduel.model.base import check_outputs, depends_on_ranks
+from ganduel.rng import all_seeded
 from ganduel.run.begin import Begin
 from ganduel.run.explain import explain
 from ganduel.run.folder import writing_to
@@ -71,6 +72,7 @@ class Run:
         values = self.values
         data = build_data(values) if data is None else data
         check_data(values, data)
+        check_rows(values, self.gan)
         self.gan = build_gan(values, check_batch(values, data), kind)
         if values["tracking"] is not None:
             self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
