@@ -8,7 +8,6 @@ import argparse
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -40,12 +39,10 @@ def main(words: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         fail("interrupted.", code=130)
     except Exception as error:
-        from ganduel.run.explain import explain
+        from ganduel.run.explain import explain, trace
 
-        message = explain(error)
-        if message is None:
-            traceback.print_exception(error)
-        fail(message or "this is a fault of the program; please report it with the lines above.")
+        print(trace(error), end="", file=sys.stderr)
+        fail(explain(error) or "this is a fault of the program; please report it with the lines above.")
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -18,7 +18,7 @@ from ganduel.callback.stop import StopOnSignal
 from ganduel.errors import UserError
 from ganduel.population.gan import StackedGAN
 from ganduel.population.member import MemberTrainer, outputs_of, release
-from ganduel.run.explain import explain
+from ganduel.run.explain import explain, trace
 from ganduel.run.folder import writing_to
 from ganduel.run.run import failure, outcome_of
 from ganduel.tracking.run_logger import RunLogger
@@ -133,8 +133,8 @@ class MemberCallbacks(Callback, Scheduled):
     def end(self, member: MemberTrainer, error: Exception) -> None:
         """End a member that has failed."""
         with self.speaking(member):
-            message = explain(error)
-            log.error("error: %s", message or f"{type(error).__name__}: {error}", exc_info=message is None)
+            message = explain(error) or f"{type(error).__name__}: {error}"
+            log.error("%serror: %s", trace(error), message)
             for callback in member.run.callbacks:
                 callback.on_exception(cast(Any, member), member.run.gan, error)
         self.finish(member, failure(error))

@@ -24,7 +24,8 @@ from ganduel.population.callback import MemberCallbacks, PopulationBar, StopAll,
 from ganduel.population.gan import StackedGAN
 from ganduel.population.member import Member, MemberTrainer
 from ganduel.population.members import config_without_seed
-from ganduel.run.explain import explain
+from ganduel.rng import all_seeded
+from ganduel.run.explain import explain, trace
 from ganduel.run.matmul import matmul_precision
 from ganduel.run.run import ENDED_FROM_OUTSIDE, Run, build_trainer, failure, outcome_of, quiet
 
@@ -121,10 +122,8 @@ def build_runs(specs: Sequence[MemberSpec]) -> list[tuple[str, Run]]:
             run.build(datasets[key], Member)
             run.callbacks = [c for c in run.callbacks if not isinstance(c, Finite)]  # all are checked at once
         except Exception as error:
-            message = explain(error)
-            log.error(
-                "%s: error: %s", spec.name, message or f"{type(error).__name__}: {error}", exc_info=message is None
-            )
+            message = explain(error) or f"{type(error).__name__}: {error}"
+            log.error("%s%s: error: %s", trace(error), spec.name, message)
             run.finish(failure(error), None)
         else:
             runs.append((spec.name, run))

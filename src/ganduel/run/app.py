@@ -9,7 +9,6 @@ import os
 import shlex
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganduel.errors import quoted
 from ganduel.run import schema
-from ganduel.run.explain import explain, folder_error
+from ganduel.run.explain import explain, folder_error, trace
 from ganduel.run.folder import Folder, one_folder, one_or_many, run_dir, tidy
 from ganduel.run.help import page
 from ganduel.tracking.secrets import without_secrets
@@ -108,8 +107,8 @@ def run(main: Callable[[], Any]) -> None:
             sys.exit(128 + Terminated.signum)
         if failed:
             fail(f"{failed} of the sweep's runs did not finish; the lines above say why.")
+        print(trace(error), end="", file=sys.stderr)
         if message is None:
-            traceback.print_exception(error)
             fail("this is a fault of the program; please report it with the lines above.")
         tidy()
         fail(message)
@@ -127,13 +126,15 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
     except Exception as error:
         message = explain(error)
         if sweeping:
-            record_failure(Path(HydraConfig.get().runtime.output_dir), message or f"{type(error).__name__}: {error}")
+            folder = Path(HydraConfig.get().runtime.output_dir)
+            record_failure(folder, message or f"{type(error).__name__}: {error}", trace(error))
             raise
         if message is None:
             raise
         tidy()
         fail(message)
 
+        print(trace(error), end="", file=sys.stderr)
 
 class Terminated:
     """The signal that this process has forwarded to the worker processes of its sweep; None before."""
@@ -162,8 +163,8 @@ def exit_on_signal(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)
 
 
-def record_failure(run: Path, reason: str) -> None:
-    """Log why a run of a sweep failed, and write a summary to its folder if it has none."""
+def record_failure(run: Path, reason: str, lines: str = "") -> None:
+    """Log why a run of a sweep failed, below the lines of its traceback; write a summary if its folder has none."""
     reason = without_secrets(reason)
     log.error("error: %s", reason)
     if not read_summary(run):

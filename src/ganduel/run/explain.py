@@ -1,11 +1,18 @@
-"""Errors explained in one line: the option, what is wrong with it, and the nearest valid one."""
+"""Errors explained in one line: the option, what is wrong with it, and the nearest valid one; or the user's own line.
+
+An error is the user's if the user typed what cannot be, or if it arose in the user's code as ganduel called it: below a
+line of a file that is neither ganduel's nor an installed library's.
+"""
 
 import errno
 import os
 import re
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType, TracebackType
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -19,8 +26,13 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
-from ganduel.errors import UserError, nearest, typed
+from ganduel.errors import UserError, nearest, summary_of, typed
 from ganduel.run.retired import retired_choice, retired_option
+from ganduel.tracking.secrets import without_secrets
+
+PACKAGE = Path(__file__).parents[1]
+APP = str(PACKAGE / "run" / "app.py")
+LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 # Errors of a file that are explained as errors of the run folder.
 FOLDER_ERRORS = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM, errno.EFBIG)
@@ -44,9 +56,14 @@ TYPE_NAMES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true
 
 def explain(error: BaseException) -> str | None:
     """What the user did wrong, in one line; None if the error is not the user's."""
+    first = first_with_user_code(error)
+    place = "" if first is None else f" ({location(first)})."
     for cause in causes(error):
         if isinstance(cause, UserError):
-            return str(cause)
+            return str(cause).rstrip(".") + place if place else str(cause)
+    if first is not None:
+        return summary_of(first) + place
+    for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno in FOLDER_ERRORS:
             return f"{cause.strerror}: {cause.filename or 'the run folder'}. Choose another folder with hydra.run.dir=."
         if isinstance(cause, YAMLError):
@@ -63,6 +80,49 @@ def explain(error: BaseException) -> str | None:
         which = ", ".join(overrides) or "the overrides"
         return f"a group takes the name of a choice: one of {which} names none. Leave it out, or see --help."
     return None
+
+
+def trace(error: BaseException) -> str:
+    """The lines of the traceback that help: from the user's code on, or all if the fault is the program's."""
+    if explain(error) is None:
+        return without_secrets("".join(traceback.format_exception(error)))
+    if any(isinstance(cause, UserError) for cause in causes(error)) or (cause := first_with_user_code(error)) is None:
+        return ""
+    return without_secrets("".join(traceback.format_exception(type(cause), cause, user_code(cause))))
+
+
+def location(error: BaseException) -> str:
+    """The innermost line of the user's code that the error arose in, or below."""
+    frame, line = [(frame, line) for frame, line in traceback.walk_tb(user_code(error)) if is_users(frame)][-1]
+    file = Path(frame.f_code.co_filename)
+    file = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return f"{frame.f_code.co_qualname}, {file}, line {line}"
+
+
+def first_with_user_code(error: BaseException) -> BaseException | None:
+    """The first in the chain of causes that arose in the user's code."""
+    return next((cause for cause in [*causes(error)][::-1] if user_code(cause) is not None), None)
+
+
+def user_code(error: BaseException) -> TracebackType | None:
+    """The traceback from where ganduel called the user's code; None: it did not."""
+    inside, start, tb = False, None, error.__traceback__
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        if code.co_filename == APP:
+            inside, start = code.co_name != "run", None  # which calls train.py, and that calls `job`
+        elif Path(code.co_filename).is_relative_to(PACKAGE):
+            inside = True
+        elif inside and start is None and is_users(tb.tb_frame):
+            start = tb
+        tb = tb.tb_next
+    return start
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether the code is in a file that is neither ganduel's nor a library's."""
+    file = Path(frame.f_code.co_filename)
+    return file.is_file() and not any(file.is_relative_to(folder) for folder in (PACKAGE, *LIBRARIES))
 
 
 def folder_error(error: BaseException, option: str, folder: Path | None) -> str | None:
