@@ -7,7 +7,8 @@ import pytest
 from lightning.pytorch import Callback
 
 from ganduel import block as module
-from ganduel.block import NEVER, Scheduled, block, block_end, has_user_hooks
+from ganduel.block import NEVER, Endless, Pass, Scheduled, block, block_end, has_user_hooks, loader
+from ganduel.errors import UserError
 
 
 class Every(Callback, Scheduled):
@@ -41,7 +42,12 @@ class Watching(Callback):
 
 def trainer(step: int, *callbacks: Callback, max_steps: int = 100, world_size: int = 1) -> SimpleNamespace:
     return SimpleNamespace(
-        global_step=step, callbacks=list(callbacks), max_steps=max_steps, world_size=world_size, should_stop=False
+        global_step=step,
+        callbacks=list(callbacks),
+        max_steps=max_steps,
+        world_size=world_size,
+        should_stop=False,
+        train_dataloader=Endless(),
     )
 
 
@@ -87,6 +93,28 @@ def test_ranks_have_blocks_of_one_length(monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 0.2)
     monkeypatch.setattr(module, "monotonic", lambda: float(next(clock)))
     assert list(block(trainer(0, Every(50), world_size=2))) == list(range(50))
+
+
+def test_where_lightning_counts_epochs_an_epoch_is_a_pass_over_the_data():
+    counting, endless = SimpleNamespace(max_epochs=3), SimpleNamespace(max_epochs=-1)
+    assert list(loader(counting, 4)) == [0, 1, 2, 3]
+    assert len(loader(counting, 4)) == 4
+    assert type(loader(endless, 4)) is Endless
+    with pytest.raises(UserError, match=r"these data never end, .* max_steps"):
+        loader(counting, None)
+
+
+def test_iterations_of_an_epoch_come_one_by_one():
+    stepping = trainer(7, Every(10))
+    stepping.train_dataloader = Pass(50)
+    assert list(block(stepping)) == [7]
+
+
+def test_a_loader_of_the_users_is_refused():
+    given = trainer(0)
+    given.train_dataloader = [1, 2]
+    with pytest.raises(UserError, match=r"^fit\(gan, list\): a GAN takes no loader"):
+        block_end(given)
 
 
 def test_only_hooks_of_user_callbacks_count():

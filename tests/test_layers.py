@@ -117,7 +117,7 @@ BELOW = {
     "image_grid": ["types", "errors", "data.base", "data.check"],
     "metric": ["types", "errors", "rng", "image_grid", "data.base", "data.check", "model.base"],
     "tracking": ["errors", "environment", "atomic"],
-    "block": [],
+    "block": ["errors"],
     "gan": [
         "types",
         "batch",

@@ -2,17 +2,21 @@
 
 Around each batch Lightning does for loaders, schedulers, hooks and loggers what takes a third of an iteration of small
 networks. A GAN's iterations follow from their numbers, so that `training_step` can do several of them in a row. A user
-callback that wants to see every batch does: then each block is one iteration.
+callback that wants to see every batch does: then each block is one iteration. So it is where Lightning counts epochs:
+these are passes over the data.
 """
 
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import count
 from time import monotonic
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from ganduel.errors import UserError
 
 NEVER = sys.maxsize
 SECONDS = 0.2  # after which a block ends in any case: a signal, or a progress bar, waits no longer
@@ -39,8 +43,13 @@ def block(trainer: Trainer) -> Iterator[int]:
 
 def block_end(trainer: Trainer) -> int:
     """The iteration before which the block ends."""
-    n, callbacks = trainer.global_step, callbacks_of(trainer)
-    if has_user_hooks(callbacks, EACH_BATCH):
+    n, callbacks, loader = trainer.global_step, callbacks_of(trainer), trainer.train_dataloader
+    if not isinstance(loader, Endless):
+        raise UserError(
+            f"fit(gan, {type(loader).__name__}): a GAN takes no loader, but minibatches of its own data in an order "
+            "that the seed determines. Call fit(gan), and give the samples to Batches: Batches(TensorData(samples), …)."
+        )
+    if isinstance(loader, Pass) or has_user_hooks(callbacks, EACH_BATCH):
         return n + 1
     ends = [callback.next_due(n) for callback in callbacks if isinstance(callback, Scheduled)]
     return min(NEVER if trainer.max_steps < 0 else trainer.max_steps, *ends, NEVER)
@@ -72,5 +81,32 @@ class Endless:
     """A loader that never ends and yields nothing of interest: an iteration follows from its number."""
 
     def __iter__(self) -> Iterator[int]:
-        while True:
-            yield 0
+        return count()
+
+
+class Pass(Endless):
+    """A loader of n iterations, an epoch of Lightning's; it has no state, so that a resume may begin anywhere in it."""
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.n))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+
+def loader(trainer: Trainer, n: int | None) -> Endless:
+    """What Lightning loops over; n iterations are a pass over the data, None if these never end."""
+    if trainer.max_epochs in (None, -1):
+        return Endless()
+    if n is None:
+        raise UserError("these data never end, so that max_epochs means nothing. Give the Trainer max_steps instead.")
+    return Pass(n)

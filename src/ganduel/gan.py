@@ -17,7 +17,7 @@ from torch import nn
 
 from ganduel.augment.base import Augment
 from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs, eager
-from ganduel.block import Endless, block, count_step
+from ganduel.block import block, count_step, loader
 from ganduel.ema import EMA
 from ganduel.loss.base import Loss
 from ganduel.model.base import as_logits, check_parts, conditioned, mixes_samples
@@ -148,8 +148,8 @@ class GAN(LightningModule):
     def configure_optimizers(self) -> Any:
         return [self.optim_d.configure(self.discriminator), self.optim_g.configure(self.generator)]
 
-    def train_dataloader(self) -> Endless:
-        return Endless()
+    def train_dataloader(self) -> Any:
+        return loader(self.trainer, self.batches.iterations_per_epoch)
 
     def on_fit_start(self) -> None:
         self.batches.attach(self, self.trainer.global_rank, self.trainer.world_size)

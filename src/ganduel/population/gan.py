@@ -17,6 +17,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from ganduel.batch import Batch, Due, Minibatch, Outputs
+from ganduel.block import Endless
 from ganduel.gan import GAN
 from ganduel.model.base import as_logits, conditioned
 from ganduel.population.member import Member, MemberTrainer
@@ -149,6 +150,9 @@ class StackedGAN(GAN):
         for member in self.all_members:
             cast(Member, member).configure_optimizers()
         return []
+
+    def train_dataloader(self) -> Endless:
+        return Endless()
 
     def on_fit_start(self) -> None:
         """Move the members' data and give their layers their draws; they are stacked when they are restored."""
