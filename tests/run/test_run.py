@@ -13,7 +13,7 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 from small import SMALL
 
-from ganduel.errors import Diverged
+from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
 from ganduel.run import run
 from ganduel.tracking.files import rows
@@ -231,6 +231,34 @@ def test_a_signal_ends_the_run_after_the_iteration_with_a_checkpoint(launch, at,
     assert summary(tmp_path / "run")["status"] == "stopped"
     assert summary(tmp_path / "run")["reason"] == signum.name
     assert signal.getsignal(signum) == before
+
+
+def test_fp16_on_a_cpu_is_refused(launch):
+    """Lightning trains in bfloat16 instead, and the record would say 16-mixed."""
+    line = r"^trainer\.precision=16-mixed: there is no training in fp16 on a CPU\. Use trainer\.precision=bf16-mixed\.$"
+    with pytest.raises(UserError, match=line):
+        launch("run", "trainer.precision=16-mixed")
+
+
+def test_a_batch_norm_needs_two_samples_on_each_rank(tiny, images, tmp_path: Path):
+    """Seen when the run is built, not by each rank in its first iteration."""
+    norm = "model.discriminator.norm=batch"
+    run.Run(tiny("tracking=none", norm, "trainer.devices=2"), tmp_path).build(images)
+    with pytest.raises(
+        UserError, match=r"^D \(MLPDiscriminator\) fails on a minibatch of shape \(1, 1, 2, 3\): .*fewer ranks"
+    ):
+        run.Run(tiny("tracking=none", norm, "trainer.devices=4"), tmp_path).build(images)
+
+
+def test_a_logger_of_lightnings_writes_to_the_runs_folder(tiny, images, tmp_path: Path):
+    """It is told where to write, and that the run has ended; ours alone take the config."""
+    config = tiny()
+    config["tracking"] = {"_target_": "lightning.pytorch.loggers.CSVLogger", "name": "csv"}
+    built = run.Run(config, tmp_path)
+    built.build(images)
+    built.loggers[1].log_metrics({"loss/d": 0.5}, step=1)
+    built.finish({"status": "finished", "reason": None}, "cpu")
+    assert (tmp_path / "csv" / "version_0" / "metrics.csv").read_text() == "loss/d,step\n0.5,1\n"
 
 
 @pytest.mark.slow

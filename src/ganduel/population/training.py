@@ -95,7 +95,7 @@ def check_trainer(trainer: DictConfig) -> None:
         )
     if trainer.precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed has a loss scale, which members cannot share. Use bf16-mixed.")
-    check_accelerator(trainer.accelerator)
+    check_accelerator(trainer)
 
 
 def allow_files() -> None:

@@ -1,12 +1,10 @@
 """A run from its config: its parts, a Trainer, and the summary that is left when it ends."""
 
-import logging
 import math
 import os
 import resource
 import signal
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,15 +20,15 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
-from ganduel.callback.host_draws import HostDraws
 from ganduel.build import build, build_data, build_gan, check_data, data_record
 from ganduel.callback.finite import Finite
+from ganduel.callback.host_draws import HostDraws
 from ganduel.callback.objective import Objective, objective_key
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import Data
-from ganduel.distributed import ReplicatedStrategy, check_launcher, world_size
+from ganduel.distributed import ReplicatedStrategy, check_launcher, on_cpu, world_size
 from ganduel.errors import Diverged, UserError
 from ganduel.gan import GAN
 from ganduel.model.base import check_outputs, depends_on_ranks
@@ -39,6 +37,7 @@ from ganduel.run.begin import Begin
 from ganduel.run.explain import explain
 from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
+from ganduel.run.quiet import quiet
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.run_logger import RunLogger, to_yaml, write_config
 
@@ -72,8 +71,8 @@ class Run:
         values = self.values
         data = build_data(values) if data is None else data
         check_data(values, data)
-        check_rows(values, self.gan)
         self.gan = build_gan(values, check_batch(values, data), kind)
+        check_rows(values, self.gan)
         if values["tracking"] is not None:
             self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
         for logger in self.loggers:
@@ -135,7 +134,7 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
     """
     quiet()
-    check_accelerator(values["trainer"]["accelerator"])
+    check_accelerator(values["trainer"])
     check_launcher(values["trainer"])
     run = Run(values, folder, checkpoint)
     run.build()
@@ -194,8 +193,20 @@ def check_batch(values: Mapping[str, Any], data: Data) -> Data:
     return data
 
 
-def check_accelerator(name: str) -> None:
-    """Refuse a device that this machine lacks, before anything of the run is seen elsewhere."""
+def check_rows(values: Mapping[str, Any], gan: GAN) -> None:
+    """Refuse networks that cannot be trained on a rank's part of a batch: one sample is too few for BatchNorm."""
+    if (rows := values["batch_size"] // world_size(values["trainer"])) < values["batch_size"]:
+        noise, data = gan.batches.draw_noise(rows, torch.Generator()), gan.batches.data
+        check_outputs(gan.generator, gan.discriminator, noise, data.shape, data.classes)
+
+
+def check_accelerator(trainer: Mapping[str, Any]) -> None:
+    """Refuse a device that this machine lacks, or a precision that it lacks, before the run is seen elsewhere."""
+    name = trainer["accelerator"]
+    if trainer["precision"] == "16-mixed" and on_cpu(trainer):
+        raise UserError(
+            "trainer.precision=16-mixed: there is no training in fp16 on a CPU. Use trainer.precision=bf16-mixed."
+        )
     if name in ("gpu", "cuda", "mps") and not torch.accelerator.is_available():
         raise UserError(f"trainer.accelerator={name}: torch finds none here. Try trainer.accelerator=cpu or auto.")
 
@@ -282,10 +293,3 @@ class NoProfiler(Profiler):
 
     def profile(self, action_name: str) -> Any:
         return self.nothing
-
-
-def quiet() -> None:
-    """Silence what Lightning says about settings that are meant."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
