@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
+from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import Optimizer
 
@@ -91,6 +92,14 @@ def moved(config: Mapping[str, Any], folder: str) -> dict[str, Any]:
     return {**config, "run": {**config["run"], "data": {**recorded_data(config), "dir": absolute(folder)}}}
 
 
+def build_tracking(config: Mapping[str, Any], folder: Path) -> Logger:
+    """The logger of a run besides its own record: ours is told folder and config, one of Lightning's where to write."""
+    node = config["tracking"]
+    known = inspect.signature(get_object(node["_target_"])).parameters.keys() - node.keys()
+    supplied = {"folder": folder, "config": config, "save_dir": str(folder)}
+    return build(node, "tracking", **{name: value for name, value in supplied.items() if name in known})
+
+
 def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> GAN:
     """The GAN that a resolved config describes, of a kind."""
     generator, discriminator = build_networks(config, data.shape, data.classes)
@@ -121,6 +130,7 @@ def build_networks(
         initialise_lazy_layers(generator, noise, labels)
     with rng.all_seeded(seed, "discriminator"):
         discriminator = build_network(model["discriminator"], "model.discriminator", shape, classes)
+        initialise_lazy_layers(discriminator, torch.zeros(2, *shape), labels)
     return generator, discriminator
 
 
@@ -130,7 +140,6 @@ def build_network(node: Mapping[str, Any], path: str, shape: tuple[int, ...], cl
     Its parameter `classes` has a default if it can do without.
     """
     parameter = inspect.signature(get_object(node["_target_"])).parameters.get("classes")
-        initialise_lazy_layers(discriminator, torch.zeros(2, *shape), labels)
     if parameter is None:
         return build(node, path, shape=shape)
     if classes is None and parameter.default is parameter.empty:
@@ -143,6 +152,8 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
     optimizer, schedule = dict(config["optimizer"][network]), config["schedule"].get(network)
     if config["trainer"]["precision"] == "16-mixed" and optimizer.get("fused"):
         optimizer["fused"] = False  # a fused step would unscale the gradient after it is measured and clipped
+    if schedule is not None:
+        check_schedule(schedule["_target_"], f"schedule.{network}")
     return Optim(
         make_optimizer=lambda parameters: build(optimizer, f"optimizer.{network}", params=list(parameters)),
         make_schedule=None
@@ -152,8 +163,6 @@ def build_optim(config: Mapping[str, Any], network: str) -> Optim:
     )
 
 
-    if schedule is not None:
-        check_schedule(schedule["_target_"], f"schedule.{network}")
 def build_schedule(node: Mapping[str, Any], network: str, optimizer: Optimizer, max_steps: int) -> Any:
     """A learning-rate schedule; refused if it is one of torch's that raise an error after their last step."""
     schedule = build(node, f"schedule.{network}", optimizer=optimizer)
@@ -165,15 +174,6 @@ def build_schedule(node: Mapping[str, Any], network: str, optimizer: Optimizer, 
     return schedule
 
 
-def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
-    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere nothing special.
-
-    Args:
-        name: of a module of the package `engine`, of which each but `eager` can be deleted.
-        trainer: the Trainer's config.
-    """
-    if name == "auto":
-        one_gpu = not on_cpu(trainer) and torch.cuda.is_available() and world_size(trainer) == 1
 def check_schedule(target: str, path: str) -> None:
     """Refuse a schedule that cannot step without being told something, as ReduceLROnPlateau a metric."""
     parameters = [*inspect.signature(getattr(get_object(target), "step", lambda self: None)).parameters.values()][1:]
@@ -184,6 +184,15 @@ def check_schedule(target: str, path: str) -> None:
         )
 
 
+def build_engine(name: str, trainer: Mapping[str, Any]) -> Engine:
+    """What runs the updates; "auto": a CUDA graph on one GPU, and elsewhere nothing special.
+
+    Args:
+        name: of a module of the package `engine`, of which each but `eager` can be deleted.
+        trainer: the Trainer's config.
+    """
+    if name == "auto":
+        one_gpu = not on_cpu(trainer) and torch.cuda.is_available() and world_size(trainer) == 1
         name = "cuda_graph" if one_gpu and find_spec("ganduel.engine.cuda_graph") else "eager"
     if find_spec(f"ganduel.engine.{name}") is None:
         raise UserError(f"engine={name}: this copy of ganduel has no ganduel/engine/{name}.py. Use engine=eager.")

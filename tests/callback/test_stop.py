@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lightning.pytorch import Callback
@@ -50,6 +51,12 @@ def test_a_signal_that_is_ignored_stays_ignored(fit):
         assert fit(callbacks=[Send(signal.SIGHUP, 3), StopOnSignal()]).global_step == 6
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_in_a_thread_leaves_signals_to_the_main_thread(fit):
+    """As in a notebook's, or under an agent of W&B's: Python has no handlers there, and said so in a stack trace."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(fit, callbacks=[StopOnSignal()]).result().global_step == 6
 
 
 def test_what_is_printed_to_a_closed_terminal_goes_nowhere():

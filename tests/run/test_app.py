@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.utils import get_args_parser
+from PIL import Image
+from small import SMALL
 
 from ganduel.errors import Diverged, UserError
 from ganduel.run import app
@@ -99,6 +101,19 @@ def test_what_the_user_caused_is_one_line(alone, capsys, error: BaseException, c
         app.run(raising(error))
     assert ended.value.code == code
     assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_a_run_stays_in_the_folder_of_the_command(command, tmp_path):
+    """With hydra.job.chdir relative paths would be of the run's folder: data.dir was "not a folder"."""
+    (tmp_path / "pictures").mkdir()
+    for i in range(9):
+        Image.new("L", (4, 4), 30 * i).save(tmp_path / "pictures" / f"{i}.png")
+    words = ("data=images", "data.dir=pictures", "data.size=4", "callback=[]", "tracking=none", "trainer.max_steps=1")
+    outcome = command("hydra.job.chdir=true", "hydra.run.dir=run", *words, *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert "hydra.job.chdir is not followed" in outcome.out
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert Path.cwd() == tmp_path
 
 
 def test_a_fault_of_the_program_shows_its_trace(alone, capsys):

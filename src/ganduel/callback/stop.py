@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -42,7 +43,8 @@ class StopOnSignal(Callback, Scheduled):
         self._previous: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._previous = {signum: signal.getsignal(signum) for signum in SIGNALS}
+        if current_thread() is main_thread():  # Python has handlers there alone
+            self._previous = {signum: signal.getsignal(signum) for signum in SIGNALS}
         self._ranks = trainer.world_size
         self._terminals = [file for file in (1, 2) if os.isatty(file)]
 

@@ -117,6 +117,9 @@ def run(main: Callable[[], Any]) -> None:
 def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> float | None:
     """Run one Hydra job. In a sweep its failure is recorded and the other jobs run; alone, it ends the program."""
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
+    if HydraConfig.get().job.chdir:
+        os.chdir(HydraConfig.get().runtime.cwd)
+        log.warning("hydra.job.chdir is not followed: a run writes to its folder anyway, and relative paths stay valid")
     if sweeping:
         for signum in ENDING:
             if signal.getsignal(signum) is forward_signal:
@@ -131,10 +134,10 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
             raise
         if message is None:
             raise
+        print(trace(error), end="", file=sys.stderr)
         tidy()
         fail(message)
 
-        print(trace(error), end="", file=sys.stderr)
 
 class Terminated:
     """The signal that this process has forwarded to the worker processes of its sweep; None before."""
@@ -166,7 +169,7 @@ def exit_on_signal(signum: int, frame: FrameType | None) -> None:
 def record_failure(run: Path, reason: str, lines: str = "") -> None:
     """Log why a run of a sweep failed, below the lines of its traceback; write a summary if its folder has none."""
     reason = without_secrets(reason)
-    log.error("error: %s", reason)
+    log.error("%serror: %s", lines, reason)
     if not read_summary(run):
         summary = {
             "status": "failed",

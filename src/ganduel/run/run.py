@@ -20,7 +20,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_data, build_gan, check_data, data_record
+from ganduel.build import build, build_data, build_gan, build_tracking, check_data, data_record
 from ganduel.callback.finite import Finite
 from ganduel.callback.host_draws import HostDraws
 from ganduel.callback.objective import Objective, objective_key
@@ -74,7 +74,7 @@ class Run:
         self.gan = build_gan(values, check_batch(values, data), kind)
         check_rows(values, self.gan)
         if values["tracking"] is not None:
-            self.loggers.append(build(values["tracking"], folder=self.folder, config=values))
+            self.loggers.append(build_tracking(values, self.folder))
         for logger in self.loggers:
             if isinstance(logger, Logger):
                 logger.gan = self.gan
@@ -111,6 +111,8 @@ class Run:
             for logger in self.loggers if self.begun or self.checkpoint is None else []:
                 if isinstance(logger, Logger):
                     logger.finish(summary)
+                else:
+                    logger.finalize("success" if outcome["status"] == "finished" else "failed")
         return summary
 
     @property
