@@ -23,7 +23,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import settings
-from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
@@ -190,7 +189,8 @@ def images() -> Any:
 @pytest.fixture
 def fit(tiny: Callable[..., dict[str, Any]], images: Any, tmp_path: Path) -> Callable[..., Any]:
     """A function that trains a tiny GAN with the given callbacks and loggers, and returns the Trainer."""
-    from lightning.pytorch import Trainer
+    from lightning.pytorch import Trainer  # here, as the process that hands out the tests need not wait for it
+    from lightning.pytorch.callbacks import Checkpoint
 
     from ganduel.build import build_gan
     from ganduel.checkpoint import AtomicCheckpointIO

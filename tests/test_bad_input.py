@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -228,11 +229,8 @@ def test_clothes_that_are_not_there(command, tmp_path, monkeypatch, download):
 @pytest.mark.usefixtures("untyped")
 def test_a_full_disk(command, tmp_path, monkeypatch):
     """While the run is set up; a disk that fills up later ends it with the same line, and its files stay."""
-
-    def full(*args):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "config.yaml"))
-
-    monkeypatch.setattr(run_logger, "write", full)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "config.yaml"))
+    monkeypatch.setattr(run_logger, "write", Mock(side_effect=full))
     assert "No space left on device" in one_line(command(*tiny()))
     assert entries(tmp_path) == []
 

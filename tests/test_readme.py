@@ -47,7 +47,8 @@ def test_a_command_of_the_readme_runs(command: Callable, compose: Callable[..., 
         config = compose(*words)
         assert config["trainer"]["devices"] in (2, 8) or config["engine"] == "cuda_graph"
         return
-    assert command(*words, *(() if "--help" in words else WORDS)).code == 0
+    few = ("population.seeds=2",) if "population" in line else ()
+    assert command(*words, *(() if "--help" in words else (*WORDS, *few))).code == 0
 
 
 @pytest.mark.parametrize("line", commands("ganduel sample"))

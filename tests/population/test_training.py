@@ -43,12 +43,12 @@ def test_a_population_leaves_a_run_for_each_member(command, tmp_path):
 
 @pytest.mark.slow
 def test_the_same_command_again_goes_on_with_what_has_not_ended(command, tmp_path, monkeypatch):
-    """One has been made longer alone, two are at iteration 4, and one has lost its checkpoints."""
+    """One has been made longer alone, two are at iteration 4, and one was killed before its first checkpoint."""
     command(*DUEL, "trainer.max_steps=4")
     folder = tmp_path / "all"
     assert command(f"resume='{folder / NAMES[0]}'", "trainer.max_steps=8").code == 0  # alone
-    (folder / NAMES[2] / "checkpoints" / "last.ckpt").unlink()
-    (folder / NAMES[2] / "checkpoints" / "iteration_00000000.ckpt").unlink()
+    for lost in ("checkpoints/last.ckpt", "checkpoints/iteration_00000000.ckpt", "summary.json"):
+        (folder / NAMES[2] / lost).unlink()
     trained = []
     train = training.train_members
     monkeypatch.setattr(

@@ -23,6 +23,7 @@ def test_a_job_is_a_population_where_one_is_asked_for(command, monkeypatch, word
     assert asked == ["population"] * many
 
 
+@pytest.mark.usefixtures("untyped")  # the checks of types draw from Python's generator
 def test_a_run_says_where_it_is_and_what_to_type_next(tiny, tmp_path, monkeypatch, caplog):
     """20 iterations without tracking used to print nothing at all."""
     folder = tmp_path / "k=1,seed=0"

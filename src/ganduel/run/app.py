@@ -101,13 +101,16 @@ def run(main: Callable[[], Any]) -> None:
             report_sweep()
         raise
     except Exception as error:
-        message = explain(error) or folder_error(error, Folder.option, Folder.path)
+        message = explain(error)
+        lines = trace(error)
+        if message is None and (message := folder_error(error, Folder.option, Folder.path)) is not None:
+            lines = ""
         failed = report_sweep()
         if Terminated.signum is not None:
             sys.exit(128 + Terminated.signum)
         if failed:
             fail(f"{failed} of the sweep's runs did not finish; the lines above say why.")
-        print(trace(error), end="", file=sys.stderr)
+        print(lines, end="", file=sys.stderr)
         if message is None:
             fail("this is a fault of the program; please report it with the lines above.")
         tidy()
