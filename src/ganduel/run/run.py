@@ -90,7 +90,7 @@ class Run:
     def begin(self) -> None:
         """Write the config, and have all loggers begin."""
         if record := data_record(self.values, self.gan.batches.data):
-            self.values["run"]["data"] = record
+            self.values.setdefault("run", {})["data"] = record
         if is_first_rank():
             write_config(self.folder, self.values)
         for logger in self.loggers:
