@@ -40,7 +40,7 @@ def summary(folder):
 @pytest.mark.parametrize(
     "words",
     [
-        ["loss=least_squares", *SMALL, *EVALUATION],
+        ["loss=absolute_error", *SMALL, *EVALUATION],
         ["penalty=flat_on_fakes", *SMALL, *EVALUATION],
         ["penalty=[flat_on_fakes,r1]", "penalty_g=[path_length]", "augment=jitter", "data=spiral", *SMALL],
         ["data=ring", "model=quadratic"],
@@ -94,13 +94,13 @@ def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("loss=least_squares +loss.targt=2", "loss.targt is not known. Did you mean target?"),
-        ("loss=least_squares loss.targt=2", "loss.targt is not an option. Did you mean target?"),
-        ("loss=least_squares loss.target=high", "loss.target='high' is not a number."),
+        ("loss=absolute_error +loss.targt=2", "loss.targt is not known. Did you mean target?"),
+        ("loss=absolute_error loss.targt=2", "loss.targt is not an option. Did you mean target?"),
+        ("loss=absolute_error loss.target=high", "loss.target='high' is not a number."),
         ("loss=mistyped", "loss.targt is not known. Did you mean target?"),
         ("loss=broken", "loss/broken.yaml, line 3, is not YAML: "),
         ("experiment=mistyped", "batchsize is not an option. Did you mean batch_size?"),
-        ("loss=least_square", "loss=least_square is not a choice. Did you mean least_squares?"),
+        ("loss=absolute_eror", "loss=absolute_eror is not a choice. Did you mean absolute_error?"),
         (
             "penalty=flat_on_fakes penalty.flat_on_fakes.wight=2",
             "flat_on_fakes.wight is not an option. Did you",
@@ -121,8 +121,8 @@ def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
 )
 def test_what_is_wrong_with_them_is_said_as_of_built_in_parts(command, example, words, message):
     conf = example / "my_conf"
-    (conf / "loss" / "mistyped.yaml").write_text("_target_: my_gan.LeastSquares\ntargt: 2.0\n")
-    (conf / "loss" / "broken.yaml").write_text("_target_: my_gan.LeastSquares\ntarget: [\n")
+    (conf / "loss" / "mistyped.yaml").write_text("_target_: my_gan.AbsoluteError\ntargt: 2.0\n")
+    (conf / "loss" / "broken.yaml").write_text("_target_: my_gan.AbsoluteError\ntarget: [\n")
     (conf / "loss" / "nowhere.yaml").write_text("_target_: my_gan.Nowhere\n")
     (conf / "experiment" / "mistyped.yaml").write_text("# @package _global_\nbatchsize: 3\n")
     outcome = command(*words.split(), *TINY)
@@ -136,7 +136,7 @@ def test_what_is_wrong_with_them_is_said_as_of_built_in_parts(command, example, 
 @pytest.mark.usefixtures("untyped")
 def test_help_lists_them(command, example):
     text = command("--config-dir", "my_conf", "--help").out
-    assert re.search(r"loss=nonsaturating .*least_squares", text)
+    assert re.search(r"loss=nonsaturating .*absolute_error", text)
     assert re.search(r"experiment .*ring", text)
 
 

@@ -4,8 +4,7 @@
         for j in 1 … k:   D ← D − ∇_D [ L_D(D(x), D(G(z))) + Σ penalties ]        x, z fresh
         G ← G − ∇_G [ L_G(D(x), D(G(z))) + Σ penalties ],   G_ema ← β G_ema + (1 − β) G
 
-An iteration is a pure function of the weights, the seed and its number t (ganduel.batch): a resumed run takes the same
-steps, and the number of ranks changes no sample. One iteration is one `global_step`.
+An iteration is one `global_step`, a pure function of the weights, the seed and its number t (ganduel.batch).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -61,7 +60,7 @@ class GAN(LightningModule):
         self.penalties_d, self.penalties_g = nn.ModuleDict(penalties_d or {}), nn.ModuleDict(penalties_g or {})
         self.augment, self.loss, self.batches = augment or Augment(), loss, batches
         self.optim_d, self.optim_g, self.engine = optim_d, optim_g, engine
-        check_parts(generator, discriminator, self.penalties_d.values(), batches)
+        check_parts(self)
         self.mixes_samples = mixes_samples(discriminator, batches.data.shape, batches.data.classes)
 
     def training_step(self, _batch: Any, _index: int) -> Outputs:
@@ -146,7 +145,8 @@ class GAN(LightningModule):
         count_step(self.trainer)  # of k + 1 steps of optimizers, which an engine may replay unseen
 
     def configure_optimizers(self) -> Any:
-        return [self.optim_d.configure(self.discriminator), self.optim_g.configure(self.generator)]
+        d, g = self.penalties_d.values(), self.penalties_g.values()
+        return [self.optim_d.configure(self.discriminator, d), self.optim_g.configure(self.generator, g)]
 
     def train_dataloader(self) -> Any:
         return loader(self.trainer, self.batches.iterations_per_epoch)

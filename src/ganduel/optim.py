@@ -1,6 +1,6 @@
 """How one network follows its gradient: its optimizer, learning-rate schedule and gradient clipping."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ class Optim:
         clip: the largest norm of the network's whole gradient; a longer one is scaled down to it. None: no limit.
 
     Attributes:
+        penalties: of the network, which may change its weights after a step.
         optimizer, schedule: what was built; schedule is None for a constant rate.
         norm: of the gradient of the last step, before clipping.
     """
@@ -27,6 +28,7 @@ class Optim:
     optimizer: Optimizer
     schedule: LRScheduler | None
     norm: Scalar
+    penalties: Sequence[Any] = ()
 
     def __init__(
         self,
@@ -36,16 +38,24 @@ class Optim:
     ):
         self.make_optimizer, self.make_schedule, self.clip = make_optimizer, make_schedule, clip
 
-    def configure(self, net: nn.Module) -> dict[str, Any]:
+    def configure(self, net: nn.Module, penalties: Iterable[Any] = ()) -> dict[str, Any]:
         """Build the optimizer and the schedule for a network; returns what Lightning saves and restores."""
-        self.optimizer = self.make_optimizer(net.parameters())
+        self.penalties = tuple(penalties)
+        self.optimizer = self.new_optimizer(net.parameters())
         self.schedule = None if self.make_schedule is None else self.make_schedule(self.optimizer)
         built = {"optimizer": self.optimizer, "lr_scheduler": self.schedule}
         return {key: value for key, value in built.items() if value is not None}
 
+    def new_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """An optimizer of these parameters, each step of which is followed by what the penalties do after one."""
+        optimizer = self.make_optimizer(parameters)
+        for penalty in self.penalties:
+            optimizer.register_step_post_hook(lambda stepped, *_, p=penalty: p.after_step(parameters_of(stepped)))
+        return optimizer
+
     @property
     def parameters(self) -> list[nn.Parameter]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+        return parameters_of(self.optimizer)
 
     def clip_gradients(self) -> None:
         """Measure the norm of the whole gradient, and scale the gradient down to `clip` if it is longer."""
@@ -56,6 +66,10 @@ class Optim:
     def step_schedule(self) -> None:
         if self.schedule is not None:
             self.schedule.step()
+
+
+def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Means over all ranks: of each network's gradient, and of what parts keep, as each rank sees its own rows alone."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,6 +26,26 @@ def mean_over_ranks(x: Tensor) -> Tensor:
     mean = x.clone()
     dist.all_reduce(mean)
     return mean / dist.get_world_size()
+
+
+def differentiable_mean_over_ranks(x: Tensor) -> Tensor:
+    """The mean of a tensor over the ranks, through which each rank's gradient reaches the others' part of it.
+
+    With gradients averaged over the ranks, as those of weights are, it is as if all were computed by one.
+    """
+    return MeanOverRanks.apply(x) if has_several() else x  # type: ignore[return-value]
+
+
+class MeanOverRanks(torch.autograd.Function):
+    """m = (1/R) Σ x_r on every rank; the gradient in x_r is the mean over the ranks of that in m."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return mean_over_ranks(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return mean_over_ranks(gradients[0])
 
 
 def has_several() -> bool:

@@ -1,12 +1,16 @@
 """What an augmentation is: a differentiable change of samples that D sees real and generated ones through.
 
-Gradients pass through it to G. It changes each sample by itself: real and generated ones may come in one batch. One
-that draws is a KeyedRandom too, and draws from its `draws`; what it learns, such as the probability of adaptive
-augmentation, is a buffer, and so in the checkpoint. The base class is the identity.
+Gradients pass through it to G, and a penalty's second derivatives too. It changes each sample by itself: real and
+generated ones may come in one batch. One that draws is a KeyedRandom too, and draws from its `draws`; what it learns,
+such as the probability of adaptive augmentation, is a buffer, and so in the checkpoint. The base class is the identity.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
+from ganduel.errors import UserError
 from ganduel.types import Samples
 
 
@@ -19,9 +23,22 @@ class Augment(nn.Module):
     def forward(self, x: Samples) -> Samples:
         return x
 
+    def check(self, loss: Any, shape: Sequence[int]) -> None:
+        """Refuse samples of a shape, or a loss, that the augmentation makes no sense for."""
+
     def adapt(self, outputs: dict[str, Tensor]) -> None:
         """Adjust the strength after an iteration, from what it returned: the logits of real samples, …
 
         In place and without reading a value on the host, so that no iteration waits for the device. The logits are of
         this rank's samples: what is kept must be the same on all ranks, as `ganduel.ranks.mean_over_ranks` makes it.
         """
+
+    def statistics(self) -> dict[str, Tensor]:
+        """What it has learnt, as numbers under the keys of a row."""
+        return {}
+
+
+def check_images(name: str, shape: Sequence[int]) -> None:
+    """Refuse samples that are no images."""
+    if len(shape) != 3:
+        raise UserError(f"augment={name} changes images, and the data's samples are of shape {tuple(shape)}.")

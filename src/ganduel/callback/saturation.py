@@ -61,7 +61,7 @@ class Saturation(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = gan_of(trainer).loss
-        self.on = loss.probability(torch.zeros(1)) is not None
+        self.on = loss.log_odds
         if trainer.is_global_zero and isinstance(loss, LogitLoss):
             path = Path(trainer.default_root_dir) / LOSS_FORM
             path.write_text(to_json(loss.form()) + "\n", encoding="utf-8")

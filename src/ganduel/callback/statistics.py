@@ -6,12 +6,13 @@
     logit/fake_g, d/fake_g                mean logit, and mean D(G(z)), in G's update
     grad/norm_d, grad/norm_g              norm of each network's gradient, before clipping
     weight/norm_d, weight/norm_g          norm of all weights
+    augment/…                             what an adaptive augmentation has come to, such as augment/p
     lr/d, lr/g                            learning rates after the iteration; of several parameter groups the first's
     speed/images_per_second, seconds      real samples per second since the last row; seconds of training so far
 
 Rows are not averaged over the iterations between them: nothing then hangs over a resume, and the others cost nothing.
-Histograms of D(x), D(G(z)) where logits stand for probabilities, and of the logits, go with each row: counts in equal
-bins of tracking.files.RANGES. If logits that stand for probabilities are within [0, 1] in all of the first rows, a line
+Histograms of D(x), D(G(z)) where logits are log-odds, and of the logits, go with each row: counts in equal
+bins of tracking.files.RANGES. If logits that are log-odds are within [0, 1] in all of the first rows, a line
 asks whether D ends in a sigmoid.
 """
 
@@ -66,7 +67,7 @@ class Statistics(Callback, Clocked, Scheduled):
             losses = dict(zip(losses, means, strict=True))
         if trainer.is_global_zero:
             self.look_for_sigmoid(logits, gan)
-        row, counts = to_host(losses, norms(gan, outputs), logits, gan.loss)
+        row, counts = to_host(losses, norms(gan, outputs) | gan.augment.statistics(), logits, gan.loss)
         log(trainer, {**row, **learning_rates(gan), **self.speed(trainer)})
         for tracker in trackers(trainer):
             tracker.log_histograms(counts, step=trainer.global_step)
@@ -79,7 +80,7 @@ class Statistics(Callback, Clocked, Scheduled):
         if self.rows_within is None:
             return
         low, high = logits.aminmax()
-        if low < 0 or high > 1 or gan.loss.probability(logits[0]) is None:
+        if low < 0 or high > 1 or not gan.loss.log_odds:
             self.rows_within = None
             return
         self.rows_within += 1
@@ -149,9 +150,9 @@ def to_host(
     real, fake, fake_g = table[len(numbers) :].unflatten(0, logits.shape)
     values = dict(zip(numbers, table, strict=False)) | loss.statistics(real, fake) | {"logit/fake_g": fake_g.mean()}
     shown = {"logit/real": real, "logit/fake": fake}
-    if (probability := loss.probability(fake_g)) is not None:
-        values["d/fake_g"] = probability.mean()
-        shown |= {"d/real": loss.probability(real), "d/fake": loss.probability(fake)}
+    if loss.log_odds:
+        values["d/fake_g"] = fake_g.sigmoid().mean()
+        shown |= {"d/real": real.sigmoid(), "d/fake": fake.sigmoid()}
     return {key: value.item() for key, value in values.items()}, {k: histogram(k, x).tolist() for k, x in shown.items()}
 
 

@@ -1,9 +1,9 @@
 """Figures for papers and lectures, as PNG or SVG.
 
-loss-forms: G's loss per generated sample against D(G(z)), and the magnitude of its slope against D's logit, for every
-loss of the package that is a function of a logit, and for those logged by runs; the same samples are marked on all
-curves. Below, for each level of the runs' factor, histograms of D(G(z)) and of the logits early, midway and late in
-training.
+loss-forms: G's loss per generated sample against D(G(z)), where a logit is the log-odds of being real, and the
+magnitude of its slope against D's logit, for every loss of the package that is a function of a logit, or for those that
+runs logged; the same samples are marked on all curves. Below, for each level of the runs' factor, histograms of
+D(G(z)) and of the logits early, midway and late in training.
 """
 
 import importlib
@@ -28,18 +28,22 @@ from ganduel.plot import BLUE, GREEN, GREY, ORANGE, save
 from ganduel.tracking.files import range_of
 
 COLOURS = {"nonsaturating": BLUE, "saturating": ORANGE}
-MORE = (GREEN, "#cc79a7", "#8c6d00", "#4b4b9b", GREY)
+MORE = (GREEN, "#cc79a7", "#8c6d00", "#4b4b9b", GREY, "#56b4e9", "#b22222")
+DASHES = ("-", "--", ":", "-.")  # of forms beyond as many as there are colours
+LABELS = {"d/fake": "D(G(z))", "logit/fake": "D's logit b"}  # of the axes, by the key of a histogram
 MOMENTS = {"early": 0.02, "midway": 0.5, "late": 1.0}  # of the last iteration
-REACH = 5.0  # nats, of the axis of the loss
+REACH = 5.0  # of the axis of the loss, on both sides of 0, and of the logits whose slopes are in view
+STEEPEST = 4.0  # of the axis of the slope, which the paper's forms need up to 1
 DOTS = (-4.0, -3.0, -2.0, -1.0, 0.0)  # D's logits of the samples that are marked
-CAPTION = (
-    "Dots: the same samples on all curves, at D's logit b = −4, −3, −2, −1, 0, where D(G(z)) = sigmoid(b). Left: in D "
-    "the saturating loss is not flat, its slope is −1/(1 − D), which is −1 at D = 0. Right: G learns through the "
-    "logit, and in b the slope of the saturating loss is −D, which vanishes where D rejects the samples; that of the "
+CAPTION = "Dots: the same samples on all curves, at D's logit b = −4, −3, −2, −1, 0."
+LOG_ODDS = "Where a logit is the log-odds of being real, D(G(z)) = sigmoid(b)."
+SATURATING = (
+    "In D the saturating loss is not flat, its slope is −1/(1 − D), which is −1 at D = 0. G learns through the logit, "
+    "and in b the slope of the saturating loss is −D, which vanishes where D rejects the samples; that of the "
     "non-saturating loss is −(1 − D)."
 )
 
-Curves = Mapping[str, Any]  # logit, g and g_slope, as in loss_form.json
+Form = Mapping[str, Any]  # log_odds, logit, g and g_slope, as in loss_form.json
 
 
 def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None) -> Path:
@@ -55,15 +59,15 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
     if paths and not runs:
         reasons = "; ".join(f"{entry.folder}: {entry.reason}" for entry in skipped[:3])
         raise UserError(f"there is no run to draw. {reasons}")
-    forms = {**package_forms(), **loss_forms(runs)}
+    forms = loss_forms(runs) if runs else package_forms()
     with output_file(out) as part:
         save(draw(forms, histograms_by_level(runs, factor), without_form(runs)), part)
     return out
 
 
-def package_forms() -> dict[str, Curves]:
-    """The curves of all loss forms of the package."""
-    forms: dict[str, Curves] = {}
+def package_forms() -> dict[str, Form]:
+    """All loss forms of the package, with the parameters that they have by default."""
+    forms: dict[str, Form] = {}
     for module in pkgutil.iter_modules(ganduel.loss.__path__):
         for kind in vars(importlib.import_module(f"ganduel.loss.{module.name}")).values():
             if isinstance(kind, type) and issubclass(kind, LogitLoss) and not isabstract(kind):
@@ -85,32 +89,61 @@ def histograms_by_level(runs: Sequence[Run], factor: str | None) -> dict[str, di
     return by_level
 
 
-def draw(forms: Mapping[str, Curves], samples: Mapping[str, Mapping[str, Any]], missing: str = "") -> Any:
+def draw(forms: Mapping[str, Form], samples: Mapping[str, Mapping[str, Any]], missing: str = "") -> Any:
     """The figure; `missing` is the last line of its caption."""
     from matplotlib.figure import Figure
 
     colours = colour_of([*forms, *samples])
-    canvas = Figure(figsize=(9, 4.0 + 2.0 * len(samples)), dpi=120, layout="constrained")
-    axes = canvas.subplots(1 + len(samples), 2, squeeze=False, height_ratios=[3.4] + [2.0] * len(samples))
-    for name, form in forms.items():
-        b = np.array(form["logit"])
-        dots = {"marker": "o", "markevery": np.flatnonzero(np.isin(b, DOTS)).tolist()}
-        axes[0, 0].plot(expit(b), form["g"], color=colours[name], lw=2, label=name, **dots)
-        axes[0, 1].plot(b, np.abs(form["g_slope"]), color=colours[name], lw=2, label=name, **dots)
-    axes[0, 0].set(xlabel="D(G(z))", ylabel="G's loss per sample, nats", xlim=(0, 1), ylim=(-REACH, REACH))
-    axes[0, 1].set(xlabel="D's logit b", ylabel="|∂L_G / ∂b|", xlim=(-16, 16), ylim=(0, 1.05))
-    axes[0, 0].legend(fontsize=8)
+    columns = panels(forms, samples)
+    width = 4.5 * len(columns)
+    canvas = Figure(figsize=(width, 4.0 + 2.0 * len(samples)), dpi=120, layout="constrained")
+    axes = canvas.subplots(1 + len(samples), len(columns), squeeze=False, height_ratios=[3.4] + [2.0] * len(samples))
+    for axis, (key, term) in zip(axes[0], columns, strict=True):
+        draw_forms(axis, forms, colours, key, term)
     for row, (level, counts) in zip(axes[1:], samples.items(), strict=True):
-        row[0].set(xlabel="D(G(z))", ylabel="proportion", title=f"samples of {level}")
-        row[1].set(xlabel="D's logit b")
-        for axis, key in zip(row, ("d/fake", "logit/fake"), strict=True):
-            draw_histograms(axis, counts, key, colours[level])
+        for axis, (key, term) in zip(row, columns, strict=True):
+            draw_histograms(axis, counts if (key, term) != ("logit/fake", "g") else {}, key, colours[level])
+            axis.set(xlabel=LABELS[key])
+        row[0].set(ylabel="proportion", title=f"samples of {level}")
         legend_axis = next((axis for axis in row if axis.get_legend_handles_labels()[0]), None)
         if legend_axis is not None:
             legend_axis.legend(fontsize=8)
-    caption = "\n".join(line for text in (CAPTION, missing) for line in textwrap.wrap(text, 150))
-    canvas.supxlabel(caption, fontsize=8, x=0.01, ha="left", parse_math=False)  # a name may have a $
+    texts = [CAPTION, LOG_ODDS if columns[0][0] == "d/fake" else "", SATURATING if "saturating" in forms else ""]
+    lines = textwrap.wrap(" ".join(filter(None, texts)), 150) + textwrap.wrap(missing, 150)
+    canvas.supxlabel("\n".join(lines), fontsize=8, x=0.01, ha="left", parse_math=False)  # a name may have a $
     return canvas
+
+
+def panels(forms: Mapping[str, Form], samples: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The columns, each a place on the x axis, by the key of its histogram, and what the forms have there.
+
+    G's loss is over D(G(z)) for forms whose logits are log-odds, and over the logits where there are others.
+    """
+    log_odds = [form["log_odds"] for form in forms.values()]
+    with_d = any(log_odds) or any("d/fake" in counts for counts in samples.values())
+    columns = [("d/fake", "g")] * with_d + [("logit/fake", "g")] * (not all(log_odds))
+    return [*columns, ("logit/fake", "g_slope")]
+
+
+def draw_forms(axis: Any, forms: Mapping[str, Form], colours: Mapping[str, str], key: str, term: str) -> None:
+    """A term of all forms that have it over D(G(z)), "d/fake", or over the logit, "logit/fake"."""
+    steepest = 1.0
+    for n, (name, form) in enumerate(forms.items()):
+        if key == "d/fake" and not form["log_odds"]:
+            continue
+        b, y = np.array(form["logit"]), np.array(form[term])
+        y = np.abs(y) if term == "g_slope" else y
+        steepest = max([steepest, *y[np.abs(b) <= REACH]])
+        dots = {"marker": "o", "markevery": np.flatnonzero(np.isin(b, DOTS)).tolist()}
+        style = {"color": colours[name], "ls": DASHES[n // (len(COLOURS) + len(MORE)) % len(DASHES)], "lw": 2}
+        axis.plot(expit(b) if key == "d/fake" else b, y, label=name, **style, **dots)
+    axis.set(xlabel=LABELS[key], xlim=range_of(key))
+    if term == "g_slope":
+        axis.set(ylabel="|∂L_G / ∂b|", ylim=(0, 1.05 * min(steepest, STEEPEST)))
+    else:
+        axis.set(ylabel="G's loss per sample" + ", nats" * (key == "d/fake"), ylim=(-REACH, REACH))
+    if axis.lines:
+        axis.legend(fontsize=8)
 
 
 def draw_histograms(axis: Any, counts: Mapping[str, Any], key: str, colour: str) -> None:

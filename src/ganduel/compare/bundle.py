@@ -14,8 +14,8 @@ from ganduel.compare.analysis import Cell, Report
 from ganduel.compare.bounds import bounds_of
 from ganduel.compare.curves import at, axis_values, band, downsample, logged, mean_of, rounded, significant, subsample
 from ganduel.compare.failure import failure
-from ganduel.compare.labels import choices, distinguishing, short
-from ganduel.compare.pairing import varying_groups
+from ganduel.compare.labels import choices, distinguishing, make_labels, short
+from ganduel.compare.pairing import flat, varying_groups
 from ganduel.compare.pictures import pictures
 from ganduel.compare.reading import AXES, Run, SkippedFolder
 from ganduel.compare.table import as_json, difference_texts
@@ -24,6 +24,7 @@ from ganduel.compare.verdict import share
 POINTS = 300  # per curve, at most
 NUMBERS = 700_000  # in the curves of all single runs, about 5 MB
 FRAMES = 60  # per histogram, at most
+FORM_CURVES = ("logit", "g", "g_slope")  # of a loss form
 
 
 def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict[str, Any]:
@@ -39,7 +40,6 @@ def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict
     keys = sorted({key for run in runs for key in run.curves} - set(AXES))
     points = int(np.clip(NUMBERS / max(1, len(runs) * len(keys)), 40, POINTS))
     images, gallery = pictures(runs)
-    log_odds = {form_name(run) for run in runs if run.loss_form is not None and has_log_odds(run)}
     names = distinguishing([run.name for run in runs])
     differing = config_diffs(runs, [report.design.flat_configs[run.folder] for run in runs])
     values = as_json(report, skipped)
@@ -78,7 +78,7 @@ def bundle(report: Report, skipped: Sequence[SkippedFolder], page: Path) -> dict
         ],
         "images": images,
         "loss_forms": [
-            {"name": name, "log_odds": name in log_odds, **{key: rounded(values) for key, values in form.items()}}
+            {"name": name, **form, **{key: rounded(form[key]) for key in FORM_CURVES}}
             for name, form in loss_forms(runs).items()
         ],
         "without_form": without_form(runs),
@@ -160,15 +160,28 @@ def config_diffs(runs: Sequence[Run], flat_configs: Sequence[Mapping[str, str]])
     return diffs
 
 
-def loss_forms(runs: Sequence[Run]) -> dict[str, dict[str, np.ndarray]]:
-    """The curves of the runs' loss forms, named by the config's choice, or by the form itself where there is none."""
-    forms: dict[str, dict[str, np.ndarray]] = {}
-    for run in runs:
-        if run.loss_form is not None:
-            forms.setdefault(
-                form_name(run), {key: np.array(run.loss_form[key], float) for key in ("logit", "g", "g_slope")}
-            )
+def loss_forms(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """The runs' loss forms by their names: the curves as arrays, and `log_odds`.
+
+    A form is named by the config's choice, or by itself where there is none, and by the parameters in which forms of
+    one choice differ.
+    """
+    runs = [run for run in runs if run.loss_form is not None]
+    configs = [flat({"loss": run.config.get("loss")}) for run in runs]
+    keys = sorted({key for config in configs for key in config} - {"loss._target_"})
+    values = [tuple(config.get(key) for key in keys) for config in configs]
+    names = make_labels([*map(form_name, runs)], values, [key.removeprefix("loss.") for key in keys], short)
+    forms: dict[str, dict[str, Any]] = {}
+    for name, run in zip(names, runs, strict=True):
+        forms.setdefault(name, form_of(run))
     return forms
+
+
+def form_of(run: Run) -> dict[str, Any]:
+    """A run's loss form; of one that an older version recorded, the histograms say what its logits are."""
+    assert run.loss_form is not None
+    log_odds = run.loss_form.get("log_odds", "d/fake" in run.histograms or not run.histograms)
+    return {"log_odds": bool(log_odds), **{key: np.array(run.loss_form[key], float) for key in FORM_CURVES}}
 
 
 def without_form(runs: Sequence[Run]) -> str:
@@ -188,8 +201,3 @@ def form_name(run: Run) -> str:
     """The loss form's name: the config's choice, or the name that the form gives itself."""
     assert run.loss_form is not None
     return str(choices(run).get("loss") or run.loss_form["name"])
-
-
-def has_log_odds(run: Run) -> bool:
-    """Whether D(x) = sigmoid(logit): a loss whose logits mean something else logs no histograms of D(x)."""
-    return "d/fake" in run.histograms or not run.histograms

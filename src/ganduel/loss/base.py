@@ -6,12 +6,14 @@ D and G each minimise their own loss. Values are in nats, averaged over the batc
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ganduel.errors import UserError
 from ganduel.types import Logits, Scalar
 
 GRID = torch.arange(-16.0, 16.25, 0.25, dtype=torch.float64)  # of logits, for readers without torch
@@ -22,6 +24,10 @@ class Loss(ABC):
 
     generator_uses_real: bool = False  # a relativistic form sets it; others are spared a pass of D over real samples
     threshold: float | None = None  # the logit above which D takes a sample for real; None: it makes no such decision
+    log_odds: bool = False  # whether a logit is the log-odds of being real, so that D(x) = sigmoid(logit)
+
+    def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:
+        """Refuse or warn of a D that the loss makes no sense for, or of one without these penalties."""
 
     @abstractmethod
     def discriminator(self, real: Logits, fake: Logits) -> Scalar:
@@ -36,6 +42,7 @@ class Loss(ABC):
 
         logit/real, logit/fake                mean logits; …_std their spread
         d/accuracy_real, d/accuracy_fake      share of D's right answers, with a `threshold`
+        d/real, d/fake                        mean D(x) and D(G(z)), with `log_odds`; …_std their spread
         """
         values = {}
         for name, logits in (("real", real), ("fake", fake)):
@@ -43,11 +50,10 @@ class Loss(ABC):
         if self.threshold is not None:
             values["d/accuracy_real"] = (real > self.threshold).float().mean()
             values["d/accuracy_fake"] = (fake < self.threshold).float().mean()
+        if self.log_odds:
+            for name, d in (("real", real.sigmoid()), ("fake", fake.sigmoid())):
+                values |= {f"d/{name}": d.mean(), f"d/{name}_std": d.std(correction=0)}
         return values
-
-    def probability(self, logits: Logits) -> Tensor | None:
-        """D(x) in [0, 1], where a logit stands for a probability."""
-        return None
 
 
 class LogitLoss(Loss):
@@ -78,7 +84,8 @@ class LogitLoss(Loss):
     def form(self) -> dict[str, Any]:
         """G's term and its slope on a grid of logits, under the name of the class: what loss_form.json holds."""
         value, slope = self.curve(GRID)
-        return {"name": type(self).__name__, "logit": GRID.tolist(), "g": value.tolist(), "g_slope": slope.tolist()}
+        curves = {"logit": GRID.tolist(), "g": value.tolist(), "g_slope": slope.tolist()}
+        return {"name": type(self).__name__, "log_odds": self.log_odds, **curves}
 
     def discriminator(self, real: Logits, fake: Logits) -> Scalar:
         return self.d_real(real).mean() + self.d_fake(fake).mean()
@@ -94,22 +101,25 @@ class CrossEntropyLoss(LogitLoss):
 
     It is 2 log 2 where D answers 1/2 to everything, and 2 log 2 − 2 JSD(p_data, p_g) for the best D (section 4.1).
     A logit is the log-odds of being real: D(x) = sigmoid(logit), 1/2 at 0.
+
+    With one-sided label smoothing real samples go to α < 1 (Salimans et al. 2016, "Improved techniques for training
+    GANs", section 3.4, arXiv:1606.03498): −α log D(x) − (1 − α) log(1 − D(x)) = softplus(−a) + (1 − α) a. The best D is
+    then α p_data / (p_data + p_g), which is below 1 where there is nothing generated. Generated samples still go to 0.
+
+    Args:
+        real_target: α, above 1/2 and at most 1.
     """
 
     threshold = 0.0
+    log_odds = True
 
-    def statistics(self, real: Logits, fake: Logits) -> dict[str, Scalar]:
-        """Those of any loss, and mean and spread of D(x), D(G(z)): d/real, d/real_std, d/fake, d/fake_std."""
-        values = super().statistics(real, fake)
-        for name, probability in (("real", real.sigmoid()), ("fake", fake.sigmoid())):
-            values |= {f"d/{name}": probability.mean(), f"d/{name}_std": probability.std(correction=0)}
-        return values
-
-    def probability(self, logits: Logits) -> Tensor:
-        return logits.sigmoid()
+    def __init__(self, real_target: float = 1.0):
+        if not 0.5 < real_target <= 1:
+            raise UserError(f"loss.real_target={real_target} must be above 0.5 and at most 1. Salimans et al. use 0.9.")
+        self.real_target = real_target
 
     def d_real(self, a: Tensor) -> Tensor:
-        return softplus(-a)
+        return softplus(-a) if self.real_target == 1 else softplus(-a) + (1 - self.real_target) * a
 
     def d_fake(self, b: Tensor) -> Tensor:
         return softplus(b)

@@ -9,7 +9,7 @@ attribute `classes`. G also says what noise it takes.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -91,11 +91,14 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def check_parts(generator: nn.Module, discriminator: nn.Module, penalties: Iterable[Any], batches: Any) -> None:
-    """Refuse penalties and networks that fit neither each other nor the batches that they are to be trained on."""
-    for penalty in penalties:
-        penalty.check(discriminator)
-    data, noise = batches.data, batches.draw_noise(batches.batch_size, torch.Generator())
+def check_parts(gan: Any) -> None:
+    """Refuse parts of a GAN that fit neither each other nor the batches that they are to be trained on."""
+    generator, discriminator, data, penalties = gan.generator, gan.discriminator, gan.batches.data, gan.penalties_d
+    gan.loss.check(discriminator, penalties.values())
+    gan.augment.check(gan.loss, data.shape)
+    for penalty in penalties.values():
+        penalty.check(discriminator, data.shape)
+    noise = gan.batches.draw_noise(gan.batches.batch_size, torch.Generator())
     check_labels(generator, discriminator, data.classes)
     check_outputs(generator, discriminator, noise, data.shape, data.classes)
 

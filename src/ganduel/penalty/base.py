@@ -13,15 +13,16 @@ that is taken anyway, and nothing needs a correction.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ganduel.batch import Minibatch
 from ganduel.errors import UserError
 from ganduel.model.base import uses_batch_norm
-from ganduel.types import Samples, Scalar
+from ganduel.types import Labels, Samples, Scalar
 
 
 class Penalty(nn.Module, ABC):
@@ -29,7 +30,12 @@ class Penalty(nn.Module, ABC):
 
     Args:
         every: iterations between two in which it is due.
+
+    Attributes:
+        bounds_slope: whether it keeps D Lipschitz, as a Wasserstein loss needs it.
     """
+
+    bounds_slope: bool = False
 
     def __init__(self, every: int = 1):
         super().__init__()
@@ -41,8 +47,11 @@ class Penalty(nn.Module, ABC):
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
         """The term, weight included, without the factor `every`."""
 
-    def check(self, discriminator: nn.Module) -> None:
-        """Refuse a D that the penalty makes no sense for."""
+    def check(self, discriminator: nn.Module, shape: Sequence[int]) -> None:
+        """Refuse a D, or samples of a shape, that the penalty makes no sense for."""
+
+    def after_step(self, parameters: Iterable[nn.Parameter]) -> None:
+        """What becomes of the network's weights after each step of its optimizer, in place; by default nothing."""
 
 
 def due_in(t: int, *penalties: Any) -> tuple[nn.Module, ...]:
@@ -50,12 +59,24 @@ def due_in(t: int, *penalties: Any) -> tuple[nn.Module, ...]:
     return tuple(penalty for penalty in penalties if t % penalty.every == 0)
 
 
+def check_weight(penalty: Penalty, **weights: float) -> None:
+    """Refuse a negative weight, which would reward what the penalty is to keep small."""
+    for name, weight in weights.items():
+        if not weight >= 0:
+            raise UserError(f"{type(penalty).__name__}: {name}={weight} must not be negative, or it is a reward.")
+
+
 class SlopePenalty(Penalty):
     """A penalty on D's slope at each sample, which no D with a BatchNorm has."""
 
-    def check(self, discriminator: nn.Module) -> None:
+    def check(self, discriminator: nn.Module, shape: Sequence[int]) -> None:
         if uses_batch_norm(discriminator):
             raise UserError(
                 f"{type(self).__name__} needs D's slope at each sample, and a BatchNorm in D mixes the samples. "
                 "Use norm=layer or norm=spectral in D, or penalty=[]."
             )
+
+
+def slopes(logits: Callable, x: Samples, y: Labels | None) -> Tensor:
+    """∇_x D(x) of each sample, (batch, values); of the sum of all logits, since no sample depends on another."""
+    return torch.func.grad(lambda x: logits(x, y).sum())(x).flatten(1)

@@ -10,11 +10,8 @@ equation 9 (arXiv:1801.04406); γ = 10 in their published code, for images of 12
 
 from collections.abc import Callable
 
-import torch
-
 from ganduel.batch import Minibatch
-from ganduel.errors import UserError
-from ganduel.penalty.base import SlopePenalty
+from ganduel.penalty.base import SlopePenalty, check_weight, slopes
 from ganduel.types import Samples, Scalar
 
 
@@ -23,10 +20,8 @@ class R1(SlopePenalty):
 
     def __init__(self, gamma: float = 10.0, every: int = 1):
         super().__init__(every)
-        if not gamma >= 0:
-            raise UserError(f"penalty.r1.gamma={gamma} would reward a steep D. Give a number that is not negative.")
+        check_weight(self, gamma=gamma)
         self.gamma = gamma
 
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
-        slope = torch.func.grad(lambda x: net(x, b.labels).sum())(b.real)  # samples are independent: one row each
-        return self.gamma / 2 * slope.square().flatten(1).sum(1).mean()
+        return self.gamma / 2 * slopes(net, b.real, b.labels).square().sum(1).mean()

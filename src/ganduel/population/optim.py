@@ -85,7 +85,7 @@ class SharedOptimizer(OptimizerGroup):
         super().__init__(net, optims, of)
         self.slices = [nn.Parameter(p.detach()[of], p.requires_grad) for p in self.stacked]
         first = self.optims[0]
-        self.optimizer = first.make_optimizer(self.slices)
+        self.optimizer = first.new_optimizer(self.slices)
         self.schedule = None if first.make_schedule is None else first.make_schedule(self.optimizer)
         self.optimizers = [self.optimizer]
         self.linked = 0  # how many states the members' optimizers have
