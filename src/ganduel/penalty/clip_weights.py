@@ -1,0 +1,39 @@
+r"""Weight clipping: after each step every weight of the network is brought back into [−c, c].
+
+    w ← min(max(w, −c), c)
+
+Of D it bounds the slope by a function of c, the widths and the depth, which is what the Wasserstein loss needs. There is no
+term: the penalty is 0, and `every` has no effect. Biases, and what belongs to a normalisation, are clipped too, as in
+the paper's code. c = 0.01 is for its networks; with it D's output is small.
+Source: Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", Algorithm 1, c = 0.01 (arXiv:1701.07875).
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from ganduel.batch import Minibatch
+from ganduel.errors import UserError
+from ganduel.penalty.base import Penalty
+from ganduel.types import Samples, Scalar
+
+
+class ClipWeights(Penalty):
+    """|w| ≤ c."""
+
+    bounds_slope = True
+
+    def __init__(self, c: float = 0.01):
+        super().__init__()
+        if not c > 0:
+            raise UserError(f"ClipWeights: c={c} must be above 0.")
+        self.c = c
+
+    def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
+        return b.noise.new_zeros(())
+
+    @torch.no_grad()
+    def after_step(self, parameters: Iterable[nn.Parameter]) -> None:
+        for parameter in parameters:
+            parameter.clamp_(-self.c, self.c)
