@@ -1,0 +1,72 @@
+r"""DiffAugment: D sees all images, real and generated, through random changes that gradients pass through.
+
+    color         x + b, b ~ U(−½, ½);   then the distance from each pixel's mean over the channels times U(0, 2);
+                  then the distance from the image's mean times U(½, 3/2)
+    translation   by whole pixels from −1/8 to 1/8 of the size, each way; what comes in is 0
+    cutout        a rectangle of half the height and width, centred on any pixel, set to 0
+
+Images are in [−1, 1]; parameters are drawn for each image. With policy=[] it is the identity. It costs little, and helps
+most with few data: in the paper, with 10% of CIFAR-10, FID 39.78 → 22.40 (BigGAN, table 2).
+Source: Zhao, Liu, Lin, Zhu, Han 2020, "Differentiable augmentation for data-efficient GAN training", section 3 and
+appendix A (arXiv:2006.10738).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganduel.augment.base import Augment, check_images
+from ganduel.augment.transforms import cut_out, translate
+from ganduel.errors import UserError, nearest
+from ganduel.rng import KeyedRandom
+from ganduel.types import Samples
+
+POLICIES = ("color", "translation", "cutout")
+SHIFT, CUT = 1 / 8, 1 / 2  # of height and width
+
+
+class DiffAugment(Augment, KeyedRandom):
+    """Random changes of colour and place.
+
+    Args:
+        policy: which of color, translation and cutout; they are applied in the order given.
+    """
+
+    def __init__(self, policy: Sequence[str] = POLICIES):
+        super().__init__()
+        for name in policy:
+            if name not in POLICIES:
+                raise UserError(f"augment.policy has {name}, which is not known. {nearest(name, POLICIES)}")
+        self.policy = tuple(policy)
+
+    def check(self, loss: Any, shape: Sequence[int]) -> None:
+        check_images("diffaugment", shape)
+
+    def forward(self, x: Samples) -> Samples:
+        for name in self.policy:
+            x = getattr(self, name)(x)
+        return x
+
+    def color(self, x: Tensor) -> Tensor:
+        brightness, saturation, contrast = self.uniform(x, 3).to(x.dtype).view(-1, 3, 1, 1, 1).unbind(1)
+        x = x + brightness - 0.5
+        grey = x.mean(1, keepdim=True)
+        x = grey + 2 * saturation * (x - grey)
+        mean = x.mean((1, 2, 3), keepdim=True)
+        return mean + (contrast + 0.5) * (x - mean)
+
+    def translation(self, x: Tensor) -> Tensor:
+        reach = torch.tensor([int(size * SHIFT + 0.5) for size in x.shape[2:]], device=x.device)
+        return translate(x, (self.uniform(x, 2) * (2 * reach + 1)).floor().long() - reach)
+
+    def cutout(self, x: Tensor) -> Tensor:
+        sizes = torch.tensor(x.shape[2:], device=x.device)
+        height, width = (int(size * CUT + 0.5) for size in x.shape[2:])
+        return cut_out(x, (self.uniform(x, 2) * sizes).floor().long(), (height, width))
+
+    def uniform(self, x: Tensor, n: int) -> Tensor:
+        """N numbers from U(0, 1) for each image, in float32 whatever the images are in."""
+        assert self.draws is not None
+        return self.draws.uniform(torch.empty(len(x), n, device=x.device))
