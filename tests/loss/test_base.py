@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ganduel.errors import UserError
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
@@ -165,7 +166,31 @@ def test_a_spread_of_one_sample_is_0_not_nan():
 @pytest.mark.parametrize("form", FORMS)
 def test_logits_of_both_forms_are_log_odds_and_those_of_any_loss_are_not(form):
     logits = torch.tensor([0.0, math.log(3), -math.log(3)])
-    torch.testing.assert_close(form().probability(logits), torch.tensor([0.5, 0.75, 0.25]))
-    assert form.threshold == 0
-    assert Plain().probability(logits) is None
-    assert Plain.threshold is None
+    row = form().statistics(logits, logits)
+    assert row["d/real"].item() == pytest.approx((0.5 + 0.75 + 0.25) / 3)
+    assert (form.threshold, form.log_odds, form().form()["log_odds"]) == (0, True, True)
+    assert (Plain.threshold, Plain.log_odds) == (None, False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(a=st.floats(-30, 30), target=st.floats(0.6, 1))
+def test_smoothed_labels_are_cross_entropy_with_that_target(form, a, target):
+    """One-sided: real samples go to the target, generated ones to 0 as before."""
+    logits, one = torch.tensor([a], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    smoothed = form(real_target=target)
+    expected = binary_cross_entropy_with_logits(logits, target * one)
+    torch.testing.assert_close(smoothed.d_real(logits).mean(), expected, rtol=1e-8, atol=1e-10)
+    assert smoothed.d_fake(logits) == form().d_fake(logits)
+    assert smoothed.g_fake(logits) == form().g_fake(logits)
+
+
+def test_the_best_discriminator_with_smoothed_labels_stays_below_one():
+    """α p/(p + p_g): 0.9 where nothing is generated, where the slope of D's loss is 0."""
+    a = torch.tensor(0.9, dtype=torch.float64).logit().requires_grad_()
+    assert torch.autograd.grad(NonSaturating(0.9).d_real(a), a)[0].item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("target", [0.5, 1.1, float("nan")])
+def test_a_target_that_is_none_is_refused(target):
+    with pytest.raises(UserError, match=r"loss\.real_target=.* must be above 0\.5 and at most 1"):
+        Saturating(target)

@@ -1,7 +1,7 @@
 r"""Adaptive discriminator augmentation: each change is made with probability p, and p follows how sure D is.
 
-    r = E[sign(D(x))] over the real samples of `interval` iterations        1: D is sure of all of them
-    p ← p + sign(r − target) · images / (1,000 · speed_kimg), within [0, 1]   images: seen in these iterations
+    r = E[sign(D(x))] over the real samples of `interval` iterations      1: D is sure of all of them
+    p ← p + sign(r − target) · images / (1,000 · speed_kimg), in [0, 1]     images: seen in these iterations
 
 Each of these with probability p, for each image anew, in this order:
 
@@ -11,7 +11,7 @@ Each of these with probability p, for each image anew, in this order:
     color     brightness + N(0, 0.2²);  contrast · 2^N(0, 0.5²);  luma mirrored;  hue turned by U(−180°, 180°);
               saturation · 2^N(0, 1²); of images that are not RGB brightness, contrast and the mirror alone
 
-At p = 0 it is the identity, bit for bit. All changes of place are one bilinear warp with mirrored borders; the published
+At p = 0 it is the identity, bit for bit. All changes of place are one bilinear warp with mirrored borders; the paper's
 code resamples through wavelet filters at twice the resolution, which is sharper. p is in the checkpoint, and in rows as
 augment/p. The sign of a logit must say what D takes the sample for: of a loss without a threshold at 0 `target=null`
 keeps p where it is.

@@ -5,7 +5,7 @@ r"""DiffAugment: D sees all images, real and generated, through random changes t
     translation   by whole pixels from −1/8 to 1/8 of the size, each way; what comes in is 0
     cutout        a rectangle of half the height and width, centred on any pixel, set to 0
 
-Images are in [−1, 1]; parameters are drawn for each image. With policy=[] it is the identity. It costs little, and helps
+Images are in [−1, 1]; parameters are drawn for each image. With policy=[] it is the identity. It costs little, helps
 most with few data: in the paper, with 10% of CIFAR-10, FID 39.78 → 22.40 (BigGAN, table 2).
 Source: Zhao, Liu, Lin, Zhu, Han 2020, "Differentiable augmentation for data-efficient GAN training", section 3 and
 appendix A (arXiv:2006.10738).

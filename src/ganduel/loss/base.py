@@ -26,7 +26,7 @@ class Loss(ABC):
     threshold: float | None = None  # the logit above which D takes a sample for real; None: it makes no such decision
     log_odds: bool = False  # whether a logit is the log-odds of being real, so that D(x) = sigmoid(logit)
 
-    def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:
+    def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:  # noqa: B027 - most need none
         """Refuse or warn of a D that the loss makes no sense for, or of one without these penalties."""
 
     @abstractmethod

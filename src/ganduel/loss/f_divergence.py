@@ -5,12 +5,12 @@ r"""f-GAN: D's best loss is any chosen f-divergence between the data and what G 
 
     D_f(p ‖ q) = ∫ q f(p/q)  =  max over T of E_p[T] − E_q[f*(T)]  =  −L_D for the best D, where T = f′(p/q)
 
-    divergence            f(u)                               g(v)                      f*(g(v))             best logit, r = p/q
-    kl                    u log u                            v                         exp(v − 1)           1 + log r
-    reverse_kl            −log u                             −exp(−v)                  v − 1                log r
-    pearson               (u − 1)²                           v                         v²/4 + v             2 (r − 1)
-    squared_hellinger     (√u − 1)²                          1 − exp(−v)               exp(v) − 1           ½ log r
-    jensen_shannon        u log u − (u + 1) log((u + 1)/2)   log 2 − log(1 + exp(−v))  softplus(v) − log 2  log r
+    divergence          f(u)                               g(v)                  f*(g(v))             best v, r = p/q
+    kl                  u log u                            v                     exp(v − 1)           1 + log r
+    reverse_kl          −log u                             −exp(−v)              v − 1                log r
+    pearson             (u − 1)²                           v                     v²/4 + v             2 (r − 1)
+    squared_hellinger   (√u − 1)²                          1 − exp(−v)           exp(v) − 1           ½ log r
+    jensen_shannon      u log u − (u + 1) log((u + 1)/2)   log 2 − softplus(−v)  softplus(v) − log 2  log r
 
 D_f is never negative, and 0 with p_g = p_data: L_D = 0 there, and each logit is the best one at r = 1, the `threshold`
 (f′(1) in the paper): 1 for kl, 0 for the others. In nats, but for pearson and squared_hellinger, which have no unit.
@@ -24,15 +24,12 @@ Minimization", equations 4 to 7, tables 1 and 2 (arXiv:1606.00709).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from ganduel.errors import UserError, nearest
 from ganduel.loss.base import LogitLoss
-
-Divergence = Literal["kl", "reverse_kl", "pearson", "squared_hellinger", "jensen_shannon"]
 
 
 @dataclass(frozen=True)
@@ -58,13 +55,13 @@ class FDivergence(LogitLoss):
     """min −E[f*(T(G(z)))], or −E[T(G(z))].
 
     Args:
-        divergence: D_f.
+        divergence: a name of the table.
         nonsaturating: whether G raises T(G(z)) itself.
     """
 
-    def __init__(self, divergence: Divergence = "kl", nonsaturating: bool = False):
+    def __init__(self, divergence: str = "kl", nonsaturating: bool = False):
         if divergence not in FORMS:
-            raise UserError(f"loss.divergence={divergence} is not known. {nearest(divergence, get_args(Divergence))}")
+            raise UserError(f"loss.divergence={divergence} is not known. {nearest(divergence, FORMS)}")
         self.divergence, self.nonsaturating, self.f = divergence, nonsaturating, FORMS[divergence]
         self.threshold, self.log_odds = self.f.threshold, self.f.log_odds
 

@@ -3,9 +3,9 @@ r"""The least-squares loss: D regresses real samples to one number and generated
     L_D = ½ E[(a − real)²] + ½ E[(b − fake)²]       a, b = D's output for real and generated samples, any number
     L_G = ½ E[(b − generator)²]                     never negative; the targets are b, a and c in the paper
 
-D's output is a regression and no log-odds: the best D is (real · p_data + fake · p_g) / (p_data + p_g). With p_g = p_data
-it is the middle of the two targets: L_D = 1/4 and L_G = 1/8 for the targets 1, 0 and 1. The slope ∂L_G/∂b is
-b − generator per sample: it grows with the distance on either side, for samples too that D takes for more than real.
+D's output is a regression and no log-odds: the best D is (real · p_data + fake · p_g) / (p_data + p_g). With
+p_g = p_data it is the middle of the two targets: L_D = 1/4 and L_G = 1/8 for the targets 1, 0 and 1. The slope ∂L_G/∂b
+is b − generator per sample: it grows with the distance on either side, for samples too that D takes for more than real.
 With generator − fake = 1 and real − fake = 2, as in (1, −1, 0), L_G at the best D is a Pearson χ² divergence.
 Source: Mao et al. 2017, "Least Squares Generative Adversarial Networks", equations 2, 8 and 9 (arXiv:1611.04076).
 """

@@ -4,9 +4,9 @@ r"""The Wasserstein loss: D estimates how far generated samples have to be moved
     L_G = −E[b]
 
 Over all D that are 1-Lipschitz, |D(x) − D(y)| ≤ ‖x − y‖, the largest E[a] − E[b] is the distance W₁(p_data, p_g)
-(equation 2 of the paper, by Kantorovich and Rubinstein), in the unit of samples: 0 with p_g = p_data. Without a bound on D's
-slope there is no largest one, and D grows without end. A constant added to D changes nothing in L_D: its output has
-neither a threshold nor a scale of its own. The slope ∂L_G/∂b is −1 wherever the sample is.
+(equation 2 of the paper, by Kantorovich and Rubinstein), in the unit of samples: 0 with p_g = p_data. Without a bound
+on D's slope there is no largest one, and D grows without end. A constant added to D changes nothing in L_D: its output
+has neither a threshold nor a scale of its own. The slope ∂L_G/∂b is −1 wherever the sample is.
 
 What bounds D: penalty=[clip_weights], as in the paper; penalty=[gradient_penalty]; model.discriminator.norm=spectral.
 Source: Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", equation 3 and Algorithm 1 (arXiv:1701.07875).
@@ -48,6 +48,6 @@ class Wasserstein(LogitLoss):
 @cache  # of the many members of a population it is said once
 def warn_of_unbounded_discriminator() -> None:
     logging.getLogger("ganduel").warning(
-        "loss=wasserstein: nothing keeps D's slope bounded, and it will grow without end. Use penalty=[gradient_penalty], "
-        "penalty=[clip_weights] or a D with norm=spectral."
+        "loss=wasserstein: nothing keeps D's slope bounded, and it will grow without end. Use "
+        "penalty=[gradient_penalty], penalty=[clip_weights] or a D with norm=spectral."
     )

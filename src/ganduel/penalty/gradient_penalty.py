@@ -6,8 +6,8 @@ r"""WGAN-GP: D is to have slope 1 between real and generated samples.
 ‖·‖ is over all of a sample's values together. For a linear D(x) = w·x + c it is weight · (|w| − target)². With the
 Wasserstein loss the best 1-Lipschitz D has slope 1 on all lines that mass is moved along (proposition 1 of the paper).
 With target=0 it is zero-centred, as R1 is. Class labels are those of the real samples.
-Source: Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation 3, weight 10 (arXiv:1704.00028); one-sided:
-there in section 4, and Petzka, Fischer, Lukovnikov 2018, "On the regularization of Wasserstein GANs" (arXiv:1709.08894).
+Source: Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation 3, weight 10 (arXiv:1704.00028), with
+the one-sided form in section 4; Petzka et al. 2018, "On the regularization of Wasserstein GANs" (arXiv:1709.08894).
 """
 
 from collections.abc import Callable

@@ -2,10 +2,11 @@ r"""Path length regularisation: a step of any direction in the noise changes the
 
     P = weight · E[(‖Jᵀv‖ − a)²]       J = ∂G/∂z,  v ~ N(0, 1/pixels) for each value,  z as in training
 
-a is the moving average of ‖Jᵀv‖, which is E‖Jᵀv‖ in the end: with an orthogonal J of constant scale P is 0. The paper takes
-the slope in w, the output of StyleGAN2's mapping network, and this in the noise of any G. The average is in the checkpoint.
-Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", section 3.2 and appendix B, weight 2,
-every fourth iteration (arXiv:1912.04958).
+a is the moving average of ‖Jᵀv‖, which is E‖Jᵀv‖ in the end: with an orthogonal J of constant scale P is nearly 0. The
+paper takes the slope in w, the output of StyleGAN2's mapping network, and this in the noise of any G. The average is in
+the checkpoint.
+Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", section 3.2 and appendix B, weight
+2 in every fourth iteration (arXiv:1912.04958).
 """
 
 from collections.abc import Callable
