@@ -47,14 +47,14 @@ def test_no_penalty_without_a_term():
 @pytest.mark.parametrize("norm", ["none", "layer", "spectral", "batch"])
 def test_a_slope_at_each_sample_needs_a_d_without_batch_norm(norm):
     d = MLPDiscriminator((2,), hidden=[3], norm=norm)
-    Constant().check(d)
+    Constant().check(d, (2,))
     if norm == "batch":
         with pytest.raises(UserError, match=r"Slope needs D's slope at each sample, and a BatchNorm in D mixes"):
-            Slope().check(d)
+            Slope().check(d, (2,))
     else:
-        Slope().check(d)
+        Slope().check(d, (2,))
 
 
 def test_a_batch_norm_is_found_at_any_depth():
     with pytest.raises(UserError, match="BatchNorm"):
-        Slope().check(nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), nn.Linear(2, 1)))
+        Slope().check(nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), nn.Linear(2, 1)), (2,))

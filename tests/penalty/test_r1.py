@@ -122,7 +122,7 @@ def test_leaves_no_trace_on_samples_or_flags():
 def test_zero_weight_is_allowed_and_negative_is_not():
     assert r1(0.0, lambda x: x.sum(1), torch.ones(2, 2)).item() == 0
     for gamma in (-1.0, float("nan")):
-        with pytest.raises(UserError, match=f"penalty.r1.gamma={gamma} "):
+        with pytest.raises(UserError, match=f"R1: gamma={gamma} must not be negative"):
             R1(gamma)
 
 

@@ -3,8 +3,8 @@ r"""Weight clipping: after each step every weight of the network is brought back
     w ← min(max(w, −c), c)
 
 Of D it bounds the slope, by a function of c, the widths and the depth, as the Wasserstein loss needs it. There is
-no term: the penalty is 0. Biases, and what belongs to a normalisation, are clipped too, as in the paper's code. c = 0.01
-is for its networks; with it D's output is small.
+no term: the penalty is 0. Biases, and what belongs to a normalisation, are clipped too, as in the paper's code. Its
+c = 0.01 is for its networks; D's output is small with it.
 Source: Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", Algorithm 1, c = 0.01 (arXiv:1701.07875).
 """
 

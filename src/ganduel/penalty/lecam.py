@@ -4,10 +4,10 @@ r"""LeCam: D's output for samples of one kind is not to leave its usual output f
     α_real, α_fake = moving averages of D's mean logits of real and of generated samples, weighted by decay^age
 
 It keeps D from growing sure on few data. With a Wasserstein loss the game is then that of the LeCam divergence, where
-α_real = −α_fake is constant. The averages are bias-corrected as Adam's are, and in the checkpoint. It takes one more pass
-of D over real and generated samples.
+α_real = −α_fake is constant. The averages are bias-corrected as Adam's are, and in the checkpoint. It takes one more
+pass of D over real and generated samples.
 Source: Tseng et al. 2021, "Regularizing generative adversarial networks under limited data", equation 5
-(arXiv:2104.03310), weight 0.3 and decay 0.99 for BigGAN on CIFAR. Its published code adds a relu that the paper has not.
+(arXiv:2104.03310), weight 0.3 and decay 0.99 for BigGAN on CIFAR. Its code adds a relu that the paper has not.
 """
 
 from collections.abc import Callable
