@@ -15,9 +15,20 @@ Array = np.ndarray
 
 
 def plot_line(
-    path: Path, title: str, x: Array, p: Array, p_g: Array, d: Array, d_best: Array, samples: Array | None = None
+    path: Path,
+    title: str,
+    x: Array,
+    p: Array,
+    p_g: Array,
+    d: Array,
+    d_best: Array | None,
+    samples: Array | None = None,
+    log_odds: bool = True,
 ) -> None:
-    """Densities and D over x; all arrays are values at x, except for `samples`, which are marked on the axis."""
+    """Densities and D over x; all arrays are values at x, except for `samples`, which are marked on the axis.
+
+    D is in [0, 1], or with log_odds=False its logits, in whose range there is nothing to compare it with.
+    """
     figure, axes = new_figure(title, (4.375, 2.5), DPI)
     axes.fill_between(x, p, color=BLUE, alpha=0.25, lw=0, label="p, data")
     axes.fill_between(x, p_g, color=ORANGE, alpha=0.25, lw=0, label="p_g, generated")
@@ -26,11 +37,13 @@ def plot_line(
     axes.set_ylim(bottom=0)
     axes.set_xlim(x[0], x[-1])
     right = axes.twinx()
-    right.plot(x, d_best, color=GREY, ls="--", lw=1.5, label="D* = p / (p + p_g)")
-    right.plot(x, d, color=GREEN, lw=2, label="D")
-    right.axhline(0.5, color=GREY, lw=0.5)
-    right.set_ylim(-0.02, 1.02)
-    right.set_ylabel("D(x)")
+    if d_best is not None:
+        right.plot(x, d_best, color=GREY, ls="--", lw=1.5, label="D* = p / (p + p_g)")
+    right.plot(x, d, color=GREEN, lw=2, label="D" if log_odds else "D's logit")
+    if log_odds:
+        right.axhline(0.5, color=GREY, lw=0.5)
+        right.set_ylim(-0.02, 1.02)
+    right.set_ylabel("D(x)" if log_odds else "D's logit")
     if samples is not None:
         axes.plot(samples, np.zeros_like(samples), "|", color=ORANGE, ms=8, clip_on=False)
     handles = [h for part in (axes, right) for h in part.get_legend_handles_labels()[0]]
@@ -38,11 +51,23 @@ def plot_line(
     save(figure, path)
 
 
-def plot_plane(path: Path, title: str, box: Sequence[float], d: Array, samples: Array, centres: Array) -> None:
-    """Samples over D's heat map; `box` is (left, right, bottom, top), d is indexed [x, y]."""
+def plot_plane(
+    path: Path,
+    title: str,
+    box: Sequence[float],
+    d: Array,
+    samples: Array,
+    centres: Array,
+    log_odds: bool = True,
+) -> None:
+    """Samples over D's heat map; `box` is (left, right, bottom, top), d is indexed [x, y].
+
+    D is in [0, 1], or with log_odds=False its logits, whose outermost hundredths are clipped.
+    """
     figure, axes = new_figure(title, (3.75, 3.125), DPI)
-    heat = axes.imshow(d.T, origin="lower", extent=tuple(box), vmin=0, vmax=1, cmap="cividis", aspect="equal")
-    figure.colorbar(heat, ax=axes, label="D(x)")
+    low, high = (0, 1) if log_odds else np.nanquantile(d, (0.01, 0.99))
+    heat = axes.imshow(d.T, origin="lower", extent=tuple(box), vmin=low, vmax=high, cmap="cividis", aspect="equal")
+    figure.colorbar(heat, ax=axes, label="D(x)" if log_odds else "D's logit")
     axes.plot(*samples.T, ".", color="white", ms=2.5, alpha=0.6, mew=0, label="generated")
     axes.plot(*centres.T, "+", color=ORANGE, ms=9, mew=1.5, label="modes")
     axes.set_xlim(box[0], box[1])

@@ -16,6 +16,8 @@ from ganduel.build import build_gan
 from ganduel.callback.saturation import Saturation, both_gradients, draw, lengths_and_cosine, slopes
 from ganduel.data.base import TensorData
 from ganduel.loss.base import Loss
+from ganduel.loss.hinge import Hinge
+from ganduel.loss.least_squares import LeastSquares
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
 from ganduel.model.base import Discriminator, Generator, keyed_layers
@@ -214,6 +216,18 @@ def test_the_loss_form_is_on_record(fit, tmp_path):
     assert form["g"][at] == pytest.approx(-math.log(2))
     assert form["g_slope"][at] == -0.5
     assert (form["logit"][0], form["logit"][-1]) == (-16, 16)
+
+
+@pytest.mark.parametrize(("loss", "slope"), [(Hinge(), 1.0), (LeastSquares(generator=100.0), 100.0)])
+def test_any_form_has_the_slope_of_its_own(fit, tiny, images, tmp_path, loss, slope):
+    """Mean |∂L_G/∂b|; the two forms of the paper are compared where a logit is the log-odds, and not here."""
+    gan = build_gan(tiny(), images)
+    gan.loss = loss
+    fit(gan=gan, callbacks=[Saturation(2, 2)], loggers=[RunLogger(tmp_path)])
+    for row in rows(tmp_path / "metrics.jsonl"):
+        assert row["saturation/slope"] == pytest.approx(slope, rel=0.02)
+        assert [key for key in row if key.startswith("saturation/")] == ["saturation/slope"]
+    assert json.loads((tmp_path / "loss_form.json").read_text())["log_odds"] is False
 
 
 def test_a_form_without_functions_of_a_logit_leaves_no_curve(fit, tiny, images, tmp_path):

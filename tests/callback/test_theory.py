@@ -11,6 +11,8 @@ from ganduel.callback.theory import Theory, optimal, theory
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
+from ganduel.loss.hinge import Hinge
+from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.metric.functional import grid
 from ganduel.tracking.base import Logger
 
@@ -136,6 +138,31 @@ def test_training_is_the_same_to_the_bit(fit, tiny):
         fit(callbacks=callbacks, gan=gan)
         trained.append(torch.cat([p.detach().flatten() for p in gan.parameters()]))
     assert torch.equal(*trained)
+
+
+@pytest.mark.parametrize(
+    ("loss", "world", "range_of_d"),
+    [(Hinge(), Gaussian1D(), None), (Hinge(), Ring8(), None), (NonSaturating(0.9), Ring8(), (0, 1))],
+)
+def test_another_loss_has_pictures_and_no_rows(fit, tiny, monkeypatch, loss, world, range_of_d):
+    """Its best D is not p/(p + p_g): samples are drawn over D, or over logits where these are no log-odds."""
+    drawn = []
+    monkeypatch.setattr("ganduel.callback.theory.plot_line", lambda *args: drawn.append(args))
+    monkeypatch.setattr("ganduel.callback.theory.plot_plane", lambda *args: drawn.append(args))
+    monkeypatch.setattr("ganduel.callback.theory.animate", lambda *args: None)
+    rows, gan = Rows(), build_gan(tiny(), world)
+    gan.loss = loss
+    fit(callbacks=[Theory(every_n_iterations=3, first=6, points=20)], loggers=[rows], gan=gan)
+    assert rows.rows == []
+    assert [name for _, name in rows.pictures] == ["theory_00000000.png", "theory_00000006.png"]
+    log_odds = drawn[-1][-1]
+    assert log_odds == loss.log_odds
+    if world.shape == (1,):
+        assert drawn[-1][6] is None  # no D* beside it
+    elif range_of_d is None:
+        assert drawn[-1][3].min() < 0
+    else:
+        assert 0 <= drawn[-1][3].min() <= drawn[-1][3].max() <= 1
 
 
 def test_images_and_unknown_data_are_passed_over(fit):

@@ -23,6 +23,11 @@ def runs_in(*folders: Path) -> list[Run]:
     return read_all(folders)[0]
 
 
+def paper_forms() -> dict[str, Any]:
+    """Those of Goodfellow et al. 2014, which are all that runs of the duel have."""
+    return {name: form for name, form in package_forms().items() if name in (NS, SAT)}
+
+
 def at(form: Any, key: str, logit: float) -> float:
     return form[key][form["logit"].index(logit)]
 
@@ -30,7 +35,9 @@ def at(form: Any, key: str, logit: float) -> float:
 def test_the_forms_of_the_package_by_hand():
     """At b = 0, where D answers 1/2: log 1/2 and −log 1/2; slopes −1/2 both. Far left one slope is gone, one is −1."""
     forms = package_forms()
-    assert sorted(forms) == [NS, SAT]
+    assert {NS, SAT, "hinge", "wasserstein", "least_squares", "f_divergence"} <= forms.keys()
+    assert "relativistic" not in forms  # it has no term per logit
+    assert {name for name, form in forms.items() if form["log_odds"]} == {NS, SAT}
     assert at(forms[SAT], "g", 0.0) == pytest.approx(-math.log(2))
     assert at(forms[NS], "g", 0.0) == pytest.approx(math.log(2))
     assert at(forms[SAT], "g_slope", 0.0) == at(forms[NS], "g_slope", 0.0) == pytest.approx(-0.5)
@@ -60,7 +67,7 @@ def test_levels_of_strata_are_named_so_and_those_without_histograms_left_out(tmp
 def test_what_is_drawn(tmp_path):
     """Curves above, for each level a row below; in it the samples early, midway and late."""
     runs = runs_in(make_sweep(tmp_path / "s", 1))
-    canvas = draw(package_forms(), histograms_by_level(runs, None))
+    canvas = draw(paper_forms(), histograms_by_level(runs, None))
     (loss, slope, *rest) = canvas.axes
     assert len(rest) == 2 * 2
     assert [line.get_label() for line in loss.lines] == [NS, SAT]
@@ -82,7 +89,7 @@ def test_what_is_drawn(tmp_path):
 
 def test_the_same_samples_are_marked_on_both_curves_and_the_caption_says_which_slope_vanishes():
     """A reader saw slope −1 at D = 0 for the form that is called saturating: it is flat in D's logit, on the right."""
-    canvas = draw(package_forms(), {})
+    canvas = draw(paper_forms(), {})
     b = np.array([-4.0, -3, -2, -1, 0])
     for axis, x in zip(canvas.axes, (1 / (1 + np.exp(-b)), b), strict=True):
         for line in axis.lines:
@@ -106,7 +113,7 @@ def test_a_loss_without_terms_per_logit_is_named(tmp_path):
 
 
 def test_a_form_has_its_colour_everywhere(tmp_path):
-    canvas = draw(package_forms(), histograms_by_level(runs_in(make_sweep(tmp_path / "s", 1)), None))
+    canvas = draw(paper_forms(), histograms_by_level(runs_in(make_sweep(tmp_path / "s", 1)), None))
     lines = {line.get_label(): line.get_color() for line in canvas.axes[0].lines}
     assert lines == {NS: COLOURS[NS], SAT: COLOURS[SAT]}
     assert canvas.axes[2].patches[0].get_edgecolor()[:3] == pytest.approx(
@@ -141,7 +148,26 @@ def test_a_file_is_drawn_the_same_twice(tmp_path, name, levels):
 def test_without_runs_the_forms_alone_are_drawn(tmp_path):
     figure("loss-forms", [], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.size == (9 * 120, round(4.0 * 120))
+        assert picture.size == (round(13.5 * 120), round(4.0 * 120))
+
+
+def test_forms_whose_logits_are_no_log_odds_are_over_the_logit_alone():
+    """Three columns: D(G(z)) for the paper's forms, the logit for all, and the slope; steep forms stay in view."""
+    canvas = draw(package_forms(), {})
+    over_d, over_b, slope = canvas.axes
+    assert {line.get_label() for line in over_d.lines} == {NS, SAT}
+    assert [line.get_label() for line in over_b.lines] == [line.get_label() for line in slope.lines]
+    assert {line.get_label() for line in slope.lines} == package_forms().keys()
+    assert (over_d.get_xlabel(), over_b.get_xlabel(), over_b.get_xlim()) == ("D(G(z))", "D's logit b", (-16, 16))
+    assert "nats" in over_d.get_ylabel()
+    assert "nats" not in over_b.get_ylabel()
+    assert slope.get_ylim()[1] == pytest.approx(1.05 * 4)
+    hinge = slope.lines[list(package_forms()).index("hinge")]
+    assert set(hinge.get_ydata()) == {1.0}
+    alone = draw({"hinge": package_forms()["hinge"]}, {})
+    assert [axis.get_xlabel() for axis in alone.axes] == ["D's logit b"] * 2
+    assert "sigmoid" not in alone.get_supxlabel()
+    assert "saturating" not in alone.get_supxlabel()
 
 
 def test_histograms_of_another_form_or_none(tmp_path):
@@ -149,10 +175,10 @@ def test_histograms_of_another_form_or_none(tmp_path):
     folder = make_run(tmp_path / "a", "mine")
     write_lines(folder / "histograms.jsonl", [{"iteration": 7, "logit/fake": [1, 0, 3]}])
     (folder / "loss_form.json").write_text(
-        json.dumps({"name": "x", "logit": [-900.0, 900.0], "g": [1, 2], "g_slope": [0, 1]})
+        json.dumps({"name": "x", "log_odds": True, "logit": [-900.0, 900.0], "g": [1, 2], "g_slope": [0, 1]})
     )
     runs = runs_in(folder)
-    canvas = draw({**package_forms(), **loss_forms(runs)}, histograms_by_level(runs, None))
+    canvas = draw({**paper_forms(), **loss_forms(runs)}, histograms_by_level(runs, None))
     assert [len(axis.patches) for axis in canvas.axes[2:]] == [0, 3]
     assert [axis.axison for axis in canvas.axes[2:]] == [False, True]
     assert canvas.axes[3].patches[0].get_data()[0].tolist() == [0.25, 0, 0.75]
@@ -161,7 +187,7 @@ def test_histograms_of_another_form_or_none(tmp_path):
 
 def test_a_loss_without_d_of_x_has_a_row_of_logits_alone(tmp_path):
     folder = make_run(tmp_path / "a", "wasserstein", log_odds=False)
-    row = draw(package_forms(), histograms_by_level(runs_in(folder), None)).axes[2:]
+    row = draw(paper_forms(), histograms_by_level(runs_in(folder), None)).axes[2:]
     assert [(len(axis.patches), axis.axison) for axis in row] == [(0, False), (3, True)]
     assert row[0].get_title() == "samples of wasserstein"
     assert len(row[1].get_legend().get_texts()) == 3

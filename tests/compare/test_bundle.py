@@ -342,6 +342,24 @@ def test_a_form_on_record_without_a_choice_has_its_own_name(tmp_path):
     assert sorted(loss_forms(read_all([tmp_path])[0])) == ["Own", SAT]
 
 
+def test_forms_of_one_choice_with_other_parameters_have_names_of_their_own(tmp_path):
+    """As the levels of such a comparison have; a form that says whether its logits are log-odds is believed."""
+    for target in (0.5, 1.0):
+        for seed in (0, 1):
+            folder = make_run(tmp_path / f"{target}{seed}", "least_squares", seed)
+            config = (folder / "config.yaml").read_text()
+            head, loss, rest = config.partition("loss:\n  _target_: lab.least_squares\n")
+            assert loss
+            (folder / "config.yaml").write_text(f"{head}{loss}  generator: {target}\n{rest}")
+            values = {**form("mine"), "log_odds": False, "g": [target] * 33}
+            (folder / "loss_form.json").write_text(json.dumps(values))
+    page_data = of(tmp_path)
+    forms = {one["name"]: one for one in page_data["loss_forms"]}
+    assert [*forms] == ["least_squares (generator=0.5)", "least_squares (generator=1.0)"]
+    assert [one["g"][0] for one in forms.values()] == [0.5, 1.0]
+    assert not any(one["log_odds"] for one in forms.values())
+
+
 def test_floors_are_of_the_runs_that_have_one(tmp_path):
     make_run(tmp_path / "a", metrics={FD: 3.0})
     folder = make_run(tmp_path / "b", seed=1, metrics={FD: 3.0})

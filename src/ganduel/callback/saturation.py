@@ -1,6 +1,9 @@
-r"""How strong a signal D leaves to G under either loss form, whichever is trained.
+r"""How strong a signal D leaves to G, under the loss that is trained and under both forms of Goodfellow et al. 2014.
 
-At D's logit b of a generated sample, D = sigmoid(b), the two forms descend along
+    saturation/slope                  mean |∂L_G/∂b| over the logits b of the minibatch of G's update, of a loss with a
+                                      term per logit
+
+Where logits are log-odds, D = sigmoid(b), the two forms descend along
 
     |∂ log(1 − D) / ∂b| = sigmoid(b)  = D            saturating
     |∂ (−log D)   / ∂b| = sigmoid(−b) = 1 − D        non-saturating
@@ -46,7 +49,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 
 
 class Saturation(Callback, Scheduled):
-    """Logs the slopes with every row of statistics, the gradients less often; for losses whose logits are log-odds.
+    """Logs the slopes with every row of statistics, the gradients less often.
 
     Args:
         every_n_iterations: between two rows.
@@ -61,7 +64,7 @@ class Saturation(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = gan_of(trainer).loss
-        self.on = loss.log_odds
+        self.log_odds, self.has_terms = loss.log_odds, isinstance(loss, LogitLoss)
         if trainer.is_global_zero and isinstance(loss, LogitLoss):
             path = Path(trainer.default_root_dir) / LOSS_FORM
             path.write_text(to_json(loss.form()) + "\n", encoding="utf-8")
@@ -70,9 +73,13 @@ class Saturation(Callback, Scheduled):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         row: dict[str, float] = {}
-        if self.on and is_due(trainer, self.every):
-            row |= slopes(gather_columns(trainer, outputs["logit/fake_g"][None])[0])
-        if self.on and is_due(trainer, self.gradient_every):
+        if (self.log_odds or self.has_terms) and is_due(trainer, self.every):
+            logits = gather_columns(trainer, outputs["logit/fake_g"][None])[0]
+            if self.has_terms:
+                row["saturation/slope"] = gan_of(trainer).loss.curve(logits)[1].abs().mean().item()
+            if self.log_odds:
+                row |= slopes(logits)
+        if self.log_odds and is_due(trainer, self.gradient_every):
             gradients = cast(Tensor, trainer.strategy.reduce(both_gradients(gan_of(trainer)), reduce_op="mean"))
             row |= lengths_and_cosine(gradients)
         if row:

@@ -19,7 +19,9 @@ With `optimal_steps` a copy of D is trained to optimality against the frozen G a
     theory/optimal_d_gap       largest |D − D*| where the mixture has at least 1% of its highest density
     theory/optimal_loss_gap    |L_D − (2 log 2 − 2 JSD)|
 
-Nothing of it touches training: all draws are the callback's own. Pictures go to samples/theory_*.png.
+Of another loss than cross-entropy, or with smoothed labels, D* is another function: there are pictures of the samples
+and of D, or of its logits, and no rows. Nothing of it touches training: all draws are the callback's own. Pictures go
+to samples/theory_*.png.
 """
 
 import math
@@ -55,7 +57,7 @@ class Known(Protocol):
 
 
 class Theory(Callback, Scheduled):
-    """Logs the quantities above and draws D, for data of known density in one or two dimensions.
+    """Logs the quantities above and draws D, for data of known density in one or two dimensions, without classes.
 
     Args:
         every_n_iterations: between two rows.
@@ -95,7 +97,8 @@ class Theory(Callback, Scheduled):
         known = (
             isinstance(gan.batches.data, Known) and len(gan.batches.data.shape) == 1 and gan.batches.data.shape[0] <= 2
         )
-        self.on = trainer.is_global_zero and known and isinstance(gan.loss, CrossEntropyLoss)
+        self.on = trainer.is_global_zero and known and gan.batches.data.classes is None
+        self.has_theory = isinstance(gan.loss, CrossEntropyLoss) and gan.loss.real_target == 1
         if not self.on:
             return
         self.data = cast(Known, gan.batches.data)
@@ -138,15 +141,18 @@ class Theory(Callback, Scheduled):
         return torch.cat(parts) - math.log(len(inside))
 
     def look(self, trainer: Trainer, picture: bool) -> None:
-        """One row and, if it is time for one, a picture."""
+        """One row, if there is theory for the loss, and a picture, if it is time for one."""
+        if not (self.has_theory or picture):
+            return
         gan = gan_of(trainer)
         log_p, log_g, fake = self.densities(gan)
         logits = self.logits(gan.discriminator)
-        values = theory(logits, log_p, log_g, self.cell)
-        if picture and self.optimal_steps:
-            best = self.optimal(gan, log_p, log_g)
-            values |= optimal(self.logits(best), log_p, log_g, self.cell)
-        log(trainer, values)
+        if self.has_theory:
+            values = theory(logits, log_p, log_g, self.cell)
+            if picture and self.optimal_steps:
+                best = self.optimal(gan, log_p, log_g)
+                values |= optimal(self.logits(best), log_p, log_g, self.cell)
+            log(trainer, values)
         if picture:
             self.publish(trainer, gan, logits, log_p, log_g, fake)
 
@@ -201,15 +207,16 @@ class Theory(Callback, Scheduled):
     def publish(self, trainer: Trainer, gan: GAN, logits: Tensor, log_p: Tensor, log_g: Tensor, fake: Tensor) -> None:
         path = self.folder / f"theory_{trainer.global_step:08d}.png"
         title = f"iteration {trainer.global_step:,}, seed {gan.batches.seed}"
-        d, shown = logits.sigmoid(), fake[:SEEN].numpy()
+        log_odds, shown = gan.loss.log_odds, fake[:SEEN].numpy()
+        d = logits.sigmoid() if log_odds else logits
         if len(self.resolution) == 1:
             p, p_g = log_p.exp().numpy(), log_g.exp().numpy()
-            best = optimal_discriminator(log_p, log_g).numpy()
-            plot_line(path, title, self.places[:, 0].numpy(), p, p_g, d.numpy(), best, shown[:, 0])
+            best = optimal_discriminator(log_p, log_g).numpy() if self.has_theory else None
+            plot_line(path, title, self.places[:, 0].numpy(), p, p_g, d.numpy(), best, shown[:, 0], log_odds)
         else:
             box = [self.lower[0], self.upper[0], self.lower[1], self.upper[1]]
             centres = getattr(gan.batches.data, "centres", torch.empty(0, 2)).numpy()
-            plot_plane(path, title, box, d.unflatten(0, self.resolution).numpy(), shown, centres)
+            plot_plane(path, title, box, d.unflatten(0, self.resolution).numpy(), shown, centres, log_odds)
         for tracker in trackers(trainer):
             tracker.log_picture("samples/theory", path, title, step=trainer.global_step)
 

@@ -29,7 +29,6 @@ from ganduel.tracking.files import range_of
 
 COLOURS = {"nonsaturating": BLUE, "saturating": ORANGE}
 MORE = (GREEN, "#cc79a7", "#8c6d00", "#4b4b9b", GREY, "#56b4e9", "#b22222")
-DASHES = ("-", "--", ":", "-.")  # of forms beyond as many as there are colours
 LABELS = {"d/fake": "D(G(z))", "logit/fake": "D's logit b"}  # of the axes, by the key of a histogram
 MOMENTS = {"early": 0.02, "midway": 0.5, "late": 1.0}  # of the last iteration
 REACH = 5.0  # of the axis of the loss, on both sides of 0, and of the logits whose slopes are in view
@@ -109,7 +108,9 @@ def draw(forms: Mapping[str, Form], samples: Mapping[str, Mapping[str, Any]], mi
         if legend_axis is not None:
             legend_axis.legend(fontsize=8)
     texts = [CAPTION, LOG_ODDS if columns[0][0] == "d/fake" else "", SATURATING if "saturating" in forms else ""]
-    lines = textwrap.wrap(" ".join(filter(None, texts)), 150) + textwrap.wrap(missing, 150)
+    lines = [
+        line for text in (" ".join(filter(None, texts)), missing) for line in textwrap.wrap(text, 75 * len(columns))
+    ]
     canvas.supxlabel("\n".join(lines), fontsize=8, x=0.01, ha="left", parse_math=False)  # a name may have a $
     return canvas
 
@@ -135,8 +136,8 @@ def draw_forms(axis: Any, forms: Mapping[str, Form], colours: Mapping[str, str],
         y = np.abs(y) if term == "g_slope" else y
         steepest = max([steepest, *y[np.abs(b) <= REACH]])
         dots = {"marker": "o", "markevery": np.flatnonzero(np.isin(b, DOTS)).tolist()}
-        style = {"color": colours[name], "ls": DASHES[n // (len(COLOURS) + len(MORE)) % len(DASHES)], "lw": 2}
-        axis.plot(expit(b) if key == "d/fake" else b, y, label=name, **style, **dots)
+        width = 2 + 0.6 * (len(forms) - 1 - n)  # of forms with the same curve, as hinge and wasserstein, both show
+        axis.plot(expit(b) if key == "d/fake" else b, y, color=colours[name], lw=width, label=name, **dots)
     axis.set(xlabel=LABELS[key], xlim=range_of(key))
     if term == "g_slope":
         axis.set(ylabel="|∂L_G / ∂b|", ylim=(0, 1.05 * min(steepest, STEEPEST)))

@@ -12,7 +12,7 @@ from ganduel.compare.columns import is_number
 from ganduel.compare.interval import UNBOUNDED, Bounds
 from ganduel.compare.reading import Run
 
-UNIT = ("d/", "saturation/slope", "saturation/share", "high_quality/", "precision/", "recall/", "coverage/")
+UNIT = ("d/", "saturation/slope_", "saturation/share", "high_quality/", "precision/", "recall/", "coverage/")
 POSITIVE = ("saturation/", "grad/", "fd/", "fid/", "modes/", "reverse_kl/", "density/")
 KNOWN: dict[str, Bounds] = {
     "saturation/cosine": (-1.0, 1.0), **dict.fromkeys(UNIT, (0.0, 1.0)), **dict.fromkeys(POSITIVE, (0.0, math.inf)),

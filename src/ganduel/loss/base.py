@@ -76,9 +76,10 @@ class LogitLoss(Loss):
 
     def curve(self, b: Tensor) -> tuple[Tensor, Tensor]:
         """G's term at the logits b, and its slope there."""
-        b = b.detach().requires_grad_()
-        value = self.g_fake(b)
-        (slope,) = torch.autograd.grad(value.sum(), b)
+        with torch.enable_grad():
+            b = b.detach().requires_grad_()
+            value = self.g_fake(b)
+            (slope,) = torch.autograd.grad(value.sum(), b)
         return value.detach(), slope
 
     def form(self) -> dict[str, Any]:

@@ -254,8 +254,9 @@ const NAMES = {
   "loss/d": ["Loss of D", `${NATS}without penalty`], "loss/g": ["Loss of G", `${NATS}not comparable between forms`], "loss/penalty_d": ["Penalty of D", ""], "loss/penalty_g": ["Penalty of G", ""],
   "d/real": ["D(x)", "mean over real samples"], "d/fake": ["D(G(z))", "mean, in D's update"], "d/fake_g": ["D(G(z))", "mean, in G's update"],
   "logit/real": ["D's output on real samples", "mean logit"], "logit/fake": ["D's output on generated samples", "mean logit"],
-  "d/accuracy_real": ["Accuracy of D on real samples", ""], "d/accuracy_fake": ["Accuracy of D on generated samples", ""],
+  "d/accuracy_real": ["Accuracy of D on real samples", ""], "d/accuracy_fake": ["Accuracy of D on generated samples", ""], "d/accuracy_pair": ["Accuracy of D on pairs", "the real one has the larger logit"],
   "grad/norm_d": ["Gradient of D", "norm"], "grad/norm_g": ["Gradient of G", "norm, of the loss that is trained"],
+  "saturation/slope": ["Slope of G's loss", "mean |∂L_G/∂b|, at D's logits"],
   "saturation/slope_saturating": ["Slope of the saturating form", "mean D(G(z)), at D's logits"], "saturation/slope_nonsaturating": ["Slope of the non-saturating form", "mean 1 − D(G(z))"],
   "saturation/ratio": ["Ratio of the slopes", "saturating over non-saturating"], "saturation/share_rejected": ["Rejected samples", "share with D(G(z)) < 0.01"],
   "saturation/grad_norm_saturating": ["G's gradient, saturating form", "norm, whichever form trains"], "saturation/grad_norm_nonsaturating": ["G's gradient, non-saturating form", "norm, whichever form trains"],
@@ -263,7 +264,7 @@ const NAMES = {
 };
 const GROUPS = [
   ["Losses", (key) => key.startsWith("loss/")],
-  ["D(x) and D(G(z))", (key) => /^d\/(real|fake|fake_g|accuracy_real|accuracy_fake)$/.test(key)],
+  ["D(x) and D(G(z))", (key) => /^d\/(real|fake|fake_g|accuracy_real|accuracy_fake|accuracy_pair)$/.test(key)],
   ["Logits of D", (key) => /^logit\/(real|fake|fake_g)$/.test(key)],
   ["Gradients", (key) => key.startsWith("grad/")],
   ["Saturation", (key) => key.startsWith("saturation/") && !/_q\d\d$/.test(key)],
@@ -431,6 +432,8 @@ function forms() {
   const shows = (key) => groups.some((group) => group.histograms[key]);
   if (shows("d/fake") || data.loss_forms.some((form) => form.log_odds))
     panel($("form-panels"), "forms", "G's loss", "against D(G(z))", () => formPlot("d/fake", time.at(), [0, 1], "g"));
+  if (data.loss_forms.some((form) => !form.log_odds))
+    panel($("form-panels"), "forms", "G's loss", "against D's logit", () => formPlot("logit/fake", time.at(), [-16, 16], "g"));
   if (shows("logit/fake") || data.loss_forms.length)
     panel($("form-panels"), "forms", "Size of its slope", "against D's logit", () => formPlot("logit/fake", time.at(), [-16, 16], "g_slope"));
   time.show();
@@ -446,20 +449,20 @@ function formPlot(key, at, [low, high], term) {
       marker: { color: faint(tone, 0.35), line: { color: tone, width: 0.5 }, pattern: { shape: pattern(group), fgcolor: tone, size: 6 } },
     });
   }
-  // The paper's forms reach 5.2 nats and a slope of 1 there; others may be steeper.
+  // The paper's forms reach 5.2 nats and a slope of 1 there; others may be steeper, and are then cut off.
   const forms = data.loss_forms.filter((form) => form.log_odds || key !== "d/fake");
   const reach = (name) => Math.max(...forms.flatMap((form) => form[name].filter((_, n) => Math.abs(form.logit[n]) <= 5).map(Math.abs)), 0);
   for (const form of forms) {
     const x = key === "d/fake" ? form.logit.map((b) => 1 / (1 + Math.exp(-b))) : form.logit;
     traces.push({ x, y: term === "g" ? form.g : form.g_slope.map(Math.abs), mode: "lines+markers", line: { color: colour(form.name), width: 3 }, marker: { size: form.logit.map((b) => (DOTS.includes(b) ? 11 : 0)), opacity: 1 }, hovertemplate: `${label(form.name)}: %{y:.3g}<extra></extra>` });
   }
-  const top = 1.04 * Math.max(term === "g" ? 5 : 1, reach(term));
+  const top = 1.04 * (term === "g" ? Math.min(20, Math.max(5, reach(term))) : Math.min(4, Math.max(1, reach(term))));
   return {
     traces,
     layout: {
       barmode: "overlay", margin: { l: 52, r: 52, t: 8, b: 40 },
       xaxis: { title: { text: key === "d/fake" ? "D(G(z))" : "logit b" }, range: [low, high], zeroline: false },
-      yaxis: { title: { text: term === "g" ? `${NATS ? "nats" : "loss"} per sample` : "|∂L<sub>G</sub>/∂b|" }, range: [term === "g" ? -top : 0, top], zeroline: false },
+      yaxis: { title: { text: term === "g" ? `${key === "d/fake" ? "nats" : "loss"} per sample` : "|∂L<sub>G</sub>/∂b|" }, range: [term === "g" ? -top : 0, top], zeroline: false },
       yaxis2: { title: { text: "share of samples" }, range: [0, 1.04], tickmode: "linear", tick0: 0, dtick: 0.25 },
     },
   };
