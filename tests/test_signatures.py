@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from states import same
-from toy_runs import CASES, DIFFERENT, TOGETHER, WORDS, begin, distance, last, timeless, train, until
+from toy_runs import CASES, DIFFERENT, TOGETHER, WORDS, check_equal, distance, last, members, timeless, train, until
 
 from ganduel import checkpoint
 from ganduel.population.trainer import MemberSpec, train_members
@@ -42,26 +42,6 @@ def test_a_resumed_run_has_the_same_bits(values: Callable, tmp_path: Path, parts
     for name, beginning in (("penalties_g.path.mean", 0.0), ("augment.p", 0.5)):
         if name in whole["state_dict"]:
             assert abs(whole["state_dict"][name] - beginning) > 0.01  # else it would say nothing that it survives
-
-
-def members(tmp_path: Path, configs: list[dict[str, Any]]) -> list[tuple[Path, Path]]:
-    """Train runs alone, and as members of a population; returns their folders in pairs."""
-    pairs = [(tmp_path / f"alone{i}", tmp_path / f"member{i}") for i in range(len(configs))]
-    for (folder, _), config in zip(pairs, configs, strict=True):
-        train(folder, config)
-    specs = [
-        MemberSpec(folder.name, begin(folder, config), folder)
-        for (_, folder), config in zip(pairs, configs, strict=True)
-    ]
-    assert train_members(specs, bar=False) is None
-    return pairs
-
-
-def check_equal(alone: Path, member: Path) -> None:
-    """Weights, average, what is kept and rows, to rounding."""
-    assert distance(last(member)["state_dict"], last(alone)["state_dict"]) < 1e-9
-    for mine, theirs in zip(timeless(member), timeless(alone), strict=True):
-        assert mine == pytest.approx(theirs, rel=1e-7, abs=1e-9)
 
 
 @cases("together")

@@ -5,10 +5,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from toys import part
 
 from ganduel import checkpoint
+from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import prepare, run
 from ganduel.run.schema import check
 from ganduel.tracking.files import rows
@@ -99,3 +101,23 @@ def distance(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tenso
     """The largest difference between two state dicts."""
     assert first.keys() == second.keys()
     return max((first[key] - second[key]).abs().max().item() for key in first)
+
+
+def members(tmp_path: Path, configs: list[dict[str, Any]]) -> list[tuple[Path, Path]]:
+    """Train runs alone, and as members of a population; returns their folders in pairs."""
+    pairs = [(tmp_path / f"alone{i}", tmp_path / f"member{i}") for i in range(len(configs))]
+    for (folder, _), config in zip(pairs, configs, strict=True):
+        train(folder, config)
+    specs = [
+        MemberSpec(folder.name, begin(folder, config), folder)
+        for (_, folder), config in zip(pairs, configs, strict=True)
+    ]
+    assert train_members(specs, bar=False) is None
+    return pairs
+
+
+def check_equal(alone: Path, member: Path) -> None:
+    """Weights, average, what is kept and rows, to rounding."""
+    assert distance(last(member)["state_dict"], last(alone)["state_dict"]) < 1e-9
+    for mine, theirs in zip(timeless(member), timeless(alone), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-7, abs=1e-9)

@@ -215,3 +215,11 @@ class Relativistic(Loss):
 def part(name: str, **knobs: Any) -> dict[str, Any]:
     """A toy in a config."""
     return {"_target_": f"toys.{name}", **knobs}
+
+
+class TinyImages(TensorData):
+    """Thirty-two images of 3 × 4 × 4, all different."""
+
+    def __init__(self):
+        n = torch.arange(32 * 48)
+        super().__init__((n * n * 7 % 256).to(torch.uint8).reshape(32, 3, 4, 4))
