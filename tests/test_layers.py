@@ -82,6 +82,7 @@ PLAIN = (
     "loss",
     "penalty",
     "augment",
+    "condition",
     "model",
     "data",
     "metric.functional",
@@ -112,6 +113,7 @@ BELOW = {
     "model": ["types", "errors", "rng"],
     "data": ["types", "errors", "rng", "environment"],
     "augment": ["types", "errors", "rng", "ranks"],
+    "condition": ["types", "errors", "loss.base", "model.base"],
     "batch": ["types", "rng", "data.base", "model.base"],
     "penalty": ["types", "errors", "ranks", "batch", "model.base"],
     "image_grid": ["types", "errors", "data.base", "data.check"],
@@ -131,12 +133,24 @@ BELOW = {
         "model.base",
     ],
     "engine": ["errors", "batch", "block", "distributed", "gan", "model.base"],
-    "build": ["errors", "rng", "batch", "gan", "optim", "ema", "distributed", "data.base", "model.base"],
+    "build": [
+        "errors",
+        "rng",
+        "batch",
+        "condition.base",
+        "gan",
+        "optim",
+        "ema",
+        "distributed",
+        "data.base",
+        "model.base",
+    ],
     "trust": [
         "errors",
         "loss.base",
         "penalty.base",
         "augment.base",
+        "condition.base",
         "model.base",
         "data.base",
         "metric.base",
@@ -256,7 +270,7 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
 TRAINING = ("batch", "block", "optim", "gan", "engine", "build", "run", "population")
 
 
-CONCRETE = ("loss", "penalty", "augment", "model", "data")
+CONCRETE = ("loss", "penalty", "augment", "condition", "model", "data")
 
 
 @pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint"))

@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CONF, SOURCE, TESTS = ROOT / "conf", ROOT / "src" / "ganduel", ROOT / "tests"
-GROUPS = ("loss", "penalty", "penalty_g", "augment", "model", "data", "metric")
+GROUPS = ("loss", "penalty", "penalty_g", "augment", "condition", "model", "data", "metric")
 PACKAGES = {"penalty_g": "penalty"}  # of G: modules like those of D's
 # What choices are made of.
 SHARED = {"ganduel.data.mixture", "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from ganduel import rng
 from ganduel.batch import Batches, Engine
+from ganduel.condition.base import Condition
 from ganduel.data.base import Data
 from ganduel.distributed import on_cpu, world_size
 from ganduel.ema import EMA
@@ -45,13 +46,21 @@ def build_data(config: Mapping[str, Any]) -> Data:
 
     They are the same for all seeds, whatever their constructor draws from.
     """
-    node, folder = config["data"], recorded_data(config).get("dir")
+    node, folder, condition = config["data"], recorded_data(config).get("dir"), build_condition(config)
     if folder is not None and not Path(folder).is_dir():
         raise UserError(
             f"the run's data were in {folder}, which is no folder now. Say where they are: data.dir=FOLDER."
         )
     with rng.all_seeded("data"):
-        return build(node if folder is None else {**node, "dir": folder})
+        data = build(node if folder is None else {**node, "dir": folder})
+    if condition.takes_labels and data.classes is None:
+        data.use_labels()
+    return data
+
+
+def build_condition(config: Mapping[str, Any]) -> Condition:
+    """How the networks learn of classes; configs of older versions have none."""
+    return build(config["condition"], "condition") if "condition" in config else Condition()
 
 
 def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> None:
@@ -107,7 +116,7 @@ def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> G
         return kind(
             generator,
             discriminator,
-            loss=build(config["loss"]),
+            loss=build_condition(config).loss(build(config["loss"])),
             batches=Batches(data, generator.draw, config["k"], config["batch_size"], config["seed"]),
             optim_d=build_optim(config, "discriminator"),
             optim_g=build_optim(config, "generator"),
@@ -123,15 +132,42 @@ def build_networks(
     config: Mapping[str, Any], shape: tuple[int, ...], classes: int | None = None
 ) -> tuple[Generator, nn.Module]:
     """G and D for samples of the shape, with the initial weights that belong to the seed."""
-    seed, model = config["seed"], config["model"]
+    seed = config["seed"]
     with rng.all_seeded(seed, "generator"):
-        generator = build_network(model["generator"], "model.generator", shape, classes)
+        generator = build_generator(config, shape, classes)
         noise, labels = generator.draw(2, rng.generator("lazy layers")), labels_for_trial(2, classes)
         initialise_lazy_layers(generator, noise, labels)
     with rng.all_seeded(seed, "discriminator"):
-        discriminator = build_network(model["discriminator"], "model.discriminator", shape, classes)
+        discriminator = build_discriminator(config, shape, classes)
         initialise_lazy_layers(discriminator, torch.zeros(2, *shape), labels)
     return generator, discriminator
+
+
+def build_generator(config: Mapping[str, Any], shape: tuple[int, ...], classes: int | None = None) -> Generator:
+    """G for samples of the shape, and of a condition's classes."""
+    node, condition = config["model"]["generator"], build_condition(config)
+    inner = None if condition.takes_labels else classes
+
+    def make(more_noise: int = 0) -> Generator:
+        wider = {**node, "noise_dim": noise_dim(node) + more_noise} if more_noise else node
+        return build_network(wider, "model.generator", shape, inner)
+
+    return condition.generator(make, classes)
+
+
+def build_discriminator(config: Mapping[str, Any], shape: tuple[int, ...], classes: int | None = None) -> nn.Module:
+    """D for samples of the shape, and of a condition's classes."""
+    node, condition = config["model"]["discriminator"], build_condition(config)
+    inner = None if condition.takes_labels else classes
+    return condition.discriminator(
+        lambda shape: build_network(node, "model.discriminator", shape, inner), shape, classes
+    )
+
+
+def noise_dim(node: Mapping[str, Any]) -> int:
+    """That of a G's config, or its constructor's default."""
+    default = inspect.signature(get_object(node["_target_"])).parameters.get("noise_dim")
+    return int(node["noise_dim"] if "noise_dim" in node or default is None else default.default)
 
 
 def build_network(node: Mapping[str, Any], path: str, shape: tuple[int, ...], classes: int | None = None) -> Any:

@@ -1,10 +1,8 @@
 """Algorithm 1 of Goodfellow et al. 2014 (arXiv:1406.2661): k updates of D on fresh data and noise, then one of G.
 
-    for t in iterations:
-        for j in 1 … k:   D ← D − ∇_D [ L_D(D(x), D(G(z))) + Σ penalties ]        x, z fresh
-        G ← G − ∇_G [ L_G(D(x), D(G(z))) + Σ penalties ],   G_ema ← β G_ema + (1 − β) G
-
-An iteration is one `global_step`, a pure function of the weights, the seed and its number t (ganduel.batch).
+for t in iterations:
+    for j in 1 … k:   D ← D − ∇_D [ L_D(D(x), D(G(z))) + Σ penalties ]        x, z fresh
+    G ← G − ∇_G [ L_G(D(x), D(G(z))) + Σ penalties ],   G_ema ← β G_ema + (1 − β) G
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import nn
+from torch import Tensor, nn
 
 from ganduel.augment.base import Augment
 from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs, eager
@@ -65,13 +63,11 @@ class GAN(LightningModule):
 
     def training_step(self, _batch: Any, _index: int) -> Outputs:
         """Iterations up to the next one at which a callback is due."""
-        self.block_outputs = list[Outputs]()
-        for t in block(self.trainer):
-            self.block_outputs.append(self.iterate(t))
+        self.block_outputs = [self.iterate(t) for t in block(self.trainer)]
         return self.block_outputs[-1]
 
     def iterate(self, t: int) -> Outputs:
-        """Iteration t; returns losses, gradient norms and logits, of the last update of D and that of G."""
+        """Iteration t, one `global_step`: a pure function of weights, seed and t. Returns losses, norms and logits."""
         due = due_in(t, *self.penalties_d.values(), *self.penalties_g.values())
         with self.batches.seeded(t):
             outputs = self.engine(self.update, self.batches(t), due)
@@ -87,35 +83,39 @@ class GAN(LightningModule):
     def update_discriminator(self, b: Minibatch, due: Due) -> Outputs:
         with torch.no_grad():  # D's update never reaches G's weights
             fake = conditioned(self.generator, b.noise, b.fake_labels)
-        real_logits, fake_logits = self.discriminate(b, fake)
-        loss = self.loss.discriminator(real_logits, fake_logits)
+        of_real, of_fake = self.discriminate(b, fake)
+        loss = self.loss.discriminator(of_real, of_fake)
         penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, fake.to(b.real.dtype))
         norm = self.descend(self.optim_d, loss + penalty)
         return {"loss/d": loss.detach(), "loss/penalty_d": penalty.detach(), "grad/norm_d": norm,
-                "logit/real": real_logits.detach(), "logit/fake": fake_logits.detach()}  # fmt: skip
+                "logit/real": self.loss.logits(of_real).detach(),
+                "logit/fake": self.loss.logits(of_fake).detach()}  # fmt: skip
 
     def update_generator(self, b: Minibatch, due: Due) -> Outputs:
         with frozen(self.discriminator):
             fake = conditioned(self.generator, b.noise, b.fake_labels)
-            fake_logits = self.logits(fake, b.fake_labels)
-            real_logits = self.logits(b.real, b.labels) if self.loss.generator_uses_real else None
-            loss = self.loss.generator(real_logits, fake_logits)
+            of_fake = self.output(fake, b.fake_labels)
+            of_real = self.output(b.real, b.labels) if self.loss.generator_uses_real else None
+            loss = self.loss.generator(of_real, of_fake)
             penalty = self.penalty(self.penalties_g.values(), due, self.generator, b, fake)
             norm = self.descend(self.optim_g, loss + penalty)
         return {"loss/g": loss.detach(), "loss/penalty_g": penalty.detach(), "grad/norm_g": norm,
-                "logit/fake_g": fake_logits.detach()}  # fmt: skip
+                "logit/fake_g": self.loss.logits(of_fake).detach()}  # fmt: skip
 
     def logits(self, x: Samples, y: Labels | None = None) -> Logits:
-        """D's logits of augmented samples, in float32 at least: losses are taken on these whatever autocast does."""
-        return as_logits(conditioned(self.discriminator, self.augment(x), y))
+        return self.loss.logits(self.output(x, y))
 
-    def discriminate(self, b: Minibatch, fake: Samples) -> Sequence[Logits]:
-        """D's logits of real and generated samples: in one pass, unless D mixes the samples of a batch."""
+    def output(self, x: Samples, y: Labels | None = None) -> Tensor:
+        """D's logits of augmented samples, in float32 at least: losses are taken on these whatever autocast does."""
+        return as_logits(conditioned(self.discriminator, self.augment(x), y), self.loss.outputs)
+
+    def discriminate(self, b: Minibatch, fake: Samples) -> Sequence[Tensor]:
+        """D's output for real and generated samples: in one pass, unless D mixes the samples of a batch."""
         if self.mixes_samples:
-            return self.logits(b.real, b.labels), self.logits(fake, b.fake_labels)
+            return self.output(b.real, b.labels), self.output(fake, b.fake_labels)
         x = torch.cat([b.real.to(fake.dtype), fake])  # autocast would widen it, and narrow it again
         y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels])
-        return self.logits(x, y).chunk(2)
+        return self.output(x, y).chunk(2)
 
     def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Samples) -> Scalar:
         """The sum of those that are due; one that comes every n-th iteration weighs n times as much."""

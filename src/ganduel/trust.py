@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ganduel.augment.base import Augment
+from ganduel.condition.base import Condition
 from ganduel.data.base import Data
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
@@ -30,6 +31,7 @@ from ganduel.tracking.base import Logger
 KINDS: dict[str, type] = {
     "loss": Loss,
     "augment": Augment,
+    "condition": Condition,
     "data": Data,
     "tracking": Logger,
     "model.generator": Generator,

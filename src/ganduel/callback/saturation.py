@@ -64,19 +64,19 @@ class Saturation(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = gan_of(trainer).loss
-        self.log_odds, self.has_terms = loss.log_odds, isinstance(loss, LogitLoss)
-        if trainer.is_global_zero and isinstance(loss, LogitLoss):
+        self.log_odds, self.form = loss.log_odds, loss if isinstance(loss, LogitLoss) else None
+        if trainer.is_global_zero and self.form is not None:
             path = Path(trainer.default_root_dir) / LOSS_FORM
-            path.write_text(to_json(loss.form()) + "\n", encoding="utf-8")
+            path.write_text(to_json(self.form.form()) + "\n", encoding="utf-8")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         row: dict[str, float] = {}
-        if (self.log_odds or self.has_terms) and is_due(trainer, self.every):
+        if (self.log_odds or self.form) and is_due(trainer, self.every):
             logits = gather_columns(trainer, outputs["logit/fake_g"][None])[0]
-            if self.has_terms:
-                row["saturation/slope"] = gan_of(trainer).loss.curve(logits)[1].abs().mean().item()
+            if self.form is not None:
+                row["saturation/slope"] = self.form.curve(logits)[1].abs().mean().item()
             if self.log_odds:
                 row |= slopes(logits)
         if self.log_odds and is_due(trainer, self.gradient_every):
@@ -114,7 +114,7 @@ def both_gradients(gan: GAN) -> Tensor:
     noise, labels = draw(gan)
     with torch.enable_grad():
         x = without_updating_buffers(gan.generator, noise, labels)
-        b = without_updating_buffers(gan.discriminator, gan.augment(x), labels)
+        b = gan.loss.logits(without_updating_buffers(gan.discriminator, gan.augment(x), labels))
         on_logits = (-b.sigmoid() / len(b), -(-b).sigmoid() / len(b))  # ∂L_G/∂b of each form
         weights = [p for p in gan.generator.parameters() if p.requires_grad]
         gradients = [torch.autograd.grad(b, weights, slope, retain_graph=True) for slope in on_logits]

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
 from ganduel.atomic import output_file
-from ganduel.build import build_network
+from ganduel.build import build_generator
 from ganduel.command.interpolate import interpolate
 from ganduel.errors import UserError
 from ganduel.image_grid import GAP, animate, class_labels, columns_of, generate_stored, is_image, make_grid
@@ -153,17 +153,19 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
     checkpoint = checkpoints.read(path)
     try:
         shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
-        node = checkpoint["ganduel"]["config"]["model"]["generator"]
+        stored = checkpoint["ganduel"]["config"]
+        node = stored["model"]["generator"]
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
-    check_stored({"model": {"generator": node}}, path, "--trust", trust)
+    config = {"model": {"generator": node}} | {key: stored[key] for key in ("condition",) if key in stored}
+    check_stored(config, path, "--trust", trust)
     check_importable(node["_target_"], path)
     schema.check_target(node, "model.generator")
     if not is_network(node["_target_"]):
         raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
     with rng.all_seeded(0):  # the initial weights are overwritten; they should not move the global generator either
-        generator = build_network(node, "model.generator", shape, classes)
+        generator = build_generator(config, shape, classes)
     averages = any(key.startswith("ema.net.") for key in weights)
     prefix = "ema.net." if averages and not live else "generator."
     try:

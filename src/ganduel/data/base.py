@@ -78,6 +78,10 @@ class Data(ABC):
         """Where samples of a minibatch are NaN or infinite, in words; None: nowhere."""
         return non_finite(self.minibatch(seed, position, batch_size)[0])
 
+    def use_labels(self) -> None:
+        """Show the labels that the samples have, where they are not shown by default: a condition asks for them."""
+        raise UserError(f"{type(self).__name__} has no labels, which a condition needs. Use condition=none.")
+
     def draw_labels(self, n: int, generator: torch.Generator) -> Labels:
         """Labels for n generated samples, uniform over the classes, on the CPU."""
         assert self.classes is not None, f"{type(self).__name__} has no classes"
@@ -117,14 +121,18 @@ class TensorData(Data):
     """
 
     def __init__(self, samples: Tensor, labels: Int64[Tensor, " n"] | None = None):
+        self.samples, self.sample_labels = checked(samples, type(self).__name__), None
         if labels is not None:
-            assert len(labels) == len(samples) > 0, f"{len(labels)} labels for {len(samples)} samples"
-            assert labels.min() >= 0, "labels are numbers from 0"
-            self.classes = int(labels.max()) + 1
-        self.samples, self.sample_labels = checked(samples, type(self).__name__), labels
+            self.set_labels(labels)
         self.shape = tuple(samples.shape[1:])
         self.size = len(samples)
         self._orders: dict[int, tuple[int, Tensor]] = {}  # per seed: the epoch last asked for, and its order
+
+    def set_labels(self, labels: Int64[Tensor, " n"]) -> None:
+        """The class of each sample."""
+        assert len(labels) == len(self.samples) > 0, f"{len(labels)} labels for {len(self.samples)} samples"
+        assert labels.min() >= 0, "labels are numbers from 0"
+        self.sample_labels, self.classes = labels, int(labels.max()) + 1
 
     def check(self, seed: int, batch_size: int) -> None:
         return  # all samples have been looked at

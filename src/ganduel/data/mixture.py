@@ -45,6 +45,10 @@ class Mixture(Data):
         self.device = torch.device("cpu")
         self.block_caches: dict[tuple[tuple[int, ...], int], BlockCache] = {}  # by (seeds, batch_size)
 
+    def use_labels(self) -> None:
+        """The number of the component that a point is drawn from."""
+        self.classes = len(self.centres)
+
     def to(self, device: torch.device) -> None:
         self.device = torch.device(device)
         self.block_caches = {}
@@ -53,7 +57,7 @@ class Mixture(Data):
         self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
     ) -> tuple[Points, Labels | None]:
         samples, labels = self.minibatches((seed,), position, batch_size, rows)
-        return samples[0], labels
+        return samples[0], None if labels is None else labels[0]
 
     def minibatches(
         self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
@@ -61,14 +65,16 @@ class Mixture(Data):
         key = tuple(seeds), batch_size
         if key not in self.block_caches:
             self.block_caches[key] = BlockCache(partial(self.block, *key))
-        return self.block_caches[key](position)[:, rows], None
+        points, components = self.block_caches[key](position)
+        return points[:, rows], None if self.classes is None else components[:, rows]
 
-    def block(self, seeds: Sequence[int], batch_size: int, block_index: int) -> Tensor:
-        """All minibatches of a block, (position, seed, batch_size, d), on the training device."""
-        points = torch.stack(
-            [self.draw(BlockCache.size * batch_size, rng.generator(seed, "data", block_index)) for seed in seeds]
-        ).to(self.device)
-        return points.unflatten(1, (BlockCache.size, batch_size)).transpose(0, 1)
+    def block(self, seeds: Sequence[int], batch_size: int, block_index: int) -> list[tuple[Tensor, Tensor]]:
+        """Points (seed, batch_size, d) and their components of each minibatch of a block, on the training device."""
+        n = BlockCache.size * batch_size
+        draws = [self.draw_labelled(n, rng.generator(seed, "data", block_index)) for seed in seeds]
+        stacked = (torch.stack(parts).to(self.device) for parts in zip(*draws, strict=True))
+        points, components = (part.unflatten(1, (BlockCache.size, batch_size)).transpose(0, 1) for part in stacked)
+        return list(zip(points, components, strict=True))
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Points:
         self.check_split(split)
@@ -76,10 +82,14 @@ class Mixture(Data):
 
     def draw(self, n: int, generator: torch.Generator) -> Points:
         """N points of p, on the CPU, in torch's default dtype."""
+        return self.draw_labelled(n, generator)[0]
+
+    def draw_labelled(self, n: int, generator: torch.Generator) -> tuple[Points, Labels]:
+        """Likewise, with the component of each."""
         dtype = torch.get_default_dtype()
         components = torch.randint(len(self.centres), (n,), generator=generator)
         noise = torch.randn(n, *self.shape, generator=generator, dtype=dtype)
-        return self.centres.to(dtype)[components] + self.sigma * noise
+        return self.centres.to(dtype)[components] + self.sigma * noise, components
 
     def log_prob(self, x: Float[Tensor, "*n d"]) -> LogDensity:
         """Log p(x) in nats per point, in the dtype of x."""

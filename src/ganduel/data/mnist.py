@@ -52,7 +52,12 @@ class MNIST(TensorData):
         self.folder = self.locate() if dir is None else Path(dir).expanduser()
         if not self.folder.is_dir():
             raise UserError(f"data.dir={dir} is not a folder. Leave it out to use {self.published}.")
+        self.train_on: TrainOn = train_on
         super().__init__(self.images(train_on))
+
+    def use_labels(self) -> None:
+        """The digits, or the kinds of clothes."""
+        self.set_labels(self.labels(self.train_on))
 
     def locate(self) -> Path:
         """The folder with the published files, whose checksums must be those above."""

@@ -24,10 +24,15 @@ class Loss(ABC):
 
     generator_uses_real: bool = False  # a relativistic form sets it; others are spared a pass of D over real samples
     threshold: float | None = None  # the logit above which D takes a sample for real; None: it makes no such decision
+    outputs: int = 1  # of D per sample that it reads: the logit, and what else a condition adds to it
     log_odds: bool = False  # whether a logit is the log-odds of being real, so that D(x) = sigmoid(logit)
 
     def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:  # noqa: B027 - most need none
         """Refuse or warn of a D that the loss makes no sense for, or of one without these penalties."""
+
+    def logits(self, output: Tensor) -> Logits:
+        """The logits in D's output, (…, outputs), where the loss reads more than these."""
+        return output
 
     @abstractmethod
     def discriminator(self, real: Logits, fake: Logits) -> Scalar:

@@ -78,9 +78,15 @@ def conditioned(net: Callable[..., Any], x: Tensor, y: Tensor | None) -> Tensor:
     return net(x) if y is None else net(x, y)
 
 
-def as_logits(output: Tensor, name: str = "") -> Logits:
-    """D's output, checked and in float32 at least; `name` is that of its class."""
-    if not isinstance(output, Tensor) or output.ndim != 1:
+def as_logits(output: Tensor, outputs: int = 1, name: str = "") -> Tensor:
+    """D's output, checked and in float32 at least: logits (batch,), or (batch, outputs) with these in front.
+
+    Args:
+        output: what D has returned.
+        outputs: how many numbers per sample the loss reads.
+        name: that of D's class.
+    """
+    if not isinstance(output, Tensor) or output.shape[1:] != (() if outputs == 1 else (outputs,)):
         kind = f"{tuple(output.shape)}. Squeeze it" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise UserError(f"D{name and f' ({name})'} must give one logit per sample, shape (batch,), not {kind}.")
     return at_least_float32(output)
@@ -100,7 +106,7 @@ def check_parts(gan: Any) -> None:
         penalty.check(discriminator, data.shape)
     noise = gan.batches.draw_noise(gan.batches.batch_size, torch.Generator())
     check_labels(generator, discriminator, data.classes)
-    check_outputs(generator, discriminator, noise, data.shape, data.classes)
+    check_outputs(generator, discriminator, noise, data.shape, data.classes, gan.loss.outputs)
 
 
 def check_labels(generator: nn.Module, discriminator: nn.Module, classes: int | None) -> None:
@@ -117,7 +123,12 @@ def check_labels(generator: nn.Module, discriminator: nn.Module, classes: int | 
 
 
 def check_outputs(
-    generator: nn.Module, discriminator: nn.Module, noise: Noise, shape: Sequence[int], classes: int | None
+    generator: nn.Module,
+    discriminator: nn.Module,
+    noise: Noise,
+    shape: Sequence[int],
+    classes: int | None = None,
+    outputs: int = 1,
 ) -> None:
     """Refuse a G whose samples are not like the data's, and a D that does not give logits."""
     labels = labels_for_trial(len(noise), classes)
@@ -126,7 +137,7 @@ def check_outputs(
     if kind != tuple(shape):
         kind = f"of shape {tuple(kind)}" if isinstance(fake, Tensor) else f"as a {kind}"
         raise UserError(f"G ({type(generator).__name__}) gives samples {kind}, and the data's are of {tuple(shape)}.")
-    as_logits(outputs_in_training(discriminator, "D", fake, labels), type(discriminator).__name__)
+    as_logits(outputs_in_training(discriminator, "D", fake, labels), outputs, type(discriminator).__name__)
 
 
 def labels_for_trial(n: int, classes: int | None) -> Tensor | None:

@@ -61,7 +61,7 @@ class StackedGAN(GAN):
             batch = first.batches(self.trainer.global_step)
             z, x = batch.generator, batch.discriminator[0]
             batched_g = can_be_batched(first.generator, as_network, z.noise, z.fake_labels)
-            batched_d = can_be_batched(first.discriminator, as_critic(), x.real, x.labels)
+            batched_d = can_be_batched(first.discriminator, as_critic(outputs=first.loss.outputs), x.real, x.labels)
             self.augment: Any = StackedAugment(self.members, self.groups, x.real)
         self.generator = StackedNetwork([member.generator for member in self.members], batched_g)
         self.discriminator = StackedNetwork([member.discriminator for member in self.members], batched_d)
@@ -97,7 +97,8 @@ class StackedGAN(GAN):
             real, labels, noise, fake_labels, fake = parts
             member, draws = (self.members[of][0], self.batches.draws) if i is None else (self.members[i], None)
             b = Minibatch(real, labels, noise, fake_labels, draws or member.batches.draws)
-            see = net if kind == "penalties_g" else lambda x, y=None: as_critic(member.augment)(i, net, x, y)
+            critic = as_critic(member.augment, member.loss.outputs)
+            see = net if kind == "penalties_g" else lambda x, y=None: member.loss.logits(critic(i, net, x, y))
             return getattr(member, kind)[key](see, b, fake)
 
         return apply
@@ -118,21 +119,21 @@ class StackedGAN(GAN):
 
     def update_generator(self, b: Minibatch, due: Due) -> Outputs:
         if self.loss.mixed:
-            self.loss.real_logits = lambda of: self.logits(b.real, b.labels, of)
+            self.loss.real_output = lambda of: self.output(b.real, b.labels, of)
         return super().update_generator(b, due)
 
-    def logits(self, x: Tensor, y: Tensor | None = None, of: slice = ALL) -> Tensor:
+    def output(self, x: Tensor, y: Tensor | None = None, of: slice = ALL) -> Tensor:
         """Of some members, as in GAN."""
         x, y = self.augment(x, of), None if y is None else y[of]
-        return self.discriminator.vmap_over_members(as_critic(), x, y, of=of)
+        return self.discriminator.vmap_over_members(as_critic(outputs=self.loss.outputs), x, y, of=of)
 
     def discriminate(self, b: Minibatch, fake: Tensor) -> tuple[Tensor, Tensor]:
         if self.mixes_samples:
-            return self.logits(b.real, b.labels), self.logits(fake, b.fake_labels)
+            return self.output(b.real, b.labels), self.output(fake, b.fake_labels)
         x = torch.cat([b.real.to(fake.dtype), fake], 1)
         y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels], 1)
-        real_logits, fake_logits = self.logits(x, y).chunk(2, 1)
-        return real_logits, fake_logits
+        of_real, of_fake = self.output(x, y).chunk(2, 1)
+        return of_real, of_fake
 
     def descend(self, optim: Any, loss: Tensor) -> Tensor:
         optim.net.zero_grad()
@@ -173,9 +174,9 @@ def as_network(i: int | None, net: Any, *inputs: Any) -> Tensor:
     return net(*(x for x in inputs if x is not None))
 
 
-def as_critic(augment: Callable[[Tensor], Tensor] = lambda x: x) -> Any:
-    """D's logits of samples seen through an augmentation, likewise."""
-    return lambda i, net, x, y=None: as_logits(conditioned(net, augment(x), y))
+def as_critic(augment: Callable[[Tensor], Tensor] = lambda x: x, outputs: int = 1) -> Any:
+    """D's output for samples seen through an augmentation, likewise."""
+    return lambda i, net, x, y=None: as_logits(conditioned(net, augment(x), y), outputs)
 
 
 def tensors(b: Minibatch) -> tuple[Tensor | None, ...]:

@@ -137,17 +137,18 @@ class StackedLoss:
     """The losses of the groups; one value per member.
 
     Attributes:
-        real_logits: those of a group's real samples in G's update, for when not all groups' losses look at them: a pass
+        real_output: D's of a group's real samples in G's update, for when not all groups' losses look at them: a pass
             through D that a member would not have alone may draw, or move a spectral norm.
     """
 
-    real_logits: Callable[[slice], Tensor]
+    real_output: Callable[[slice], Tensor]
 
     def __init__(self, forms: Sequence[tuple[slice, Loss]]):
         self.forms = forms
         uses = [loss.generator_uses_real for _, loss in forms]
         self.generator_uses_real, self.mixed = all(uses), any(uses) and not all(uses)
         self.batched = all(can_be_mapped(loss) for _, loss in forms)
+        self.outputs, self.logits = forms[0][1].outputs, forms[0][1].logits  # members have one D
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return torch.cat([self.each(loss.discriminator)(real[of], fake[of]) for of, loss in self.forms])
@@ -156,7 +157,7 @@ class StackedLoss:
         parts = []
         for of, loss in self.forms:
             if loss.generator_uses_real:
-                parts.append(self.each(loss.generator)(self.real_logits(of) if real is None else real[of], fake[of]))
+                parts.append(self.each(loss.generator)(self.real_output(of) if real is None else real[of], fake[of]))
             else:
                 parts.append(self.each(lambda b, loss=loss: loss.generator(None, b))(fake[of]))
         return torch.cat(parts)
@@ -172,7 +173,8 @@ def one_by_one(function: Any) -> Any:
 
 def can_be_mapped(loss: Loss) -> bool:
     """Whether vmap can take a loss over members; tried on a copy: one that keeps something is not to keep the trial."""
-    trial, logits = deepcopy(loss), torch.zeros(2, 2, requires_grad=True)
+    trial = deepcopy(loss)
+    logits = torch.zeros(2, 2, *[loss.outputs] * (loss.outputs > 1), requires_grad=True)
     inputs = (logits, logits) if loss.generator_uses_real else (logits,)
     generator: Any = trial.generator if loss.generator_uses_real else lambda b: trial.generator(None, b)
     return succeeds(lambda: (vmap(trial.discriminator)(logits, logits) + vmap(generator)(*inputs)).sum().backward())

@@ -41,6 +41,7 @@ GROUPS = (
     "penalty",
     "penalty_g",
     "augment",
+    "condition",
     "model",
     "data",
     "optimizer",

@@ -82,7 +82,7 @@ def prepare_or_resume(
 
 def validate(config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """The resolved and validated config of a new run, with max_steps as `iterations` has it."""
-    for group in ("loss", "augment", "model", "data", "optimizer", "schedule", "trainer"):
+    for group in ("loss", "augment", "condition", "model", "data", "optimizer", "schedule", "trainer"):
         if choices.get(group) is None:
             raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
     values = to_container(config)

@@ -71,6 +71,7 @@ class TrainConfig:
     penalty: dict[str, Any] = field(default_factory=dict)
     penalty_g: dict[str, Any] = field(default_factory=dict)
     augment: Any = MISSING
+    condition: Any = MISSING
     model: Any = MISSING
     data: Any = MISSING
     optimizer: Any = MISSING
@@ -109,8 +110,9 @@ def check(config: Mapping[str, Any]) -> None:
     check_names(config)
     check_numbers(config)
     check_engine(config)
-    for key in ("loss", "augment", "data"):
-        check_target(config[key], key)
+    for key in ("loss", "augment", "condition", "data"):
+        if key in config or key != "condition":  # of runs of older versions
+            check_target(config[key], key)
     for group in ("model", "optimizer"):
         check_networks(config[group], group, required=True)
     check_networks(config["schedule"], "schedule", required=False)

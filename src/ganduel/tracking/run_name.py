@@ -7,7 +7,7 @@ from typing import Any
 from ganduel.tracking.secrets import without_secrets
 
 LENGTH, TAG_LENGTH = 128, 64  # W&B's limits
-NAMED_GROUPS = ("loss", "penalty", "penalty_g", "augment", "model", "data")
+NAMED_GROUPS = ("loss", "penalty", "penalty_g", "augment", "condition", "model", "data")
 NAMED_KEYS = {"seed", "k", *NAMED_GROUPS}  # overrides that have a part of the name to themselves
 # Keys of the config that no computed number depends on: how the run is logged, and where it comes from.
 IGNORED_IN_COMPARISON = {"run", "tracking", "callback", "metric", "objective", "log_every", "checkpoint_every",
