@@ -1,4 +1,4 @@
-"""Every loss with every penalty and every augmentation: finite, resumed bit for bit, and the same in a population.
+"""Every loss with every penalty, augmentation and condition: finite, resumed bit for bit, and the same in a population.
 
 The fast table has each pair of choices at least once; slow tests have each loss with each penalty, and two ranks.
 """
@@ -30,36 +30,37 @@ def names(group: str) -> list[str]:
 LOSSES = names("loss")
 OTHERS = [f"f_divergence loss.divergence={name}" for name in DIVERGENCES]
 PENALTIES = [*(f"penalty.{name}" for name in names("penalty")), *(f"penalty_g.{name}" for name in names("penalty_g"))]
-AUGMENTS = names("augment")
+AUGMENTS, CONDITIONS = names("augment"), names("condition")
 GROUPS = ("penalty", "penalty_g")
 SEVERAL = 4  # penalties at once
 
-Row = tuple[str, tuple[str, ...], str]  # a loss, some penalties, an augmentation
+Row = tuple[str, tuple[str, ...], str, str]  # a loss, some penalties, an augmentation, a condition
 
 
-def pairs(loss: str, penalties: Sequence[str], augment: str) -> set[tuple[str, str]]:
+def pairs(loss: str, penalties: Sequence[str], augment: str, condition: str) -> set[tuple[str, ...]]:
     """The pairs of choices in a row of the table."""
-    return set(combinations((loss, augment, *penalties), 2))
+    return set(combinations((loss, f"augment={augment}", f"condition={condition}", *penalties), 2))
 
 
 @cache
 def table() -> tuple[Row, ...]:
     """Rows, each of which adds as many pairs of choices as one can, until each pair has occurred."""
-    rows = {row: pairs(*row) for row in product(LOSSES, combinations(PENALTIES, SEVERAL), AUGMENTS)}
-    wanted, chosen = set[tuple[str, str]]().union(*rows.values()), list[Row]()
+    rows = {row: pairs(*row) for row in product(LOSSES, combinations(PENALTIES, SEVERAL), AUGMENTS, CONDITIONS)}
+    wanted, chosen = set[tuple[str, ...]]().union(*rows.values()), list[Row]()
     while wanted:
         chosen.append(max(rows, key=lambda row: len(wanted & rows[row])))
         wanted -= rows[chosen[-1]]
     return tuple(chosen)
 
 
-def words(loss: str, penalties: tuple[str, ...], augment: str) -> list[str]:
+def words(loss: str, penalties: tuple[str, ...], augment: str, condition: str) -> list[str]:
     """What one types for a row. Adaptive augmentation goes by a threshold at 0, which not each loss has."""
     of = {group: ",".join(p.split(".")[1] for p in penalties if p.startswith(f"{group}.")) for group in GROUPS}
     lazy = [f"{p}.every=2" for p in penalties[::2] if "clip_weights" not in p]
     fixed = ["augment.target=null", "augment.p=0.5"] if augment == "ada" else []
     return [
-        *f"loss={loss}".split(), f"augment={augment}", *fixed, *(f"{g}=[{names}]" for g, names in of.items()), *lazy,
+        *f"loss={loss}".split(), f"augment={augment}", f"condition={condition}", *fixed,
+        *(f"{group}=[{names}]" for group, names in of.items()), *lazy,
     ]  # fmt: skip
 
 
@@ -73,7 +74,8 @@ def values(tiny: Callable[..., dict]) -> Callable[..., dict[str, Any]]:
 
 def test_the_table_has_each_pair():
     seen = {frozenset(pair) for row in table() for pair in pairs(*row)}
-    for first, second in combinations((LOSSES, PENALTIES, AUGMENTS), 2):
+    more = [f"augment={name}" for name in AUGMENTS], [f"condition={name}" for name in CONDITIONS]
+    for first, second in combinations((LOSSES, PENALTIES, *more), 2):
         assert {frozenset(pair) for pair in product(first, second)} <= seen
     assert {frozenset(pair) for pair in combinations(PENALTIES, 2)} <= seen
     assert min(len(LOSSES), len(PENALTIES)) >= 7
@@ -94,11 +96,14 @@ def check_resumed(tmp_path: Path, configs: Sequence[dict[str, Any]], wholes: Seq
 @pytest.mark.usefixtures("untyped")
 def test_a_population_of_the_table(values: Callable, tmp_path: Path):
     """Three iterations are finite; a member is the run alone, and has the same bits if all stopped after two."""
-    configs = [values(*row) for row in table()]
-    together = members(tmp_path, configs)
-    for alone, member in together:
-        check_equal(alone, member)
-    check_resumed(tmp_path, configs, [member for _, member in together])
+    for condition in CONDITIONS:  # members have one architecture
+        folder = tmp_path / condition
+        folder.mkdir()
+        configs = [values(*row) for row in table() if row[-1] == condition]
+        together = members(folder, configs)
+        for alone, member in together:
+            check_equal(alone, member)
+        check_resumed(folder, configs, [member for _, member in together])
 
 
 @pytest.mark.slow
@@ -106,7 +111,7 @@ def test_a_population_of_the_table(values: Callable, tmp_path: Path):
 def test_each_loss_with_each_penalty(values: Callable, tmp_path: Path):
     """All f-divergences too, and R1 with R2: finite, and the same bits after a stop."""
     sets = [(), *((name,) for name in PENALTIES), ("penalty.r1", "penalty.r2")]
-    configs = [values(loss, penalties, "none") for loss, penalties in product([*LOSSES, *OTHERS], sets)]
+    configs = [values(loss, penalties, "none", "none") for loss, penalties in product([*LOSSES, *OTHERS], sets)]
     folders = [tmp_path / f"whole{n}" for n in range(len(configs))]
     specs = [MemberSpec(f.name, begin(f, config), f) for f, config in zip(folders, configs, strict=True)]
     assert train_members(specs, bar=False) is None

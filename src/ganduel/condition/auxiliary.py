@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ganduel.condition.base import ConditionedDiscriminator
 from ganduel.condition.generator import GeneratorCondition, LabelCondition
-from ganduel.condition.head import take_off_head, width_of
+from ganduel.condition.head import tap_head
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
 from ganduel.types import Labels, Samples, Scalar
@@ -52,13 +52,13 @@ class AuxiliaryDiscriminator(ConditionedDiscriminator):
 
     def __init__(self, net: nn.Module, classes: int):
         super().__init__(net, classes)
-        self.head = take_off_head(net, "auxiliary")
-        self.classifier = nn.Linear(width_of(self.head), classes)
+        self.tap = (tap_head(net, "auxiliary"),)  # in a tuple, as it is the network's
+        self.classifier = nn.Linear(self.tap[0].width, classes)
 
     def forward(self, x: Samples, y: Labels) -> Tensor:  # type: ignore[override]
-        features = self.net(x)
-        log_p = self.classifier(features).log_softmax(1).gather(1, y[:, None])
-        return torch.cat([self.head(features), log_p], 1)
+        logits = self.net(x)
+        log_p = self.classifier(self.tap[0].take()).log_softmax(1).gather(1, y[:, None])
+        return torch.cat([logits[:, None], log_p], 1)
 
 
 class AuxiliaryLoss(Loss):

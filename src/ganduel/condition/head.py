@@ -1,14 +1,40 @@
-"""The last linear layer of a D, taken off: what comes before it are D's features."""
+"""D's features: what its last linear layer is given."""
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ganduel.errors import UserError
 
 
-def take_off_head(net: nn.Module, condition: str) -> nn.Module:
-    """D's last layer with one output; in its place the network has the identity, and so returns its features.
+class Tap(nn.Module):
+    """A layer that keeps what it was given, until it is taken."""
+
+    seen: Tensor | None = None
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = x
+        return self.layer(x)
+
+    def take(self) -> Tensor:
+        """What the layer was given in the last pass."""
+        seen, self.seen = self.seen, None
+        assert seen is not None
+        return seen
+
+    @property
+    def width(self) -> int:
+        """The number of features that the layer takes."""
+        layer: Any = self.layer
+        return int(layer.in_features)
+
+
+def tap_head(net: nn.Module, condition: str) -> Tap:
+    """A tap on D's last layer with one output, put into the network in its place.
 
     Raises:
         UserError: D does not end in such a layer.
@@ -20,11 +46,6 @@ def take_off_head(net: nn.Module, condition: str) -> nn.Module:
             f"{type(net).__name__} has none. Use condition=concat."
         )
     parent, _, child = names[-1].rpartition(".")
-    head = net.get_submodule(names[-1])
-    setattr(net.get_submodule(parent), child, nn.Identity())
-    return head
-
-
-def width_of(head: Any) -> int:
-    """The number of features that it takes."""
-    return int(head.in_features)
+    tap = Tap(net.get_submodule(names[-1]))
+    setattr(net.get_submodule(parent), child, tap)
+    return tap

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from ganduel.condition.base import ConditionedDiscriminator
 from ganduel.condition.generator import LabelCondition
-from ganduel.condition.head import take_off_head, width_of
+from ganduel.condition.head import tap_head
 from ganduel.types import Labels, Logits, Samples
 
 
@@ -33,13 +33,13 @@ class ProjectionDiscriminator(ConditionedDiscriminator):
 
     def __init__(self, net: nn.Module, classes: int):
         super().__init__(net, classes)
-        self.head = take_off_head(net, "projection")
-        self.directions = nn.Embedding(classes, width_of(self.head))
+        self.tap = (tap_head(net, "projection"),)  # in a tuple, as it is the network's
+        self.directions = nn.Embedding(classes, self.tap[0].width)
         nn.init.zeros_(self.directions.weight)
-        if is_parametrized(self.head):
+        if is_parametrized(self.tap[0].layer):
             nn.init.xavier_uniform_(self.directions.weight)  # a norm of 0 cannot be divided by
             spectral_norm(self.directions)
 
     def forward(self, x: Samples, y: Labels) -> Logits:  # type: ignore[override]
-        features = self.net(x)
-        return self.head(features).squeeze(1) + (self.directions(y) * features).sum(1)
+        logits = self.net(x)
+        return logits + (self.directions(y) * self.tap[0].take()).sum(1)
