@@ -115,7 +115,7 @@ BELOW = {
     "augment": ["types", "errors", "rng", "ranks"],
     "condition": ["types", "errors", "loss.base", "model.base"],
     "batch": ["types", "rng", "data.base", "model.base"],
-    "penalty": ["types", "errors", "ranks", "batch", "model.base"],
+    "penalty": ["types", "errors", "ranks", "augment.transforms", "batch", "model.base"],
     "image_grid": ["types", "errors", "data.base", "data.check"],
     "metric": ["types", "errors", "rng", "image_grid", "data.base", "data.check", "model.base"],
     "tracking": ["errors", "environment", "atomic"],

@@ -11,6 +11,7 @@ from PIL import Image
 from ganduel.build import build
 from ganduel.checkpoint import AtomicCheckpointIO
 from ganduel.command.sample import BATCH, BLOCK, STEPS, load, sample, samples
+from ganduel.errors import UserError
 from ganduel.image_grid import GAP
 
 SHAPE, CPU = (1, 5, 4), torch.device("cpu")
@@ -62,6 +63,27 @@ def test_a_walk_keeps_its_class(conditional: Path, tmp_path: Path) -> None:
         corners = np.asarray(gif.convert("L"))[:: SHAPE[1] + GAP, :: SHAPE[2] + GAP].astype(int)
         assert getattr(gif, "n_frames", 1) == 1, "equal frames, which Pillow merges"
     assert np.abs(corners.flatten() - np.arange(9) % 7).max() <= 1
+
+
+def test_a_class_of_ones_own(conditional: Path, tmp_path: Path) -> None:
+    sample(conditional, tmp_path / "s.npz", n=9, device="cpu", trust=True, label=3)
+    assert set(np.load(tmp_path / "s.npz")["samples"].flatten().tolist()) == {3}
+
+
+def test_a_grid_has_a_row_for_each_class(conditional: Path, tmp_path: Path) -> None:
+    """Of 24 samples of 7 classes 21 are shown, three in a row; with one class the grid is as square as any."""
+    sample(conditional, tmp_path / "s.png", n=24, device="cpu", trust=True)
+    with Image.open(tmp_path / "s.png") as picture:
+        pixels = np.asarray(picture)
+    _, height, width = SHAPE
+    assert pixels.shape[:2] == (7 * (height + 2) - 2, 3 * (width + 2) - 2)
+    assert pixels[:: height + 2, :: width + 2].tolist() == [[c] * 3 for c in range(7)]
+
+
+@pytest.mark.parametrize(("label", "message"), [(7, r"--class 7: there are 7 classes, 0 to 6\."), (-1, "--class -1: ")])
+def test_a_class_that_does_not_exist(conditional: Path, tmp_path: Path, label: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        sample(conditional, tmp_path / "s.npz", device="cpu", trust=True, label=label)
 
 
 @pytest.mark.parametrize("entry", [{"format": 1}, {"format": 2, "classes": None}, {"format": 2, "classes": 3}])

@@ -78,7 +78,7 @@ def test_the_table_has_each_pair():
     for first, second in combinations((LOSSES, PENALTIES, *more), 2):
         assert {frozenset(pair) for pair in product(first, second)} <= seen
     assert {frozenset(pair) for pair in combinations(PENALTIES, 2)} <= seen
-    assert min(len(LOSSES), len(PENALTIES)) >= 7
+    assert min(len(LOSSES), len(PENALTIES)) >= 8
 
 
 def check_resumed(tmp_path: Path, configs: Sequence[dict[str, Any]], wholes: Sequence[Path]) -> None:

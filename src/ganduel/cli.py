@@ -83,6 +83,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
     parser.add_argument("--n", metavar="N", type=int, help=count)
     parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
+    parser.add_argument("--class", dest="label", metavar="CLASS", type=int, help="the class of all samples, from 0")
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--interpolate", action="store_true", help=walks)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where G runs; z is the same everywhere")
@@ -99,6 +100,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples", metavar="N", type=int, help="how many each metric takes, instead of its own number"
     )
     parser.add_argument("--draws", metavar="N", type=int, default=1, help=draws)
+    parser.add_argument("--class", dest="label", metavar="CLASS", type=int, help="the class of all samples, from 0")
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where it is computed")
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, with the protocols")

@@ -36,6 +36,14 @@ def make_grid(images: Images | Bytes, columns: int | None = None) -> Image.Image
     return Image.fromarray(np.ascontiguousarray(canvas[:-GAP, :-GAP].squeeze(-1).numpy()))
 
 
+def make_grid_of_classes(images: Images | Bytes, classes: int | None) -> Image.Image:
+    """As `make_grid`; of images whose classes are 0, 1, …, 0, 1, … a row for each class, of as many as all have."""
+    each = len(images) // classes if classes else 0
+    if classes is None or each == 0:
+        return make_grid(images)
+    return make_grid(images[: each * classes].unflatten(0, (each, classes)).transpose(0, 1).flatten(0, 1), each)
+
+
 def animate(frames: Sequence[Path | Image.Image], path: Path, milliseconds: int = 250, pause: int = 2000) -> None:
     """Write the frames as an endless GIF that rests on the last one."""
     with ExitStack() as files:

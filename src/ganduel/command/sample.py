@@ -9,7 +9,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from inspect import isclass
@@ -31,7 +31,16 @@ from ganduel.atomic import output_file
 from ganduel.build import build_generator
 from ganduel.command.interpolate import interpolate
 from ganduel.errors import UserError
-from ganduel.image_grid import GAP, animate, class_labels, columns_of, generate_stored, is_image, make_grid
+from ganduel.image_grid import (
+    GAP,
+    animate,
+    class_labels,
+    columns_of,
+    generate_stored,
+    is_image,
+    make_grid,
+    make_grid_of_classes,
+)
 from ganduel.model.base import Generator
 from ganduel.run import schema
 from ganduel.trust import check_stored
@@ -55,12 +64,18 @@ class Source:
         shape: of one sample.
         iteration: the number of iterations of its training.
         name: which weights these are, in words.
+        label: the class of all samples; None: each in turn, where G takes labels.
     """
 
     generator: Generator
     shape: tuple[int, ...]
     iteration: int
     name: str
+    label: int | None = None
+
+    def labels(self, n: int, start: int = 0) -> Labels | None:
+        """The classes of n samples from number `start` on; None if G takes no labels."""
+        return class_labels(self.generator, n, start) if self.label is None else torch.full((n,), self.label)
 
 
 def sample(
@@ -72,6 +87,7 @@ def sample(
     interpolate: bool = False,
     device: str = "auto",
     trust: bool = False,
+    label: int | None = None,
 ) -> str:
     """Write samples to a file; returns one line that says what was written.
 
@@ -84,10 +100,12 @@ def sample(
         interpolate: walks from one z to another instead of samples.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         trust: whether a generator that is not ganduel's may be built, which runs its code.
+        label: the class of all samples, of a G that takes labels; None: each in turn.
     """
     n = (9 if interpolate else 64) if n is None else n
     check(path, out, n, interpolate)
-    source = load(path, live, choose_device(device), trust)
+    source = replace(load(path, live, choose_device(device), trust), label=label)
+    check_class(source)
     suffix = out.suffix.lower()
     if suffix != ".npz":
         check_picture(source.shape, n, out, interpolate)
@@ -123,6 +141,17 @@ def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
         raise UserError(f"--out {out}: there is no folder {out.parent}. Make it first.")
     if not os.access(out.parent, os.W_OK):
         raise UserError(f"--out {out}: the folder {out.parent} is not writable. Choose another.")
+
+
+def check_class(source: Source) -> None:
+    """Refuse a class that the generator does not know."""
+    classes = getattr(source.generator, "classes", None)
+    if source.label is not None and classes is None:
+        raise UserError(
+            f"--class {source.label}: the generator was trained without labels. Train with condition=concat."
+        )
+    if source.label is not None and not 0 <= source.label < classes:
+        raise UserError(f"--class {source.label}: there are {classes} classes, 0 to {classes - 1}.")
 
 
 def check_picture(shape: Sequence[int], n: int, out: Path, interpolate: bool) -> None:
@@ -203,7 +232,7 @@ def samples(source: Source, n: int, seed: int, batch: int = BATCH) -> Iterator[T
             start = block * BLOCK + i * batch
             if start >= n:
                 return
-            yield generate_from(source, z, class_labels(source.generator, len(z), start))[: n - start]
+            yield generate_from(source, z, source.labels(len(z), start))[: n - start]
 
 
 def generate_from(source: Source, z: Noise, labels: Labels | None = None) -> Tensor:
@@ -231,15 +260,16 @@ def write_npz(path: Path, source: Source, n: int, seed: int) -> None:
 
 
 def write_grid(path: Path, source: Source, n: int, seed: int) -> None:
-    """A grid of samples."""
-    make_grid(torch.cat(list(progress(samples(source, n, seed), n)))).save(path)
+    """A grid of samples, with a row for each class where they have several."""
+    classes = getattr(source.generator, "classes", None) if source.label is None else None
+    make_grid_of_classes(torch.cat(list(progress(samples(source, n, seed), n))), classes).save(path)
 
 
 def write_walks(path: Path, source: Source, n: int, seed: int) -> None:
     """A grid of walks, one per row; each keeps its class, if G takes labels."""
     ends = waypoints(source.generator, n, 2, seed)
     z = interpolate(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS)).flatten(0, 1)
-    labels = class_labels(source.generator, n)
+    labels = source.labels(n)
     parts = z.split(BATCH), repeat(None) if labels is None else labels.repeat_interleave(STEPS).split(BATCH)
     images = map(partial(generate_from, source), *parts)
     make_grid(torch.cat(list(progress(images, n * STEPS))), STEPS).save(path)
@@ -252,7 +282,7 @@ def write_gif(path: Path, source: Source, n: int, seed: int) -> None:
     t = t * t * (3 - 2 * t)  # 0 and 1 stay, and the speed is 0 there: no kink at a waypoint
     legs = [interpolate(source.generator, z[:, i], z[:, (i + 1) % WAYPOINTS], t) for i in range(WAYPOINTS)]
     frames = torch.cat(legs, dim=1).transpose(0, 1)  # (WAYPOINTS · FRAMES, n, noise_dim)
-    batches = [generate_from(source, z) for z in progress(frames, len(frames), size=lambda _: 1)]
+    batches = [generate_from(source, z, source.labels(len(z))) for z in progress(frames, len(frames), size=lambda _: 1)]
     animate([make_grid(images) for images in batches], path, milliseconds=MILLISECONDS, pause=MILLISECONDS)
 
 
