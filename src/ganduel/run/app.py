@@ -220,6 +220,9 @@ def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[
 
 
 def read_summary(run: Path) -> dict[str, Any]:
-    """The summary of a run or a population, empty if it has none."""
+    """The summary of a run or a population, empty if it has none; a damaged one is none, and the run is ended again."""
     paths = [path for name in ("summary.json", "population.json") if (path := run / name).is_file()]
-    return json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    with suppress(ValueError, RecursionError):  # neither JSON nor UTF-8
+        summary = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+        return summary if isinstance(summary, dict) else {}
+    return {}
