@@ -91,6 +91,15 @@ def test_a_sweep_names_the_runs_that_did_not_finish(sweep: Path, capsys):
     assert lines[2].startswith("  c: no summary")
 
 
+@pytest.mark.parametrize("content", [b"", b'{"status": "fini', b'{"status": "\xff"}', b"[1]", b"[" * 100_000])
+def test_a_damaged_summary_is_none(sweep: Path, capsys, content: bytes):
+    """A sweep, run again, ended in a JSON error instead of doing what was left."""
+    (sweep / "a" / "summary.json").write_bytes(content)
+    assert app.read_summary(sweep / "a") == {}
+    assert app.report_sweep() == 3
+    assert "  a: no summary" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("error", "code", "line"), [
     (UserError("k=0 must be at least 1."), 1, "error: k=0 must be at least 1."),
     (Diverged("D's loss became nan"), 1, "error: D's loss became nan"),

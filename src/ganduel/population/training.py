@@ -124,10 +124,10 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
 
 def existing(folder: Path) -> dict[str, None]:
     """The names of members that the folder has already, in their order; each is that of a folder in it."""
-    path = folder / POPULATION
-    names = json.loads(path.read_text(encoding="utf-8"))["members"] if path.is_file() else []
+    names = app.read_summary(folder).get("members", [])
     for name in names:
-        if (folder / name).resolve().parent != folder.resolve():
+        if not isinstance(name, str) or (folder / name).resolve().parent != folder.resolve():
+            path = folder / POPULATION
             raise UserError(f"{path} names the member {name!r}, which is no folder in {folder}. Nothing is resumed.")
     return dict.fromkeys(names)
 
@@ -135,10 +135,11 @@ def existing(folder: Path) -> dict[str, None]:
 def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
     """The same of a population that has begun before."""
     names, specs = list(existing(folder)), []
-    missing = [name for name in names if not (folder / name / CONFIG).is_file()]
-    if missing:
+    lost = [name for name in names if not (folder / name / CONFIG).is_file()]
+    if lost or not names:
         command = f"… {typed('hydra.run.dir', folder)}"
-        raise UserError(f"{folder} has lost {missing[0]}. The command that it began with makes it again: {command}.")
+        what = lost[0] if lost else "the names of its members"
+        raise UserError(f"{folder} has lost {what}. The command that it began with makes it again: {command}.")
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
         path = folder / name

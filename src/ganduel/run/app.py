@@ -220,9 +220,10 @@ def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[
 
 
 def read_summary(run: Path) -> dict[str, Any]:
-    """The summary of a run or a population, empty if it has none; a damaged one is none, and the run is ended again."""
+    """The summary of a run or a population, empty if it has none or a damaged one: it is written again at the end."""
     paths = [path for name in ("summary.json", "population.json") if (path := run / name).is_file()]
-    with suppress(ValueError, RecursionError):  # neither JSON nor UTF-8
+    try:
         summary = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
-        return summary if isinstance(summary, dict) else {}
-    return {}
+    except (ValueError, RecursionError):  # not JSON, or not UTF-8
+        return {}
+    return summary if isinstance(summary, dict) else {}

@@ -149,7 +149,7 @@ def remaining_work(run: Path, values: Mapping[str, Any]) -> tuple[Remaining, dic
     if checkpoints.has_checkpoint(run):
         refuse_older_checkpoint(run, checkpoints.read(checkpoints.latest(run)))
     summary = read_summary(run)
-    finished = summary.get("status") == "finished" and summary["iteration"] >= values["trainer"]["max_steps"]
+    finished = summary.get("status") == "finished" and summary.get("iteration", 0) >= values["trainer"]["max_steps"]
     return Remaining.NOTHING if finished or summary.get("status") == "diverged" else Remaining.REST, summary
 
 
