@@ -14,6 +14,7 @@ from PIL import Image
 from small import NETWORKS, SMALL
 
 from ganduel.cli import main
+from ganduel.data import images
 from ganduel.tracking.files import rows
 
 RING = (*SMALL, "data=ring8", "tracking=none", "callback=[statistics]")
@@ -108,6 +109,17 @@ def test_evaluate_finds_a_runs_pictures_from_any_folder(command, tmp_path: Path,
     with pytest.raises(SystemExit):
         main(["evaluate", run, f"data.dir={moved}"])
     assert f"{run} was trained on 20 samples of shape (3, 8, 8), and {moved} now has 26." in capsys.readouterr().err
+
+
+def test_pictures_are_read_once_for_a_number_of_epochs(command, tmp_path: Path, monkeypatch):
+    """They were decoded twice, to count the iterations of an epoch and to train, and each line on them came twice."""
+    loads = []
+    monkeypatch.setattr(images, "load", lambda *a, load=images.load: loads.append(a) or load(*a))
+    draw(tmp_path / "photos", 0, 8)
+    assert command(*PHOTOS, "data.held_out=0.0", "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
+    assert (len(loads), summary(tmp_path / "run")["iteration"]) == (1, 2)
+    assert command("resume=run", "trainer.max_epochs=2").code == 0
+    assert (len(loads), summary(tmp_path / "run")["iteration"]) == (2, 4)
 
 
 def test_a_population_whose_pictures_are_gone(command, refused, tmp_path: Path):

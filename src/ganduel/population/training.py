@@ -114,9 +114,10 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
     for run in requested:
         path = folder / run.name
         lock = locks.enter_context(folder_lock(path))
-        values, checkpoint, summary = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
-        if summary is None:
-            specs.append(MemberSpec(run.name, values, path, checkpoint, lock))
+        prepared = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
+        if prepared.summary is None:
+            values = prepared.values
+            specs.append(MemberSpec(run.name, values, path, prepared.checkpoint, lock))
             if values["data"] == first["data"]:
                 check_data(values, data)
     return list(names), specs, params
@@ -146,8 +147,8 @@ def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[l
         lock = locks.enter_context(folder_lock(path))
         remaining, _ = remaining_work(path, resumed_config(path, config, overrides))
         if remaining is not Remaining.NOTHING:
-            values, checkpoint = resume(config, path, overrides)
-            specs.append(MemberSpec(name, values, path, checkpoint, lock))
+            prepared = resume(config, path, overrides)
+            specs.append(MemberSpec(name, prepared.values, path, prepared.checkpoint, lock))
     if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
     params, _ = check_members(config, specs[0].values, len(specs))
