@@ -15,6 +15,8 @@ from small import NETWORKS, SMALL
 
 from ganduel.cli import main
 from ganduel.data import images
+from ganduel.errors import UserError
+from ganduel.run.resume import Remaining, remaining_work
 from ganduel.tracking.files import rows
 
 RING = (*SMALL, "data=ring8", "tracking=none", "callback=[statistics]")
@@ -89,8 +91,13 @@ def test_a_finished_run_whose_pictures_have_moved(command, refused, tmp_path: Pa
     assert command(f"resume={run}", "trainer.max_steps=9", f"data.dir={tmp_path.name}/moved").code == 0
     assert same_weights(run, tmp_path / "whole")
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert config["data"]["dir"] == "photos", "as it was typed: runs are compared by it"
+    assert config["data"]["dir"] == "photos", "as it was typed"
     assert config["run"]["data"]["dir"] == str(moved)
+    again = {**config, "data": {**config["data"], "dir": str(moved)}, "run": {}}  # as a sweep asks for it
+    assert remaining_work(run, again)[0] is Remaining.NOTHING, "refused for another data.dir"
+    again["data"]["dir"] = str(photos)
+    with pytest.raises(UserError, match=rf"run was trained on 20 samples .*, and {photos} now has 26\."):
+        remaining_work(run, again)
 
 
 def test_evaluate_finds_a_runs_pictures_from_any_folder(command, tmp_path: Path, monkeypatch, capsys):
