@@ -54,7 +54,7 @@ def begin(folder: Path, overrides: Sequence[str], device: str) -> dict[str, Any]
         config, choices = prepare.compose("train", words)
     if config.engine == "compile":
         torch.compiler.reset()  # else a process would compile the code of a network for the first few runs only
-    return prepare.start(prepare.validate(config, choices, words), folder, choices, words)
+    return prepare.start(prepare.validate(config, choices, words)[0], folder, choices, words)
 
 
 def fit(

@@ -30,3 +30,5 @@ def test_the_script_trains_whole_epochs_and_its_checkpoints_load(command, tmp_pa
     assert isinstance(loaded, GAN)
     assert loaded.generator.net[0].weight.shape == (8, 64)
     assert trainer.callback_metrics["iteration"] == 60
+    with pytest.raises(TypeError, match=r"GAN.*missing 6 required positional arguments: 'generator', 'discriminator'"):
+        GAN.load_from_checkpoint("mine.ckpt", weights_only=True)

@@ -54,13 +54,22 @@ def test_every_choice_that_ships_is_taken():
         ("data", "ganduel.data.ring8.Ring8\n"),
         ("data", ["ganduel.data.ring8.Ring8"]),
         ("data", None),
-        ("callback.x", "lightning.pytorch.callbacks.ModelCheckpoint"),
+        ("callback.x", "lightning.pytorch.callbacks.ModelCheckpoint"),  # writes and deletes where it is told to
+        ("callback.x", "lightning.pytorch.callbacks.Callback"),
+        ("data", "lightning.pytorch.callbacks.EarlyStopping"),
+        ("tracking", "lightning.pytorch.loggers.CSVLogger"),
         ("optimizer.generator", "torch.optim.lr_scheduler.LinearLR"),
         ("optimizer.generator", "torch.optim.swa_utils.AveragedModel"),
     ],
 )
 def test_what_is_not_ours_or_not_there(path, target):
     assert not is_builtin(path, {"_target_": target})
+
+
+@pytest.mark.parametrize("name", ["DeviceStatsMonitor", "EarlyStopping", "LearningRateMonitor", "Timer"])
+def test_a_callback_of_lightnings_that_writes_no_file_is_taken(name):
+    """A run with such a callback was resumed by trust=true alone, which trusts everything else in its folder, too."""
+    check({"callback": {"mine": {"_target_": f"lightning.pytorch.callbacks.{name}"}}})
 
 
 @pytest.mark.parametrize("key", ["_args_", "_partial_", "_recursive_", "_convert_"])

@@ -1,7 +1,8 @@
 """What a stored config may have built: a run's folder or a checkpoint may come from anyone, and a `_target_` is code.
 
-Of a config that is read from disk only classes of ganduel, and torch's optimizers and schedules, are built, each in its
-own place and of plain values: none of our parts takes another as an argument. A class of anyone else is imported and
+Of a config that is read from disk only classes of ganduel, torch's optimizers and schedules, and those of Lightning's
+callbacks that write no file, are built, each in its own place and of plain values: none of these takes another as an
+argument. A class of anyone else is imported and
 built if the user says so, or names it in the same place of the command line. Interpolations are refused even then: a
 config is stored resolved, and `${oc.env:…}` would read a secret of this machine.
 """
@@ -45,6 +46,10 @@ KINDS: dict[str, type] = {
     "metric.*": SampleMetric,
 }
 BUILTIN = re.compile(r"(ganduel(?:\.[a-z]\w*)+|torch\.optim|torch\.optim\.lr_scheduler)\.([A-Z]\w*)")
+# Others write where an argument, or a checkpoint, tells them: a ModelCheckpoint may write anywhere, and delete, too.
+OF_LIGHTNING = re.compile(
+    r"(lightning\.pytorch\.callbacks)\.(DeviceStatsMonitor|EarlyStopping|LearningRateMonitor|Timer)"
+)
 
 
 def check_stored(
@@ -89,9 +94,10 @@ def special_keys(node: Any) -> dict[str, Any]:
 
 
 def is_builtin(path: str, special: Mapping[str, Any]) -> bool:
-    """Whether this is a class of ours, or of torch.optim, of the kind that belongs there."""
+    """Whether this is a class of ours, or a harmless one of torch or Lightning, of the kind that belongs there."""
     kind = KINDS.get(path) or KINDS.get(f"{path.rpartition('.')[0]}.*")
-    match = BUILTIN.fullmatch(str(special.get("_target_")))
+    target = str(special.get("_target_"))
+    match = BUILTIN.fullmatch(target) or OF_LIGHTNING.fullmatch(target)
     if kind is None or match is None or len(special) > 1:
         return False
     try:
@@ -99,7 +105,7 @@ def is_builtin(path: str, special: Mapping[str, Any]) -> bool:
     except ImportError:
         return False
     part = getattr(module, match[2], None)
-    defined_here = getattr(part, "__module__", None) == match[1] or match[1].startswith("torch.")
+    defined_here = getattr(part, "__module__", None) == match[1] or not match[1].startswith("ganduel.")
     return isinstance(part, type) and issubclass(part, kind) and defined_here
 
 

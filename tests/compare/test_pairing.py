@@ -382,3 +382,31 @@ def test_configs_without_a_trainer_or_choices():
         run.config["run"].pop("git")
     design: Design = arrange(runs)
     assert (design.levels, design.environment_differences) == (["loss=Saturating"], [])
+
+
+# ---- the data
+
+
+def pictures(seed: int, loss: str, folder: str, checksum: str | None) -> Run:
+    run = a_run(loss, seed, data={"_target_": "ganduel.data.images.Images", "dir": folder}, name=f"{loss}{seed}")
+    run.config["run"]["data"] = {"dir": f"/{folder}"} | ({} if checksum is None else {"checksum": checksum})
+    return run
+
+
+def test_the_same_data_at_two_places_are_the_same():
+    """Runs of two machines, or from before and after the data were moved, were not paired."""
+    design = arrange([pictures(0, "saturating", "b", "1f"), pictures(0, "nonsaturating", "a", "1f")])
+    assert (design.strata, len(design.pairs("", *design.levels))) == ([""], 1)
+    assert {config["data.dir"] for config in design.flat_configs.values()} == {'"a"'}
+
+
+def test_other_data_at_the_same_place_are_others():
+    """Pictures that were added between two runs went unnoticed, and the two were paired."""
+    design = arrange([pictures(0, "saturating", "a", "1f"), pictures(0, "nonsaturating", "a", "2e")], "loss")
+    assert design.strata == ["data.dir=a (1f)", "data.dir=a (2e)"]
+
+
+def test_data_without_a_checksum_on_record_are_known_by_their_place():
+    runs = [pictures(0, "saturating", "a", None), pictures(0, "nonsaturating", "a", "1f")]
+    assert arrange(runs).strata == [""]
+    assert len(arrange([*runs, pictures(1, "saturating", "b", None)]).strata) == 2

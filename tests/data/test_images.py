@@ -4,6 +4,8 @@ import io
 import logging
 import os
 import struct
+import threading
+import time
 import zlib
 
 import numpy as np
@@ -539,3 +541,24 @@ def test_fingerprint_is_of_all_images(folder):
     changed = Images(str(folder), size=4)
     assert torch.equal(changed.samples, data.samples)
     assert changed.fingerprint["checksum"] != data.fingerprint["checksum"]
+
+
+@pytest.mark.parametrize(("large", "at_once"), [(15, 1), (16, 4)])
+def test_large_images_are_decoded_one_at_a_time(folder, monkeypatch, large, at_once):
+    """Pillow takes images of up to 179 million pixels: 16 threads that each held one took tens of gigabytes."""
+    decode, active, most = module.flatten, [], []
+
+    def flatten(*arguments):
+        active.append(None)
+        most.append(len(active))
+        together.wait(10) if large == 16 else time.sleep(0.002)  # until there are four; or long enough that there were
+        active.pop()
+        return decode(*arguments)
+
+    together = threading.Barrier(4)
+    monkeypatch.setattr(module, "flatten", flatten)
+    monkeypatch.setattr(module, "LARGE", large)
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 4)
+    paths = sorted(folder.glob("*.png"))[:4] * 8  # a chunk of eight for each thread
+    assert len(module.read_all(paths, 4, 3)) == 32
+    assert max(most) == at_once

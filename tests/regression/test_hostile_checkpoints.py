@@ -158,6 +158,10 @@ def test_a_stored_reference_to_the_environment_is_not_resolved(
     monkeypatch.setenv("MY_SECRET", "hunter2")
     save(tmp_path / "a.ckpt", data={"_target_": "ganduel.data.images.Images", "dir": "${oc.env:MY_SECRET}"})
     assert "hunter2" not in refusal("evaluate", "a.ckpt", "--trust")
+    (tmp_path / "${oc.env:MY_SECRET}").mkdir()  # a folder of that name exists, as the run's data are on record to be in
+    images = {"_target_": "ganduel.data.images.Images", "dir": "pictures"}
+    save(tmp_path / "b.ckpt", data=images, run={"data": {"dir": str(tmp_path / "${oc.env:MY_SECRET}")}})
+    assert "b.ckpt has an interpolation as run.data.dir" in refusal("evaluate", "b.ckpt", "--trust")
     words = {"choices": {}, "overrides": ["data.dir=${oc.env:MY_SECRET}"]}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**compose("tracking=none"), "run": words}))
     resumed = resumed_config(tmp_path, OmegaConf.create(compose()), [])

@@ -14,6 +14,9 @@ from PIL import Image
 from small import NETWORKS, SMALL
 
 from ganduel.cli import main
+from ganduel.data import images
+from ganduel.errors import UserError
+from ganduel.run.resume import Remaining, remaining_work
 from ganduel.tracking.files import rows
 
 RING = (*SMALL, "data=ring8", "tracking=none", "callback=[statistics]")
@@ -88,8 +91,13 @@ def test_a_finished_run_whose_pictures_have_moved(command, refused, tmp_path: Pa
     assert command(f"resume={run}", "trainer.max_steps=9", f"data.dir={tmp_path.name}/moved").code == 0
     assert same_weights(run, tmp_path / "whole")
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert config["data"]["dir"] == "photos", "as it was typed: runs are compared by it"
+    assert config["data"]["dir"] == "photos", "as it was typed"
     assert config["run"]["data"]["dir"] == str(moved)
+    again = {**config, "data": {**config["data"], "dir": str(moved)}, "run": {}}  # as a sweep asks for it
+    assert remaining_work(run, again)[0] is Remaining.NOTHING, "refused for another data.dir"
+    again["data"]["dir"] = str(photos)
+    with pytest.raises(UserError, match=rf"run was trained on 20 samples .*, and {photos} now has 26\."):
+        remaining_work(run, again)
 
 
 def test_evaluate_finds_a_runs_pictures_from_any_folder(command, tmp_path: Path, monkeypatch, capsys):
@@ -108,6 +116,17 @@ def test_evaluate_finds_a_runs_pictures_from_any_folder(command, tmp_path: Path,
     with pytest.raises(SystemExit):
         main(["evaluate", run, f"data.dir={moved}"])
     assert f"{run} was trained on 20 samples of shape (3, 8, 8), and {moved} now has 26." in capsys.readouterr().err
+
+
+def test_pictures_are_read_once_for_a_number_of_epochs(command, tmp_path: Path, monkeypatch):
+    """They were decoded twice, to count the iterations of an epoch and to train, and each line on them came twice."""
+    loads = []
+    monkeypatch.setattr(images, "load", lambda *a, load=images.load: loads.append(a) or load(*a))
+    draw(tmp_path / "photos", 0, 8)
+    assert command(*PHOTOS, "data.held_out=0.0", "trainer.max_epochs=1", "hydra.run.dir=run").code == 0
+    assert (len(loads), summary(tmp_path / "run")["iteration"]) == (1, 2)
+    assert command("resume=run", "trainer.max_epochs=2").code == 0
+    assert (len(loads), summary(tmp_path / "run")["iteration"]) == (2, 4)
 
 
 def test_a_population_whose_pictures_are_gone(command, refused, tmp_path: Path):
@@ -143,7 +162,7 @@ def test_a_run_killed_after_its_last_checkpoint(command, tmp_path: Path):
     assert command(*RING, *EVALUATED, "trainer.max_steps=4", "hydra.run.dir=run").code == 0
     metrics, before = summary(run)["metrics"], rows(run / "metrics.jsonl")
     assert any(key.startswith("modes/") for key in metrics)
-    os.unlink(run / "summary.json")
+    (run / "summary.json").write_text('{"status": "fini')  # as a full disk may leave it
     assert command("resume=run").code == 0
     assert summary(run)["metrics"] == metrics
     assert rows(run / "metrics.jsonl") == before, "what has been measured is not measured twice"

@@ -91,6 +91,15 @@ def test_a_sweep_names_the_runs_that_did_not_finish(sweep: Path, capsys):
     assert lines[2].startswith("  c: no summary")
 
 
+@pytest.mark.parametrize("content", [b"", b'{"status": "fini', b'{"status": "\xff"}', b"[1]", b"[" * 100_000])
+def test_a_damaged_summary_is_none(sweep: Path, capsys, content: bytes):
+    """A sweep, run again, ended in a JSON error instead of doing what was left."""
+    (sweep / "a" / "summary.json").write_bytes(content)
+    assert app.read_summary(sweep / "a") == {}
+    assert app.report_sweep() == 3
+    assert "  a: no summary" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("error", "code", "line"), [
     (UserError("k=0 must be at least 1."), 1, "error: k=0 must be at least 1."),
     (Diverged("D's loss became nan"), 1, "error: D's loss became nan"),
@@ -147,3 +156,25 @@ def test_flags_are_hydras():
     """All its long ones: a new version may bring more."""
     names = {name for action in get_args_parser()._actions for name in action.option_strings if name.startswith("--")}
     assert {f"--{flag}" for flag in app.FLAGS} == names
+
+
+def test_a_config_file_that_a_builtin_one_hides_is_refused(command, tmp_path):
+    """`--config-dir my_conf loss=saturating` took the built-in loss, and the user's file was never read."""
+    (tmp_path / "my_conf" / "loss").mkdir(parents=True)
+    hidden = tmp_path / "my_conf" / "loss" / "saturating.yaml"
+    hidden.write_text("_target_: mine.Saturating\n")
+    outcome = command("--config-dir", "my_conf", "loss=saturating", "tracking=none", "hydra.run.dir=run")
+    assert outcome.code == 1
+    line = "is never read: ganduel has a loss/saturating.yaml of its own, which comes first. Rename it, to loss/my_sat"
+    assert f"error: {hidden} {line}urating.yaml for instance.\n" == outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_config_files_that_differ_from_builtin_ones_in_nothing_or_in_their_names_are_taken(tmp_path):
+    """A copy of the built-in folder is where many begin."""
+    conf, mine = tmp_path / "conf", tmp_path / "mine"
+    for folder, name in ((conf, "a.yaml"), (mine, "a.yaml"), (mine, "b.yaml")):
+        (folder / "loss").mkdir(parents=True, exist_ok=True)
+        (folder / "loss" / name).write_text("_target_: A")
+    app.refuse_hidden([conf, mine])
+    app.refuse_hidden([conf])

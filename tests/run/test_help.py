@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from ganduel.run.help import PAGE
+from ganduel.run.help import PAGE, WIDTH, option
 
 CONF = Path(__file__).parents[2] / "conf"
 TRAIN = CONF.parent / "train.py"
@@ -37,6 +37,13 @@ def test_what_is_chosen_is_shown(command):
     assert re.search(r"^  loss=saturating ", text, re.MULTILINE)
     assert re.search(r"^  callback=\[statistics\] ", text, re.MULTILINE)
     assert re.search(r"^  batch_size=7 ", text, re.MULTILINE)
+
+
+def test_an_option_of_any_length_is_set_off_from_what_is_said_of_it(compose):
+    """The longest ran on: every_n_iterations=nulliterations between two evaluations."""
+    config = OmegaConf.create(compose("callback=[statistics,evaluate]"))
+    long = "callback.evaluate.every_n_iterations"
+    assert [option(key, _root_=config) for key in (long, "seed")] == [f"{long}=null ", "seed=0".ljust(WIDTH)]
 
 
 def test_every_option_it_names_is_one(compose):

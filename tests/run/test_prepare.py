@@ -8,6 +8,7 @@ import yaml
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
+from ganduel.build import build_data
 from ganduel.errors import UserError
 from ganduel.run import app, prepare
 
@@ -21,7 +22,8 @@ CONF = Path(__file__).parents[2] / "conf"
     (("trainer.max_epochs=5", "trainer.max_steps=100"), 100),
 ])  # fmt: skip
 def test_an_epoch_is_one_pass_over_the_data(compose: Callable[..., dict], words: tuple[str, ...], iterations: int):
-    assert prepare.iterations(compose(*words), words) == iterations
+    values = compose(*words)
+    assert prepare.iterations(values, build_data(values), words) == iterations
 
 
 @pytest.mark.parametrize(("words", "iterations"), [
@@ -37,7 +39,7 @@ def test_epochs_that_are_typed_replace_the_default_number_of_iterations(words: t
     app.prepare()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config, choices = prepare.compose("train", words)
-        assert prepare.validate(config, choices, words)["trainer"]["max_steps"] == iterations
+        assert prepare.validate(config, choices, words)[0]["trainer"]["max_steps"] == iterations
 
 
 R1 = {"_target_": "ganduel.penalty.r1.R1", "gamma": 10.0, "every": 1}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganduel.run import train
+from ganduel.run import prepare, train
 from ganduel.run.app import read_summary
 from ganduel.run.run import fit
 
@@ -18,7 +18,7 @@ from ganduel.run.run import fit
 def test_a_job_is_a_population_where_one_is_asked_for(command, monkeypatch, words: tuple[str, ...], many: bool):
     asked = []
     monkeypatch.setattr("ganduel.population.training.train_population", lambda *_: asked.append("population"))
-    monkeypatch.setattr(train, "prepare_run", lambda *_: ({"objective": None}, None, {}))
+    monkeypatch.setattr(train, "prepare_run", lambda *_: prepare.Prepared({"objective": None}, summary={}))
     assert command(*words, "hydra.run.dir=run").code == 0
     assert asked == ["population"] * many
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_data, check_data, moved
+from ganduel.build import build, build_data, check_data, moved, recorded_data
 from ganduel.command.sample import Source, bar, choose_device, load
 from ganduel.compare.labels import distinguishing
 from ganduel.compare.reading import find_runs
@@ -61,10 +61,13 @@ def evaluate(
     paths = runs_and_checkpoints(paths)
     torch_device = choose_device(device)
     sources = [load(path, live, torch_device, trust) for path in paths]
-    configs = [config_of(path) if data_dir is None else moved(config_of(path), data_dir) for path in paths]
+    configs = [config_of(path) for path in paths]
     built = ("data",) if metrics or samples else ("data", "metric")
     for path, config in zip(paths, configs, strict=True):
-        check_stored({key: config.get(key) for key in built}, path, "--trust", trust)
+        parts = {key: config.get(key) for key in built}
+        check_stored({**parts, "run": {"data": recorded_data(config)}}, path, "--trust", trust)
+    if data_dir is not None:
+        configs = [moved(config, data_dir) for config in configs]
     data_nodes = [config["data"] for config in configs]
     if other := next((i for i, node in enumerate(data_nodes) if node != data_nodes[0]), None):
         raise UserError(

@@ -5,9 +5,9 @@
     stratum    runs that agree in everything that varies besides factor and seed; comparisons stay within one
     pair       two runs of a stratum, of different levels and the same seed: same data order, same noise
 
-Keys that do not affect the result (logging, metrics, passwords) do not separate runs. Versions and machines do not
-either, but are reported where they differ. Runs on a CPU and on a GPU are never paired, nor those on another number of
-ranks if their result depends on it (device.py).
+Keys that do not affect the result (logging, metrics, passwords) do not separate runs, nor does the folder of the same
+data. Versions and machines do not either, but are reported where they differ. Runs on a CPU and on a GPU are never
+paired, nor those on another number of ranks if their result depends on it (device.py).
 """
 
 import json
@@ -24,6 +24,7 @@ from ganduel.errors import UserError, nearest
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
 
 FIRST = ("loss", "experiment", "penalty", "k")  # the default factor is the first of these that varies
+DATA_FOLDER = "data.dir"
 ENVIRONMENT_KEYS = ("versions", "machine", "git")  # of `run` in the config, reported where they differ
 
 
@@ -80,7 +81,7 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
     Raises:
         UserError: the factor is not in the configs.
     """
-    flat_configs = [flat(run.config) for run in runs]
+    flat_configs = flatten(runs)
     groups = varying_groups(runs, flat_configs)
     factor = select_factor(factor, groups, runs, flat_configs)
     factor_keys = groups.pop(factor, []) or keys_of(factor, flat_configs)
@@ -119,6 +120,24 @@ def arrange(runs: Sequence[Run], factor: str | None = None) -> Design:
         by_folder,
         hardware,
     )
+
+
+def flatten(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """`flat` of each run's config, in which data are known by the checksum on record.
+
+    The same data have one data.dir, wherever they were; where other data were in that folder, the checksum follows it.
+    """
+    flat_configs = [flat(run.config) for run in runs]
+    checksums = [lookup(run.config, "run.data.checksum") for run in runs]
+    recorded = [(c, str(x)) for c, x in zip(flat_configs, checksums, strict=True) if DATA_FOLDER in c and x is not None]
+    folders: dict[str, str] = {}
+    for config, checksum in recorded:
+        folders[checksum] = min(config[DATA_FOLDER], folders.get(checksum, config[DATA_FOLDER]))
+    contents = Counter(folders.values())
+    for config, checksum in recorded:
+        folder = folders[checksum]
+        config[DATA_FOLDER] = folder if contents[folder] == 1 else json.dumps(f"{json.loads(folder)} ({checksum})")
+    return flat_configs
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -15,9 +15,11 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +40,8 @@ FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX",
            "TIFF", "WEBP")  # fmt: skip
 MAX_LISTED = 10  # unreadable files in the warning
 THREADS = 16  # at most: each holds an image of full size
+LARGE = 2**25  # pixels: images that have more take up to gigabytes each, and are decoded one at a time
+ONE_AT_A_TIME = Lock()
 
 log = logging.getLogger("ganduel")
 
@@ -163,7 +167,7 @@ def read(path: Path, size: int, channels: int) -> np.ndarray | str:
     """The image in a file as bytes (channels, size, size), or in a few words the reason why it cannot be read."""
     formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with Image.open(path, formats=formats) as image:
+        with Image.open(path, formats=formats) as image, ONE_AT_A_TIME if is_large(image) else nullcontext():
             scale_transparency(image)
             ImageOps.exif_transpose(image, in_place=True)
             square = cut(flatten(image, "L" if channels == 1 else "RGB"), size)
@@ -175,6 +179,10 @@ def read(path: Path, size: int, channels: int) -> np.ndarray | str:
     except Exception as error:  # decoders raise errors of any type
         return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
     return np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def is_large(image: Image.Image) -> bool:
+    return image.width * image.height > LARGE
 
 
 def scale_transparency(image: Image.Image) -> None:

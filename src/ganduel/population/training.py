@@ -114,9 +114,10 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
     for run in requested:
         path = folder / run.name
         lock = locks.enter_context(folder_lock(path))
-        values, checkpoint, summary = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
-        if summary is None:
-            specs.append(MemberSpec(run.name, values, path, checkpoint, lock))
+        prepared = prepare_or_resume(run.config, path, run.values, run.choices, run.overrides)
+        if prepared.summary is None:
+            values = prepared.values
+            specs.append(MemberSpec(run.name, values, path, prepared.checkpoint, lock))
             if values["data"] == first["data"]:
                 check_data(values, data)
     return list(names), specs, params
@@ -124,10 +125,10 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
 
 def existing(folder: Path) -> dict[str, None]:
     """The names of members that the folder has already, in their order; each is that of a folder in it."""
-    path = folder / POPULATION
-    names = json.loads(path.read_text(encoding="utf-8"))["members"] if path.is_file() else []
+    names = app.read_summary(folder).get("members", [])
     for name in names:
-        if (folder / name).resolve().parent != folder.resolve():
+        if not isinstance(name, str) or (folder / name).resolve().parent != folder.resolve():
+            path = folder / POPULATION
             raise UserError(f"{path} names the member {name!r}, which is no folder in {folder}. Nothing is resumed.")
     return dict.fromkeys(names)
 
@@ -135,18 +136,19 @@ def existing(folder: Path) -> dict[str, None]:
 def resumed_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple[list[str], list[MemberSpec], int]:
     """The same of a population that has begun before."""
     names, specs = list(existing(folder)), []
-    missing = [name for name in names if not (folder / name / CONFIG).is_file()]
-    if missing:
+    lost = [name for name in names if not (folder / name / CONFIG).is_file()]
+    if lost or not names:
         command = f"… {typed('hydra.run.dir', folder)}"
-        raise UserError(f"{folder} has lost {missing[0]}. The command that it began with makes it again: {command}.")
+        what = lost[0] if lost else "the names of its members"
+        raise UserError(f"{folder} has lost {what}. The command that it began with makes it again: {command}.")
     overrides = list(HydraConfig.get().overrides.task)
     for name in names:
         path = folder / name
         lock = locks.enter_context(folder_lock(path))
         remaining, _ = remaining_work(path, resumed_config(path, config, overrides))
         if remaining is not Remaining.NOTHING:
-            values, checkpoint = resume(config, path, overrides)
-            specs.append(MemberSpec(name, values, path, checkpoint, lock))
+            prepared = resume(config, path, overrides)
+            specs.append(MemberSpec(name, prepared.values, path, prepared.checkpoint, lock))
     if not specs:
         raise UserError(f"all members of {folder} have ended. Give a larger trainer.max_steps to extend them.")
     params, _ = check_members(config, specs[0].values, len(specs))

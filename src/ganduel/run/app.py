@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ganduel.errors import quoted
+from ganduel.errors import UserError, quoted
 from ganduel.run import schema
 from ganduel.run.explain import explain, folder_error, trace
 from ganduel.run.folder import Folder, one_folder, one_or_many, run_dir, tidy
@@ -128,6 +128,9 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
             if signal.getsignal(signum) is forward_signal:
                 signal.signal(signum, exit_on_signal)
     try:
+        refuse_hidden(
+            Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"
+        )
         return train(config)
     except Exception as error:
         message = explain(error)
@@ -140,6 +143,20 @@ def job(train: Callable[[DictConfig], float | None], config: DictConfig) -> floa
         print(trace(error), end="", file=sys.stderr)
         tidy()
         fail(message)
+
+
+def refuse_hidden(folders: Iterable[Path]) -> None:
+    """Refuse a config file of the user's that is never read, since a built-in one has its name: Hydra takes the first.
+
+    Args:
+        folders: those with config files, in Hydra's order; the built-in one is the first.
+    """
+    builtin, *others = folders
+    names = [path.relative_to(builtin) for path in sorted(builtin.rglob("*.yaml"))]
+    for path, name in ((folder / name, name) for folder in others for name in names):
+        if path.is_file() and path.read_bytes() != (builtin / name).read_bytes():
+            advice = f"Rename it, to {name.with_name(f'my_{name.name}')} for instance."
+            raise UserError(f"{path} is never read: ganduel has a {name} of its own, which comes first. {advice}")
 
 
 class Terminated:
@@ -220,6 +237,10 @@ def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[
 
 
 def read_summary(run: Path) -> dict[str, Any]:
-    """The summary of a run or a population, empty if it has none."""
+    """The summary of a run or a population, empty if it has none or a damaged one: it is written again at the end."""
     paths = [path for name in ("summary.json", "population.json") if (path := run / name).is_file()]
-    return json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    try:
+        summary = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    except (ValueError, RecursionError):  # not JSON, or not UTF-8
+        return {}
+    return summary if isinstance(summary, dict) else {}

@@ -82,7 +82,7 @@ def page(*, _root_: DictConfig) -> str:
 def option(key: str, example: Any = None, *, _root_: DictConfig) -> str:
     """An option with its value, or with an example if the chosen parts do not have it."""
     value = OmegaConf.select(_root_, key, default=example)
-    return f"{key}={shown(value)}".ljust(WIDTH)
+    return f"{key}={shown(value)}".ljust(WIDTH - 1) + " "
 
 
 def shown(value: Any) -> str:

@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build_data
+from ganduel.data.base import Data
 from ganduel.errors import UserError, typed
 from ganduel.run import schema
 from ganduel.run.app import read_summary
@@ -47,20 +48,33 @@ def compose(name: str | None, overrides: Sequence[str]) -> tuple[DictConfig, dic
     return config, choices
 
 
-Prepared = tuple[dict[str, Any], Path | None, dict[str, Any] | None]
+class Prepared(NamedTuple):
+    """What a run begins with.
+
+    Attributes:
+        values: its resolved config.
+        checkpoint: where to go on from; None for a new run.
+        summary: how it has ended; None if anything remains to be done.
+        data: its data, if they have been read to count the iterations of an epoch.
+    """
+
+    values: dict[str, Any]
+    checkpoint: Path | None = None
+    summary: dict[str, Any] | None = None
+    data: Data | None = None
 
 
 def prepare_run(config: DictConfig, folder: Path) -> Prepared:
-    """A run's config, the checkpoint to resume from, and its summary if nothing remains to be done."""
+    """What the run of a command line begins with."""
     job = HydraConfig.get()
     overrides, choices = list(job.overrides.task), dict(job.runtime.choices)
     refuse_repetitions(overrides)
     if config.resume is not None:
-        return *resume(config, folder, overrides), None
-    values = validate(config, choices, overrides)
+        return resume(config, folder, overrides)
+    values, data = validate(config, choices, overrides)
     if job.mode == RunMode.MULTIRUN:
-        return prepare_or_resume(config, folder, values, choices, overrides)
-    return start(values, folder, choices, overrides, followers(config, "trainer.max_steps")), None, None
+        return prepare_or_resume(config, folder, values, choices, overrides)._replace(data=data)
+    return Prepared(start(values, folder, choices, overrides, followers(config, "trainer.max_steps")), data=data)
 
 
 def prepare_or_resume(
@@ -73,25 +87,30 @@ def prepare_or_resume(
     remaining, summary = remaining_work(folder, values)
     if remaining is Remaining.NOTHING:
         log.info("%s: %s already", folder, summary["status"])
-        return values, None, summary
+        return Prepared(values, summary=summary)
     if remaining is Remaining.REST:
         log.info("%s: resumed", folder)
-        return *resume(config, folder, list(filter(is_overridable, overrides))), None
-    return start(values, folder, choices, overrides, followers(config, "trainer.max_steps")), None, None
+        return resume(config, folder, list(filter(is_overridable, overrides)))
+    return Prepared(start(values, folder, choices, overrides, followers(config, "trainer.max_steps")))
 
 
-def validate(config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved and validated config of a new run, with max_steps as `iterations` has it."""
+def validate(
+    config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]
+) -> tuple[dict[str, Any], Data | None]:
+    """The resolved and validated config of a new run, with max_steps as `iterations` has it; and the data for that."""
     for group in ("loss", "augment", "condition", "model", "data", "optimizer", "schedule", "trainer"):
         if choices.get(group) is None:
             raise UserError(f"{group} takes one choice, as {group}=NAME does. See --help for the names.")
-    values = to_container(config)
+    values, data = to_container(config), None
     schema.check_numbers(values)
     if values["trainer"]["max_epochs"] is not None:
-        OmegaConf.update(config, "trainer.max_steps", iterations(values, overrides))
+        for key in ("data", "condition"):
+            schema.check_target(values[key], key)
+        data = build_data(values)
+        OmegaConf.update(config, "trainer.max_steps", iterations(values, data, overrides))
         values = to_container(config)
     schema.check(values)
-    return values
+    return values, data
 
 
 def refuse_repetitions(overrides: Sequence[str]) -> None:
@@ -136,22 +155,25 @@ def followers(config: DictConfig, key: str) -> list[str]:
     return [other for other in config_diff(before, after) if other != key]
 
 
-def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Path | None]:
+def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> Prepared:
     """The config of the run in the folder, with overrides that may change it, and its latest checkpoint.
 
     A run that was killed before its first checkpoint begins anew; of one that has done all its iterations, the end may
     be missing.
     """
-    values = resumed_config(folder, config, overrides)
+    values, data = resumed_config(folder, config, overrides), None
     if is_given("trainer.max_epochs", overrides):
-        values["trainer"]["max_steps"] = iterations(values, overrides)
+        for key in ("data", "condition"):
+            schema.check_target(values[key], key)
+        data = build_data(values)
+        values["trainer"]["max_steps"] = iterations(values, data, overrides)
     elif is_given("trainer.max_steps", overrides):
         values["trainer"]["max_epochs"] = None
     refuse_extension(folder, read_config(folder), values["trainer"]["max_steps"])
     schema.check(values)
     if not has_progress(folder):
         log.info("%s has no checkpoint yet: it begins anew", folder)
-        return values, None
+        return Prepared(values, data=data)
     path = checkpoints.latest(folder)
     checkpoint = checkpoints.read(path)
     refuse_older_checkpoint(folder, checkpoint)
@@ -161,7 +183,7 @@ def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> tuple[
     if done > until or (done == until and read_summary(folder).get("status") == "finished"):
         raise UserError(f"the run is at iteration {done} of {until}. Give a larger trainer.max_steps to extend it.")
     values["run"].setdefault("resumed", []).append({"iteration": done, "overrides": list(overrides), **provenance()})
-    return values, path
+    return Prepared(values, path, data=data)
 
 
 def to_container(config: DictConfig) -> dict[str, Any]:
@@ -169,13 +191,11 @@ def to_container(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
-def iterations(values: Mapping[str, Any], overrides: Sequence[str]) -> int:
+def iterations(values: Mapping[str, Any], data: Data, overrides: Sequence[str]) -> int:
     """The number of iterations in max_epochs passes over the data; or max_steps if it is given too, and smaller.
 
     One that nobody has typed is the default's or an experiment's, which max_epochs replaces.
     """
-    schema.check_target(values["data"], "data")
-    data = build_data(values)
     trainer = values["trainer"]
     if data.size is None:
         raise UserError("this data set never ends, so that trainer.max_epochs means nothing. Use trainer.max_steps.")

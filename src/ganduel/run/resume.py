@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import moved
+from ganduel.build import build_data, check_data, moved, recorded_data
 from ganduel.errors import UserError
 from ganduel.run.app import read_summary
 from ganduel.tracking.files import CONFIG, read_config
@@ -141,6 +141,9 @@ def remaining_work(run: Path, values: Mapping[str, Any]) -> tuple[Remaining, dic
     refuse_older_config(run, saved)
     keys = config_diff(without_secrets(saved), without_secrets(values))
     differing = [k for k in keys if k not in OVERRIDABLE and k.partition(".")[0] not in IGNORED_IN_COMPARISON]
+    if DATA_FOLDER in differing and "checksum" in recorded_data(saved) and values["data"]["dir"] is not None:
+        check_data(moved(saved, values["data"]["dir"]), build_data(values), str(run))
+        differing.remove(DATA_FOLDER)
     if differing:
         raise UserError(
             f"{run} holds a run with other values of {', '.join(differing[:3])}. Give this sweep a folder of its own: "
@@ -149,13 +152,13 @@ def remaining_work(run: Path, values: Mapping[str, Any]) -> tuple[Remaining, dic
     if checkpoints.has_checkpoint(run):
         refuse_older_checkpoint(run, checkpoints.read(checkpoints.latest(run)))
     summary = read_summary(run)
-    finished = summary.get("status") == "finished" and summary["iteration"] >= values["trainer"]["max_steps"]
+    finished = summary.get("status") == "finished" and summary.get("iteration", 0) >= values["trainer"]["max_steps"]
     return Remaining.NOTHING if finished or summary.get("status") == "diverged" else Remaining.REST, summary
 
 
 def is_overridable(override: str) -> bool:
     """Whether an override may change the config of a run that is resumed."""
-    return override.lstrip("+").partition("=")[0] in OVERRIDABLE
+    return override.lstrip("+").partition("=")[0] in {*OVERRIDABLE, DATA_FOLDER}
 
 
 def config_diff(first: Any, second: Any, key: str = "") -> Iterator[str]:

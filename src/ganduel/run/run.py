@@ -122,7 +122,9 @@ class Run:
         return None if gan is None else depends_on_ranks(gan.generator, gan.discriminator, gan.mixes_samples)
 
 
-def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) -> dict[str, Any]:
+def fit(
+    values: dict[str, Any], folder: Path, checkpoint: Path | None = None, data: Data | None = None
+) -> dict[str, Any]:
     """Train until the end, a signal or a failure, and return the summary that is left in the folder.
 
     What fails before the first iteration leaves the folder as it is.
@@ -131,6 +133,7 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
         values: the run's resolved config.
         folder: the run's folder.
         checkpoint: where to go on from; None for a new run.
+        data: its data; None: they are built here.
 
     Raises:
         SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
@@ -139,7 +142,7 @@ def fit(values: dict[str, Any], folder: Path, checkpoint: Path | None = None) ->
     check_accelerator(values["trainer"])
     check_launcher(values["trainer"])
     run = Run(values, folder, checkpoint)
-    run.build()
+    run.build(data)
     stop, outcome, summary = StopOnSignal(), ENDED_FROM_OUTSIDE, {}
     callbacks = [stop, HostDraws(), *run.callbacks, ProgressBar(run.record)]
     trainer = build_trainer(values, folder, run.loggers, callbacks, checkpoint)

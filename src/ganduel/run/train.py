@@ -32,11 +32,11 @@ def train(config: DictConfig) -> float | None:
 
         return train_population(config, folder)
     with folder_lock(folder) if is_first_rank() else nullcontext():
-        values, checkpoint, summary = prepare_run(config, folder)
+        values, checkpoint, summary, data = prepare_run(config, folder)
         if summary is None:
             announce(folder, values)
             try:
-                summary = fit(values, folder, checkpoint)
+                summary = fit(values, folder, checkpoint, data)
             except SystemExit:  # after a signal
                 report(folder, read_summary(folder))
                 raise
