@@ -51,7 +51,7 @@ class R3GANGenerator(Generator):
         shape: Sequence[int],
         noise_dim: int = 64,
         noise: NoiseDistribution = "normal",
-        base_width: int = 4096,
+        base_width: int = 1024,
         max_width: int = 128,
         blocks: int = 1,
         expansion: int = 2,
@@ -78,7 +78,7 @@ class R3GANDiscriminator(Discriminator):
     def __init__(
         self,
         shape: Sequence[int],
-        base_width: int = 4096,
+        base_width: int = 1024,
         max_width: int = 128,
         blocks: int = 1,
         expansion: int = 2,
