@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ganduel.batch import Batches
+from ganduel.condition.auxiliary import Auxiliary
+from ganduel.condition.projection import Projection
 from ganduel.data.base import TensorData
 from ganduel.ema import EMA
 from ganduel.gan import GAN
@@ -96,6 +98,20 @@ def test_d_gives_a_logit_per_image(name):
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_whether_d_mixes_samples_is_found(name):
     assert mixes_samples(build(DISCRIMINATORS[name], shape_of(name)), shape_of(name)) is (name in MIXING)
+
+
+@pytest.mark.usefixtures("untyped")  # without its last layer a D returns its features
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_d_ends_in_a_layer_that_a_condition_can_take_off(name):
+    """A projection that knows of no class yet leaves the logits as they are; an auxiliary classifier adds a number."""
+    x, y = torch.randn(4, *shape_of(name)), torch.tensor([0, 1, 2, 0])
+    net = build(DISCRIMINATORS[name], shape_of(name)).eval()
+    logits = net(x)
+    projected = Projection().discriminator(lambda shape: deepcopy(net), shape_of(name), 3).eval()
+    if "sndcgan" not in name and name != "resnet":  # spectral norm leaves no direction at 0
+        torch.testing.assert_close(projected(x, y), logits)
+    output = Auxiliary().discriminator(lambda shape: deepcopy(net), shape_of(name), 3).eval()(x, y)
+    torch.testing.assert_close(output[:, 0], logits)
 
 
 @pytest.mark.parametrize("name", [name for name in DISCRIMINATORS if name not in ("dcgan", "infogan")])

@@ -33,6 +33,7 @@ class EqualisedLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(width, fan_in) / multiplier)
         self.bias = nn.Parameter(torch.full((width,), bias / multiplier))
+        self.in_features, self.out_features = fan_in, width
         self.scale, self.multiplier = multiplier * fan_in**-0.5, multiplier
 
     def forward(self, x: Tensor) -> Tensor:
