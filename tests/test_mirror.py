@@ -12,7 +12,9 @@ GROUPS = ("loss", "penalty", "penalty_g", "augment", "condition", "model", "data
 PACKAGES = {"penalty_g": "penalty"}  # of G: modules like those of D's
 # What choices are made of.
 SHARED = {"ganduel.data.mixture", "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",
-          "ganduel.model.dropout", "ganduel.condition.generator", "ganduel.condition.head"}  # fmt: skip
+          "ganduel.model.dropout", "ganduel.model.residual", "ganduel.model.attention", "ganduel.model.equalised",
+          "ganduel.model.minibatch_std", "ganduel.model.modulated", "ganduel.model.packing",
+          "ganduel.condition.generator", "ganduel.condition.head"}  # fmt: skip
 CHOICES = sorted(path for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 MODULES = sorted(
     path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.stem not in ("__init__", "base", "types")

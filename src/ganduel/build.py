@@ -23,6 +23,7 @@ from ganduel.ema import EMA
 from ganduel.errors import UserError
 from ganduel.gan import GAN
 from ganduel.model.base import Generator, initialise_lazy_layers, labels_for_trial
+from ganduel.model.packing import Packed, packed_shape
 from ganduel.optim import Optim
 
 
@@ -132,15 +133,16 @@ def build_networks(
     config: Mapping[str, Any], shape: tuple[int, ...], classes: int | None = None
 ) -> tuple[Generator, nn.Module]:
     """G and D for samples of the shape, with the initial weights that belong to the seed."""
-    seed = config["seed"]
+    seed, pack = config["seed"], config.get("pack", 1)
     with rng.all_seeded(seed, "generator"):
         generator = build_generator(config, shape, classes)
         noise, labels = generator.draw(2, rng.generator("lazy layers")), labels_for_trial(2, classes)
         initialise_lazy_layers(generator, noise, labels)
     with rng.all_seeded(seed, "discriminator"):
-        discriminator = build_discriminator(config, shape, classes)
-        initialise_lazy_layers(discriminator, torch.zeros(2, *shape), labels)
-    return generator, discriminator
+        seen = packed_shape(shape, pack)
+        discriminator = build_discriminator(config, seen, classes)
+        initialise_lazy_layers(discriminator, torch.zeros(2, *seen), labels)
+    return generator, discriminator if pack == 1 else Packed(discriminator, pack, shape)
 
 
 def build_generator(config: Mapping[str, Any], shape: tuple[int, ...], classes: int | None = None) -> Generator:

@@ -59,6 +59,8 @@ class Known(Protocol):
 class Theory(Callback, Scheduled):
     """Logs the quantities above and draws D, for data of known density in one or two dimensions, without classes.
 
+    A D that packs samples has no value at a point, and is left out.
+
     Args:
         every_n_iterations: between two rows.
         first: the first iteration after 0 with a picture.
@@ -97,7 +99,8 @@ class Theory(Callback, Scheduled):
         known = (
             isinstance(gan.batches.data, Known) and len(gan.batches.data.shape) == 1 and gan.batches.data.shape[0] <= 2
         )
-        self.on = trainer.is_global_zero and known and gan.batches.data.classes is None
+        alone = gan.batches.data.classes is None and getattr(gan.discriminator, "pack", 1) == 1  # D is of x alone
+        self.on = trainer.is_global_zero and known and alone
         self.has_theory = isinstance(gan.loss, CrossEntropyLoss) and gan.loss.real_target == 1
         if not self.on:
             return

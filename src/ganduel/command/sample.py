@@ -146,11 +146,13 @@ def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
 def check_class(source: Source) -> None:
     """Refuse a class that the generator does not know."""
     classes = getattr(source.generator, "classes", None)
-    if source.label is not None and classes is None:
+    if source.label is None:
+        return
+    if classes is None:
         raise UserError(
             f"--class {source.label}: the generator was trained without labels. Train with condition=concat."
         )
-    if source.label is not None and not 0 <= source.label < classes:
+    if not 0 <= source.label < classes:
         raise UserError(f"--class {source.label}: there are {classes} classes, 0 to {classes - 1}.")
 
 

@@ -64,10 +64,12 @@ class Discriminator(nn.Module, ABC):
     Attributes:
         classes: of the labels that `forward` takes as its second argument; None: it takes none.
         mixes_samples: whether a sample's logit depends on the others of its batch; None: it is tried out.
+        pack: consecutive samples that have one logit together (ganduel.model.packing).
     """
 
     classes: int | None = None
     mixes_samples: bool | None = None
+    pack: int = 1
 
     @abstractmethod
     def forward(self, x: Samples) -> Logits: ...

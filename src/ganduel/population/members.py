@@ -27,7 +27,7 @@ from ganduel.run.prepare import compose, to_container, validate
 from ganduel.run.resume import config_diff
 
 # What shapes the iteration that members make together.
-SHARED = ("model", "condition", "k", "batch_size", "trainer", "engine", "objective", "resume")
+SHARED = ("model", "condition", "k", "batch_size", "pack", "trainer", "engine", "objective", "resume")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ Options, with their values for these choices:
   {seed}of the initial weights, the order of the data and the noise
   {k}updates of D per iteration
   {batch_size}samples per minibatch, over all devices together
+  {pack}samples that D sees at once: PacGAN
   {engine}how updates run: eager, cuda_graph, compile; auto: cuda_graph on a GPU
   {log_every}iterations between two rows of metrics
   {checkpoint_every}iterations between two checkpoints

@@ -104,7 +104,7 @@ def validate(
     values, data = to_container(config), None
     schema.check_numbers(values)
     if values["trainer"]["max_epochs"] is not None:
-        for key in ("data", "condition"):
+        for key in {"data", "condition"} & values.keys():  # a run of an older version has no condition
             schema.check_target(values[key], key)
         data = build_data(values)
         OmegaConf.update(config, "trainer.max_steps", iterations(values, data, overrides))
@@ -163,7 +163,7 @@ def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> Prepar
     """
     values, data = resumed_config(folder, config, overrides), None
     if is_given("trainer.max_epochs", overrides):
-        for key in ("data", "condition"):
+        for key in {"data", "condition"} & values.keys():  # a run of an older version has no condition
             schema.check_target(values[key], key)
         data = build_data(values)
         values["trainer"]["max_steps"] = iterations(values, data, overrides)

@@ -56,6 +56,7 @@ class TrainConfig:
     seed: int = MISSING
     k: int = MISSING
     batch_size: int = MISSING
+    pack: int = MISSING
     engine: str = MISSING
     log_every: int = MISSING
     checkpoint_every: int = MISSING
@@ -134,7 +135,7 @@ def check_names(config: Mapping[str, Any]) -> None:
 
 def check_numbers(config: Mapping[str, Any]) -> None:
     """Refuse run-wide numbers out of range."""
-    for key, least in (("k", 1), ("batch_size", 1), ("log_every", 1), ("checkpoint_every", 1)):
+    for key, least in (("k", 1), ("batch_size", 1), ("pack", 1), ("log_every", 1), ("checkpoint_every", 1)):
         if config[key] < least:
             raise UserError(f"{key}={config[key]} must be at least {least}.")
     if not config["checkpoint_min_seconds"] >= 0:
