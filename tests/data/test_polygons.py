@@ -26,7 +26,7 @@ def test_the_area_is_that_of_the_pixels(corners):
 
 
 def test_a_right_triangle_by_hand():
-    """Row 4 is full from 4 to 18, the pixel that the diagonal cuts in two is half full, and what is beyond it is black."""
+    """Row 4 is full from 4 to 18; the pixel that the diagonal cuts in two is half full; what is beyond it is black."""
     x = render(torch.tensor([[[4.0, 4.0], [20.0, 4.0], [4.0, 20.0]]]), 32)[0, 0]
     assert (x[4, 4:18] > 0.999).all()
     assert x[4, 19] == pytest.approx(0, abs=1e-5)

@@ -27,7 +27,7 @@ class Weights(Callback, Scheduled):
             raise UserError(f"callback.weights.every_n_iterations={every_n_iterations} must be at least 1.")
         self.every = every_n_iterations
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
         total = sum(p.numel() for p in (*gan.generator.parameters(), *gan.discriminator.parameters()))
         if total > MOST:
@@ -35,6 +35,8 @@ class Weights(Callback, Scheduled):
                 f"callback=[weights] logs each weight of networks with at most {MOST}, and these have {total:,}. "
                 "Leave it out."
             )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step == 0:
             self.log_weights(trainer)
 
