@@ -123,8 +123,11 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
-    names = "loss-forms: G's losses and slopes against D(G(z)), and where the samples of runs are"
-    parser.add_argument("name", metavar="NAME", choices=("loss-forms",), help=names)
+    names = (
+        "loss-forms: G's losses and slopes against D(G(z)), and where the samples of runs are; "
+        "dirac: the paths of a Dirac-GAN's weights, from experiment=dirac"
+    )
+    parser.add_argument("name", metavar="NAME", choices=("loss-forms", "dirac"), help=names)
     parser.add_argument("paths", metavar="RUNS", nargs="*", help="folders of runs or of sweeps, or patterns")
     parser.add_argument("-o", "--out", metavar="FILE", type=Path, required=True, help="a .png or .svg")
     parser.add_argument("--factor", metavar="NAME", help="what tells the runs apart, such as loss")
@@ -193,5 +196,5 @@ COMMANDS = {
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
     "benchmark": Command("Time the training loop against others.", add_benchmark_arguments, benchmark),
-    "figure": Command("Draw a figure of the loss forms.", add_figure_arguments, figure),
+    "figure": Command("Draw a figure of the loss forms, or of Dirac-GANs.", add_figure_arguments, figure),
 }

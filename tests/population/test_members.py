@@ -79,6 +79,16 @@ def test_an_experiment_may_ask_for_a_population(requested):
     assert ones[4].overrides == ["experiment=population_ring8", "loss=nonsaturating", "seed=1"]
 
 
+def test_options_of_a_penalty_are_those_of_the_members_that_have_it(requested):
+    """Of experiment=dirac, which weighs each penalty for members of which each has one of them, or none."""
+    grid = "population.grid={penalty: [[], [r1], [r1,dragan]]}"
+    runs = requested("experiment=dirac", "~population.grid.loss", grid)
+    penalties = [
+        {name: node.get("gamma", node.get("weight")) for name, node in r.values["penalty"].items()} for r in runs
+    ]
+    assert penalties == [{}, {"r1": 1.0}, {"r1": 1.0, "dragan": 1.0}]
+
+
 def test_devices_are_the_populations_and_not_a_members(requested):
     ones = requested("population.seeds=2", "trainer.devices=8")
     assert [one.values["trainer"]["devices"] for one in ones] == [1, 1]

@@ -4,6 +4,8 @@ loss-forms: G's loss per generated sample against D(G(z)), where a logit is the 
 magnitude of its slope against D's logit, for every loss of the package that is a function of a logit, or for those that
 runs logged; the same samples are marked on all curves. Below, for each level of the runs' factor, histograms of
 D(G(z)) and of the logits early, midway and late in training.
+
+dirac: where training goes in the plane of a Dirac-GAN's two weights (ganduel.command.dirac).
 """
 
 import importlib
@@ -19,6 +21,7 @@ from scipy.special import expit
 
 import ganduel.loss
 from ganduel.atomic import output_file
+from ganduel.command.dirac import draw as draw_dirac
 from ganduel.compare.bundle import histograms, loss_forms, without_form
 from ganduel.compare.pairing import arrange
 from ganduel.compare.reading import Run, read_all
@@ -51,17 +54,23 @@ def figure(name: str, paths: Sequence[str], out: Path, factor: str | None = None
     Raises:
         UserError: the file name has no known suffix, or the paths contain no run.
     """
-    assert name == "loss-forms"
+    assert name in ("loss-forms", "dirac")
     if out.suffix not in (".png", ".svg"):
         raise UserError(f"-o {out} says no format. Give a file that ends in .png or .svg.")
     runs, skipped = read_all(paths) if paths else ([], [])
     if paths and not runs:
         reasons = "; ".join(f"{entry.folder}: {entry.reason}" for entry in skipped[:3])
         raise UserError(f"there is no run to draw. {reasons}")
-    forms = loss_forms(runs) if runs else package_forms()
+    canvas = draw_dirac(runs) if name == "dirac" else draw_loss_forms(runs, factor)
     with output_file(out) as part:
-        save(draw(forms, histograms_by_level(runs, factor), without_form(runs)), part)
+        save(canvas, part)
     return out
+
+
+def draw_loss_forms(runs: Sequence[Run], factor: str | None) -> Any:
+    """The forms that the runs logged, and their samples; without runs the package's forms."""
+    forms = loss_forms(runs) if runs else package_forms()
+    return draw(forms, histograms_by_level(runs, factor), without_form(runs))
 
 
 def package_forms() -> dict[str, Form]:

@@ -7,6 +7,7 @@ from ganduel.errors import UserError, nearest
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.fid_inception import FIDInception
 from ganduel.metric.frechet import FrechetDistance
+from ganduel.metric.image_modes import ImageModes
 from ganduel.metric.kernel import KernelDistance
 from ganduel.metric.modes import Modes
 from ganduel.metric.neighbours import Neighbours
@@ -16,6 +17,7 @@ from ganduel.metric.stacked_modes import StackedModes
 METRICS: dict[str, type[SampleMetric]] = {
     "modes": Modes,
     "stacked_modes": StackedModes,
+    "image_modes": ImageModes,
     "frechet": FrechetDistance,
     "kernel": KernelDistance,
     "neighbours": Neighbours,

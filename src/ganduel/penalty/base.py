@@ -50,7 +50,7 @@ class Penalty(nn.Module, ABC):
     def check(self, discriminator: nn.Module, shape: Sequence[int]) -> None:
         """Refuse a D, or samples of a shape, that the penalty makes no sense for."""
 
-    def after_step(self, parameters: Iterable[nn.Parameter]) -> None:
+    def after_step(self, parameters: Iterable[Tensor]) -> None:
         """What becomes of the network's weights after each step of its optimizer, in place; by default nothing."""
 
 

@@ -11,7 +11,7 @@ Source: Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", Algorithm 1, c = 0.0
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from ganduel.batch import Minibatch
 from ganduel.errors import UserError
@@ -34,6 +34,6 @@ class ClipWeights(Penalty):
         return b.noise.new_zeros(())
 
     @torch.no_grad()
-    def after_step(self, parameters: Iterable[nn.Parameter]) -> None:
+    def after_step(self, parameters: Iterable[Tensor]) -> None:
         for parameter in parameters:
             parameter.clamp_(-self.c, self.c)

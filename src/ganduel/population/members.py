@@ -19,12 +19,13 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ganduel.errors import UserError
 from ganduel.run.folder import one_folder
 from ganduel.run.prepare import compose, to_container, validate
 from ganduel.run.resume import config_diff
+from ganduel.run.schema import LISTS
 
 # What shapes the iteration that members make together.
 SHARED = ("model", "condition", "k", "batch_size", "pack", "trainer", "engine", "objective", "resume")
@@ -88,6 +89,7 @@ def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: 
     words = [word for word in job.overrides.task if not replaced(word, {*varied, "seed"})]
     common, groups = compose(job.job.config_name, [*words, *varied.values()])
     common.trainer.devices = common.trainer.num_nodes = 1
+    leave_out_options(common, choices)
     common.population.update(seeds=None, grid=None, processes="auto")  # an experiment may have set them
     validate(common, groups, words)
     requested = []
@@ -98,6 +100,14 @@ def members_of(combination: Sequence[Any], choices: Mapping[str, Any], numbers: 
         overrides = [*words, *differing]
         requested.append(Requested(one_folder(",".join(differing)), config, to_container(config), groups, overrides))
     return requested
+
+
+def leave_out_options(config: DictConfig, choices: Mapping[str, Any]) -> None:
+    """Remove an experiment's options of penalties, or others of a list, that are not this member's but of others."""
+    for group in LISTS.keys() & choices:
+        for name in [name for name, node in config[group].items() if "_target_" not in node]:
+            with open_dict(config):
+                del config[group][name]
 
 
 def config_without_seed(values: Mapping[str, Any]) -> str:
