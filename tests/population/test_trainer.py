@@ -62,7 +62,6 @@ SETTINGS = {
 # The bias of a layer before a BatchNorm has no effect and no gradient but rounding, which Adam makes steps of. Training
 # amplifies them: by 4e-8 after 80 iterations, and 5e-5 after 240.
 TOLERANCE = {"batch norm in D": 1e-6}
-ITERATIONS = {"batch norm in D": 80}
 QUICK = ("plain", "r1", "clipped, linear schedule", "momentum that comes late", "batch norm in G, layer norm in D")
 
 
@@ -101,13 +100,15 @@ def assert_same_run(one: Path, other: Path, tolerance: float) -> None:
     assert {p.relative_to(one) for p in one.rglob("*")} == {p.relative_to(other) for p in other.rglob("*")}
 
 
-def assert_follows_alone(train: Callable, values: Callable, tmp_path: Path, iterations: int, name: str) -> None:
+def assert_follows_alone(train: Callable, values: Callable, tmp_path: Path, name: str, iterations: int, *alone: int):
+    """The members of these numbers are compared, of three."""
     words = (*SETTINGS[name], f"trainer.max_steps={iterations}", "checkpoint_every=40")
-    trained = train(*((*words, f"seed={seed}") for seed in (0, 1, 7)))
+    seeds = (0, 1, 7)
+    trained = train(*((*words, f"seed={seed}") for seed in seeds))
     one_by_one = {"dropout=0.5", "norm=spectral"} & {word.removeprefix("model.discriminator.") for word in words}
     assert (trained.gan.generator.batched, trained.gan.discriminator.batched) == (True, not one_by_one)
-    for i, seed in ((0, 0), (2, 7)):
-        run.fit(values(f"alone{i}", *words, f"seed={seed}"), tmp_path / f"alone{i}")
+    for i in alone:
+        run.fit(values(f"alone{i}", *words, f"seed={seeds[i]}"), tmp_path / f"alone{i}")
         assert_same_run(tmp_path / f"m{i}", tmp_path / f"alone{i}", TOLERANCE.get(name, 1e-9))
     different = [checkpoint.read(tmp_path / f"m{i}" / "checkpoints" / "last.ckpt")["state_dict"] for i in (0, 2)]
     assert not any(torch.equal(*pair) for pair in zip(*(list(d.values())[:1] for d in different), strict=True))
@@ -115,13 +116,14 @@ def assert_follows_alone(train: Callable, values: Callable, tmp_path: Path, iter
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_member_follows_the_run_alone(train, values, tmp_path, name):
-    assert_follows_alone(train, values, tmp_path, 25, name)
+    assert_follows_alone(train, values, tmp_path, name, 25, 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_member_follows_the_run_alone_over_hundreds_of_iterations(train, values, tmp_path, name):
-    assert_follows_alone(train, values, tmp_path, ITERATIONS.get(name, 300), name)
+def test_a_member_follows_the_run_alone_over_many_iterations(train, values, tmp_path, name):
+    """To the second checkpoint, and far beyond iteration 20, at which a momentum has grown."""
+    assert_follows_alone(train, values, tmp_path, name, 80, 0, 2)
 
 
 @pytest.mark.slow
