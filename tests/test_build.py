@@ -1,8 +1,6 @@
 """Parts from configs: every file of every group makes its part, and the seed alone makes the initial weights."""
 
-from operator import call
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +16,6 @@ from ganduel.build import (
     build_gan,
     build_network,
     build_networks,
-    build_optim,
     check_data,
     data_record,
     moved,
@@ -208,96 +205,10 @@ def test_a_network_that_cannot_do_without_labels_is_refused(monkeypatch):
         build_network(node, "model.generator", (3,))
 
 
-@pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize(
-    ("name", "trainer", "module"),
-    [
-        ("eager", {}, "eager"),
-        ("cuda_graph", {}, "cuda_graph"),
-        ("auto", {"accelerator": "cpu"}, "eager"),
-        ("auto", {"accelerator": "auto"}, "cuda_graph"),
-        ("auto", {"accelerator": "gpu"}, "cuda_graph"),
-        ("auto", {"accelerator": "gpu", "devices": 2}, "eager"),
-    ],
-)
-def test_engines_by_name_and_by_device(monkeypatch, name, trainer, module):
-    """On a machine that has a CUDA device; the module alone says how it is built."""
-    trainer = {"accelerator": "auto", "devices": 1, "num_nodes": 1, **trainer}
-    for devices in (torch.accelerator, torch.cuda):
-        monkeypatch.setattr(devices, "is_available", lambda: True)
-    monkeypatch.setattr(builder, "import_module", lambda path: SimpleNamespace(build=lambda trainer: (path, trainer)))
-    monkeypatch.setattr(builder, "find_spec", lambda path: path)
-    assert build_engine(name, trainer) == (f"ganduel.engine.{module}", trainer)
-
-
-def test_without_other_engines_all_runs_are_eager(monkeypatch):
-    """The package may be reduced to eager.py."""
-    for devices in (torch.accelerator, torch.cuda):
-        monkeypatch.setattr(devices, "is_available", lambda: True)
-    monkeypatch.setattr(builder, "find_spec", lambda path: path if path.endswith("eager") else None)
-    assert build_engine("auto", {"accelerator": "gpu", "devices": 1, "num_nodes": 1}) is call
-
-
-def test_an_accelerator_without_cuda_graphs_is_eager(monkeypatch):
-    """As Apple's is."""
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert build_engine("auto", {"accelerator": "auto", "devices": 1, "num_nodes": 1}) is call
-
-
-def test_a_run_on_a_cpu_is_eager(tiny, images):
-    """A call without a frame of its own."""
-    assert build_gan(tiny(), images).engine is call
-    assert build_gan(tiny("engine=eager"), images).engine is call
-
-
 def test_no_average_on_request(tiny, images):
     gan = build_gan(tiny("ema=null"), images)
     assert gan.ema is None
     assert gan.ema_generator is gan.generator
-
-
-@pytest.mark.parametrize(
-    ("choice", "at_the_end"), [("constant", 1.0), ("linear", 0.0), ("cosine", 0.0), ("exponential", 0.999996**6)]
-)
-def test_schedules_span_the_run(tiny, images, choice, at_the_end):
-    """Six iterations from the full rate to that of the end, of both networks."""
-    gan = build_gan(tiny(f"schedule={choice}"), images)
-    optimizers, schedules = optimizers_of(gan)
-    assert len(schedules) == (0 if choice == "constant" else 2)
-    for _ in range(6):
-        for optimizer in optimizers:
-            optimizer.step()
-        for schedule in schedules:
-            schedule.step()
-    assert [o.param_groups[0]["lr"] for o in optimizers] == pytest.approx([1e-3 * at_the_end] * 2, abs=1e-9)
-
-
-def test_a_schedule_that_waits_for_a_metric_is_refused(tiny, images):
-    """In the first iteration torch would miss an argument of step()."""
-    config = tiny()
-    config["schedule"] = {"generator": {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}}
-    with pytest.raises(UserError, match=r"^schedule\.generator: ReduceLROnPlateau needs metrics in each step"):
-        build_gan(config, images)
-
-
-def test_a_schedule_may_leave_a_network_out(tiny, images):
-    config = tiny("schedule=cosine")
-    del config["schedule"]["generator"]
-    schema.check(config)
-    gan = build_gan(config, images)
-    gan.configure_optimizers()
-    assert gan.optim_g.schedule is None
-    assert gan.optim_d.schedule is not None
-
-
-def test_fused_steps_are_off_under_an_fp16_scaler(tiny):
-    """A fused step unscales the gradient itself, after it was measured and clipped."""
-    parameters = [torch.nn.Parameter(torch.zeros(2))]
-    for precision, fused in (("32-true", True), ("bf16-mixed", True), ("16-mixed", False)):
-        config = tiny(f"trainer.precision={precision}")
-        assert build_optim(config, "generator").make_optimizer(parameters).param_groups[0]["fused"] is fused
-        assert config["optimizer"]["generator"]["fused"] is True
 
 
 def test_configs_are_not_changed_by_building(tiny, images):

@@ -1,7 +1,6 @@
 """Algorithm 1 by observation: what is updated when, on which data and noise, and that nothing else happens."""
 
 import copy
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from small import SMALL
 from torch.nn.functional import softplus
 
-from ganduel import gan as gan_module
 from ganduel import rng
 from ganduel.batch import Minibatch
 from ganduel.build import build, build_gan
@@ -294,34 +292,3 @@ def test_k_updates_in_bfloat16_see_the_weights_of_their_time_though_autocast_cac
     train(ours, 4, precision="bf16-mixed")
     assert torch.equal(weights(plain), weights(uncached))  # a region of its own for each update needs no clearing
     torch.testing.assert_close(weights(ours), weights(plain), rtol=0, atol=1e-6)
-
-
-PACKAGE = Path(gan_module.__file__).parent
-
-
-def test_few_frames_lie_between_the_program_and_an_optimizers_step(command, monkeypatch):
-    """A breakpoint in a default run shows Algorithm 1, in every iteration."""
-    frames: list[list[str]] = []
-
-    class Stopped(torch.optim.Adam):
-        def step(self, closure: Any = None) -> None:
-            stack = traceback.extract_stack()
-            frames.append([f.name for f in stack if Path(f.filename).is_relative_to(PACKAGE)])
-            if len(frames) == 2 * 19 + 1:  # D's step of iteration 20
-                raise RuntimeError("stopped")
-            super().step(closure)
-
-    monkeypatch.setattr(torch.optim, "Adam", Stopped)
-    outcome = command(*SMALL, "tracking=none", "trainer.max_steps=30", "data=ring8", "callback=[statistics]")
-    assert outcome.code == 1
-    assert len(frames) == 39
-    assert frames[-1][-5:] == ["training_step", "iterate", "update", "update_discriminator", "descend"]
-    assert max(map(len, frames)) <= 9
-
-
-def test_gan_is_one_page():
-    """Algorithm 1 and no word of what makes it fast, or many."""
-    text = Path(gan_module.__file__).read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 160
-    for word in ("cuda", "graph", "stream", "record", "population", "member", "vmap", "replay_"):
-        assert word not in text.lower(), word

@@ -1,66 +1,7 @@
 """Imports point down only, so that a part can be read, tested and replaced alone."""
 
-import ast
-from functools import cache
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "ganduel"
-
-
-def name_of(path):
-    """ganduel/loss/base.py is ganduel.loss.base; a package is its __init__."""
-    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(path): path for path in SOURCE.rglob("*.py")}
-
-
-def nodes(tree, lazy):
-    """Import statements; those inside functions, which run later or never, only on request."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif lazy or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from nodes(node, lazy)
-
-
-@cache
-def imports(name, lazy=True):
-    """What a module names in its import statements, as modules where they are modules of ours."""
-    modules = set()
-    for node in nodes(ast.parse(MODULES[name].read_text(encoding="utf-8")), lazy):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        else:
-            assert node.level == 0, f"{name} imports relatively"
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules |= {full if full in MODULES else node.module for full in inner}
-    return frozenset(modules)
-
-
-def closure(name):
-    """All that importing a module imports, ours and others' by name; not what its functions import when they run."""
-    seen, todo = set(), [name]
-    while todo:
-        module = todo.pop()
-        if module not in seen:
-            seen.add(module)
-            if module in MODULES:
-                packages = [module.rsplit(".", n)[0] for n in range(1, module.count(".") + 1)]
-                todo += [*imports(module, lazy=False), *packages]
-    return seen
-
-
-def within(name, *packages):
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
-
-
-def ours(*groups):
-    return sorted(name for name in MODULES if within(name, *(f"ganduel.{group}" for group in groups)))
+from module_imports import MODULES, SOURCE, closure, imports, ours, within
 
 
 def test_the_walk_sees_what_is_there():
@@ -268,58 +209,6 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
     session = "ganduel.tracking.wandb_session" in imports(name)
     is_workspace = name == "ganduel.compare.workspace"
     assert (known, session) == ({"wandb", "wandb_workspaces"} if is_workspace else set(), is_workspace)
-
-
-TRAINING = ("batch", "block", "optim", "gan", "engine", "build", "run", "population")
-
-
-CONCRETE = ("loss", "penalty", "augment", "condition", "model", "data")
-
-
-@pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint"))
-def test_no_concrete_part_is_named(name):
-    """Parts come in by their configs; a new loss touches its module, its config file and its test.
-
-    A packed D is around any.
-    """
-    parts = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in CONCRETE))]
-    assert [m for m in parts if not m.endswith((".base", "model.packing"))] == []
-
-
-@pytest.mark.parametrize("name", ours("callback", "tracking", "metric"))
-def test_what_watches_a_run_does_not_know_it(name):
-    assert [
-        m for m in imports(name) if within(m, *(f"ganduel.{top}" for top in ("run.run", "run.app", "build", "cli")))
-    ] == []
-
-
-def test_only_the_entry_points_import_the_run():
-    importers = {name for name in MODULES if "ganduel.run.run" in imports(name)}
-    assert importers <= {
-        "ganduel.run.worker",
-        "ganduel.run.train",
-        "ganduel.population.callback",
-        "ganduel.population.member",
-        "ganduel.population.trainer",
-        "ganduel.population.training",
-    }
-    assert "from ganduel.run.train import train" in (ROOT / "train.py").read_text(encoding="utf-8")
-
-
-def test_the_algorithm_knows_neither_engines_nor_populations():
-    """Directly or by a detour: one page of plain PyTorch and Lightning, on which a run's step has its source line."""
-    assert [m for m in closure("ganduel.gan") if within(m, *(f"ganduel.{g}" for g in ("engine", "population")))] == []
-    assert [m for m in closure("ganduel.gan") if within(m, "hydra", "omegaconf", "wandb", "rich")] == []
-    assert len(MODULES["ganduel.gan"].read_text(encoding="utf-8").splitlines()) <= 160
-
-
-def test_engines_are_reached_through_build_alone():
-    """By name, when they are asked for: so that the package may be reduced to eager.py."""
-    importers = {name for name in MODULES if any(within(m, "ganduel.engine") for m in imports(name))}
-    assert [name for name in importers if not within(name, "ganduel.engine")] == []
-    named = {name for name, path in MODULES.items() if '"ganduel.engine.' in path.read_text(encoding="utf-8")}
-    assert {name for name in named if not within(name, "ganduel.engine")} == {"ganduel.build"}
-    assert [m for m in imports("ganduel.engine.eager") if within(m, "ganduel.engine")] == []
 
 
 def test_the_tree_is_easy_to_look_over():

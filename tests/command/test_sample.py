@@ -11,34 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from rich.console import Console
+from sampled import CPU, IMAGE, POINT, everything, read, save, tiles
 
 from ganduel import rng
 from ganduel.atomic import output_file
 from ganduel.build import build
-from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
 from ganduel.command import sample as module
-from ganduel.command.interpolate import interpolate
-from ganduel.command.sample import BATCH, BLOCK, FRAMES, STEPS, WAYPOINTS, load, sample, samples, waypoints
+from ganduel.command.sample import BATCH, BLOCK, load, sample
 from ganduel.errors import UserError
-from ganduel.image_grid import GAP
-
-CPU = torch.device("cpu")
-IMAGE, POINT = (1, 5, 4), (2,)
-
-
-def save(path: Path, shape: tuple[int, ...] = IMAGE, average: bool = True, **knobs: Any) -> Path:
-    """A checkpoint after 7 iterations; its G and the average have unrelated weights."""
-    output = "tanh" if len(shape) == 3 else "identity"
-    node = {"_target_": "ganduel.model.mlp.MLPGenerator", "noise_dim": 6, "hidden": [16], "output": output, **knobs}
-    live, mean = build(node, shape=shape), build(node, shape=shape)
-    weights = {f"generator.{key}": value for key, value in live.state_dict().items()}
-    if average:
-        weights |= {f"ema.net.{key}": value for key, value in mean.state_dict().items()}
-    about = {"format": FORMAT, "config": {"model": {"generator": node}}, "shape": list(shape)}
-    AtomicCheckpointIO().save_checkpoint({"state_dict": weights, "global_step": 7, "ganduel": about}, path)
-    return path
 
 
 def edit(path: Path, **weights: float) -> Path:
@@ -48,28 +29,6 @@ def edit(path: Path, **weights: float) -> Path:
         checkpoint["state_dict"][name.replace("__", ".")].fill_(value)
     torch.save(checkpoint, path)
     return path
-
-
-def read(path: Path) -> np.ndarray:
-    with np.load(path) as archive:
-        return archive["samples"]
-
-
-def tiles(path: Path, columns: int, shape: tuple[int, ...] = IMAGE) -> np.ndarray:
-    """The tiles of a grey grid, row by row."""
-    with Image.open(path) as picture:
-        return cut(np.asarray(picture), columns, shape)
-
-
-def cut(picture: np.ndarray, columns: int, shape: tuple[int, ...] = IMAGE) -> np.ndarray:
-    height, width = shape[1] + GAP, shape[2] + GAP
-    rows = (picture.shape[0] + GAP) // height
-    cells = [(r * height, c * width) for r in range(rows) for c in range(columns)]
-    return np.stack([picture[y : y + shape[1], x : x + shape[2]] for y, x in cells])
-
-
-def everything(path: Path, n: int, seed: int = 0, batch: int = BATCH) -> torch.Tensor:
-    return torch.cat(list(samples(load(path, False, CPU), n, seed, batch)))
 
 
 @pytest.mark.parametrize("shape", [IMAGE, (3, 4, 4), (1, 1, 1), POINT, (2, 4, 4)])
@@ -182,55 +141,6 @@ def test_a_grid_shows_the_samples_of_the_npz(tmp_path: Path) -> None:
     found = tiles(tmp_path / "x.png", 3)
     assert (found[:7] == read(tmp_path / "x.npz")[:, 0]).all()
     assert (found[7:] == 255).all()
-
-
-@pytest.mark.parametrize("noise", ["normal", "uniform"])
-@pytest.mark.parametrize("dim", [1, 2, 6])
-def test_a_walk_begins_and_ends_exactly_where_it_should(tmp_path: Path, noise: str, dim: int) -> None:
-    source = load(save(tmp_path / "a.ckpt", noise=noise, noise_dim=dim), False, CPU)
-    z = source.generator.draw(BLOCK, rng.generator(3, "sample", 0))
-    ends = waypoints(source.generator, 5, 2, seed=3)
-    assert torch.equal(ends.flatten(0, 1), z[:10])
-    points = interpolate(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS))
-    assert points.shape == (5, STEPS, dim)
-    assert points.isfinite().all()
-    assert torch.equal(points[:, 0], z[:10:2])
-    assert torch.equal(points[:, -1], z[1:10:2])
-
-
-def test_more_walks_than_a_block_has_noise_for(tmp_path: Path) -> None:
-    generator = load(save(tmp_path / "a.ckpt"), False, CPU).generator
-    ends = waypoints(generator, 600, 2, seed=0)
-    assert torch.equal(ends[500, 0], generator.draw(BLOCK, rng.generator(0, "sample", 1))[0])
-
-
-def test_each_row_walks_between_two_plain_samples(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.ckpt")
-    sample(path, tmp_path / "w.png", n=3, seed=2, interpolate=True, device="cpu")
-    rows = tiles(tmp_path / "w.png", STEPS).reshape(3, STEPS, *IMAGE[1:]).astype(int)
-    plain = everything(path, 6, seed=2)[:, 0].numpy().astype(int)
-    assert np.abs(rows[:, 0] - plain[0::2]).max() <= 1  # a last bit may round another way in another batch
-    assert np.abs(rows[:, -1] - plain[1::2]).max() <= 1
-    assert (rows[:, 4] != rows[:, 0]).any(axis=(1, 2)).all()
-
-
-def test_a_gif_is_a_closed_walk_through_plain_samples(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.ckpt")
-    sample(path, tmp_path / "w.gif", n=2, interpolate=True, device="cpu")
-    with Image.open(tmp_path / "w.gif") as gif:
-        assert (gif.n_frames, gif.info["loop"]) == (WAYPOINTS * FRAMES, 0)  # type: ignore[attr-defined]
-        frames = []
-        for i in range(WAYPOINTS * FRAMES):
-            gif.seek(i)
-            assert gif.info["duration"] == module.MILLISECONDS
-            frames.append(cut(np.asarray(gif.convert("L")), 2).astype(int))
-    film = np.stack(frames)
-    plain = everything(path, 8)[:, 0].numpy().astype(int).reshape(2, WAYPOINTS, *IMAGE[1:])
-    for i in range(WAYPOINTS):
-        assert np.abs(film[i * FRAMES] - plain[:, i]).max() <= 1
-    steps = np.abs(np.roll(film, -1, axis=0) - film).max(axis=(1, 2, 3))  # the last: from the end to the beginning
-    assert steps[-1] <= steps[:-1].max()
-    assert steps.max() < np.abs(film[FRAMES] - film[0]).max() / 2
 
 
 def test_an_npz_of_any_size_passes_through_memory_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,44 +1,16 @@
 """Runs are paired if they are equal in everything but the factor; what else differs keeps them apart or is named."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-from golden import config
+from factor_runs import EXPERIMENTS, NONE, R1, a_run, both, experiment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganduel.compare.pairing import Design, arrange, environment_differences
+from ganduel.compare.pairing import arrange
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError
-
-R1 = {"_target_": "ganduel.penalty.r1.R1", "every": 1}
-NONE = {"_target_": "ganduel.penalty.none.NoPenalty"}
-EXPERIMENTS = {"plain": ("saturating", NONE), "better": ("nonsaturating", {**R1, "gamma": 1.0})}
-
-
-def a_run(
-    loss: str = "saturating", seed: int = 0, k: int = 1, status: str = "finished", name: str = "", **more: Any
-) -> Run:
-    """A run without files. `penalty` and `experiment` become choices; __ in a key stands for a dot."""
-    values = config(loss, seed, k)
-    choices = values["run"]["choices"]
-    for key, value in more.items():
-        *path, last = key.split("__")
-        node = values
-        for part in path:
-            node = node[part]
-        node[last] = value
-    if "penalty" in more:
-        choices["penalty"] = "r1" if "gamma" in more["penalty"] else "none"
-    choices["experiment"] = values.pop("experiment", None)
-    words = f"{loss},k={k},{','.join(map(str, more.values()))},seed={seed}"
-    return Run(Path("/runs") / (name or words), values, status=status)
-
-
-def both(*seeds: int, **more: Any) -> list[Run]:
-    return [a_run(loss, seed, **more) for seed in seeds for loss in ("saturating", "nonsaturating")]
 
 
 def lr(value: float) -> dict[str, Any]:
@@ -160,11 +132,6 @@ def test_length_is_what_a_run_depends_on():
     assert not any(design.pairs(stratum, "saturating", "nonsaturating") for stratum in design.strata)
 
 
-def experiment(name: str, seed: int, **more: Any) -> Run:
-    loss, penalty = EXPERIMENTS[name]
-    return a_run(loss, seed, penalty=penalty, experiment=name, **more)
-
-
 def test_experiments_are_a_factor_of_all_that_they_say():
     design = arrange([experiment(name, seed) for name in EXPERIMENTS for seed in (0, 1)])
     assert (design.factor, design.levels, design.strata) == ("experiment", ["better", "plain"], [""])
@@ -234,58 +201,6 @@ def test_a_factor_that_is_none_is_answered_with_the_nearest(word: str, words: st
     assert words in str(error.value)
 
 
-def penalised(seed: int, penalty: dict[str, Any], **more: Any) -> Run:
-    """A run with named penalties, and their names as the choice."""
-    run = a_run(seed=seed, name=f"{sorted(penalty)},{seed},{sorted(more.items())}", **more)
-    run.config["penalty"] = penalty
-    run.config["run"]["choices"]["penalty"] = list(penalty)
-    return run
-
-
-def test_lists_of_penalties_are_levels_and_strata():
-    """Without a penalty, with R1, with more of it, and with R2 too."""
-    r1, strong, r2 = {**R1, "gamma": 0.1}, {**R1, "gamma": 1.0}, {"_target_": "ganduel.penalty.r2.R2"}
-    penalties = ({}, {"r1": r1}, {"r1": strong}, {"r1": r1, "r2": r2})
-    design = arrange([penalised(seed, penalty) for penalty in penalties for seed in (0, 1)])
-    assert (design.factor, design.strata) == ("penalty", [""])
-    assert design.levels == [
-        "penalty=[]",
-        "penalty=[r1,r2]",
-        "penalty=[r1] (r1.gamma=0.1)",
-        "penalty=[r1] (r1.gamma=1.0)",
-    ]
-    assert list(design.pairs("", "penalty=[]", "penalty=[r1,r2]")) == [0, 1]
-    design = arrange([penalised(0, penalty, loss=loss) for penalty in ({}, {"r1": r1}) for loss in ("saturating", "x")])
-    assert (design.factor, design.strata) == ("loss", ["penalty=[]", "penalty=[r1]"])
-    design = arrange([penalised(0, {"r1": penalty}) for penalty in (r1, strong)])
-    assert (design.factor, design.levels) == ("penalty.r1.gamma", ["gamma=0.1", "gamma=1.0"])
-
-
-def test_penalties_of_the_generator_and_augmentation_are_factors():
-    runs = [a_run(seed=seed) for seed in (0, 1)]
-    for seed in (0, 1):
-        run = a_run(seed=seed, name=f"pl{seed}", penalty_g={"path_length": {"_target_": "lab.PathLength", "every": 4}})
-        run.config["run"]["choices"]["penalty_g"] = ["path_length"]
-        runs.append(run)
-    design = arrange(runs)
-    assert (design.factor, design.levels) == ("penalty_g", ["penalty_g=[]", "penalty_g=[path_length]"])
-    run = a_run(augment={"_target_": "lab.Flip"})
-    run.config["run"]["choices"]["augment"] = "flip"
-    assert arrange([a_run(), run]).levels == ["flip", "none"]
-
-
-def test_penalties_of_older_runs_are_another_level():
-    """A single penalty instead of named ones, and no augmentation: readable, though not the same as none today."""
-    old = a_run(penalty=NONE)
-    for key in ("penalty_g", "augment", "engine"):
-        old.config.pop(key)
-        old.config["run"]["choices"].pop(key, None)
-    design = arrange([old, a_run()], "penalty")
-    assert design.levels == ["penalty=[]", "penalty=none"]
-    assert design.strata == ["augment=absent, penalty_g=absent", "augment=none, penalty_g=[]"]
-    assert arrange([old]).levels == ["saturating"]
-
-
 # ---- places
 
 
@@ -331,57 +246,6 @@ def test_every_run_has_one_place(runs: list[Run]):
         assert level in design.levels
         assert seed == run.config["seed"]
         assert design.of(stratum, level)[seed] is run
-
-
-# ---- what differs besides
-
-
-def versions(torch: str) -> dict[str, Any]:
-    return {"run__versions": {"python": "3.11.7", "torch": torch}}
-
-
-def test_what_differs_besides_is_named_and_keeps_nothing_apart():
-    runs = [
-        a_run(seed=0, **versions("2.12.0")),
-        a_run(seed=1, **versions("2.13.0")),
-        a_run("x", 0, **versions("2.13.0")),
-    ]
-    design = arrange(runs)
-    assert design.strata == [""]
-    assert design.environment_differences == ["versions.torch: 2.12.0 (1 run), 2.13.0 (2 runs)"]
-
-
-def test_devices_machines_and_commits_are_named():
-    runs = [
-        a_run(seed=0),
-        a_run(
-            seed=1, trainer__accelerator="gpu", trainer__devices=2, run__git="fedcba", run__machine={"cpu": "other"},
-            engine="eager", trainer__replay=True,
-        ),
-    ]  # fmt: skip
-    lines = environment_differences(runs)
-    assert "trainer.accelerator: cpu (1 run), gpu (1 run)" in lines
-    assert "trainer.devices: 1 (1 run), 2 (1 run)" in lines
-    assert "git: 0123456789 (1 run), fedcba (1 run)" in lines
-    assert "engine: auto (1 run), eager (1 run)" in lines
-    assert "trainer.replay: absent (1 run), true (1 run)" in lines
-    assert "machine.cpu: some (1 run), other (1 run)" in lines
-    assert not [words for words in lines if words.startswith("trainer.num_nodes")]
-
-
-def test_a_version_that_some_runs_lack():
-    runs = [a_run(seed=0), a_run(seed=1, run__versions={"python": "3.11.7"})]
-    assert environment_differences(runs) == ["versions.torch: 2.13.0 (1 run), absent (1 run)"]
-
-
-def test_configs_without_a_trainer_or_choices():
-    """As of a program that is older or newer."""
-    runs = [a_run(seed=seed, trainer=None) for seed in (0, 1)]
-    for run in runs:
-        run.config["run"].pop("choices")
-        run.config["run"].pop("git")
-    design: Design = arrange(runs)
-    assert (design.levels, design.environment_differences) == (["loss=Saturating"], [])
 
 
 # ---- the data

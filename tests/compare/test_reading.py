@@ -2,18 +2,16 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from golden import FD, RECALL, config, counts, form, make_run, make_sweep, write_lines
+from golden import FD, RECALL, config, make_run, make_sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.compare.reading import UNFINISHED, Run, SkippedFolder, expand_paths, read, read_all
-from ganduel.errors import UserError
+from ganduel.compare.reading import UNFINISHED, Run, SkippedFolder, read, read_all
 
 
 def run_of(folder: Path) -> Run:
@@ -266,172 +264,3 @@ def test_a_run_needs_only_its_config_and_rows(tmp_path):
     (folder / "samples").rename(folder / "elsewhere")
     run = run_of(folder)
     assert (run.protocols, run.histograms, run.loss_form, run.pictures, run.real) == ({}, {}, None, {}, None)
-
-
-def test_the_last_protocol_counts(tmp_path):
-    folder = make_run(tmp_path / "a")
-    append(folder / "protocols.jsonl", json.dumps({"iteration": 400, "metric": FD, "hash": "new"}), "{}", "[1]")
-    assert run_of(folder).protocols[FD]["hash"] == "new"
-
-
-def test_histograms_out_of_order_or_made_again(tmp_path):
-    """They are in the order of iterations; of two rows of an iteration the later one is there alone."""
-    folder = make_run(tmp_path / "a")
-    rows = [counts(100, 0.2), counts(50, 0.3), counts(50, 0.4), {"iteration": None, "d/real": [1]}]
-    write_lines(folder / "histograms.jsonl", rows)
-    histograms = run_of(folder).histograms
-    assert histograms["iteration"].tolist() == [50, 100]
-    assert histograms["d/fake"].argmax(1).tolist() == [int(32 * 0.4), int(32 * 0.2)]
-
-
-@pytest.mark.parametrize("bad", [[1, 2], None, "x", [[1] * 32], [math.nan] * 32, [10**400] * 32, ["x"] * 32])
-def test_of_a_key_whose_histograms_are_none_only_the_others_are_kept(tmp_path, bad):
-    folder = make_run(tmp_path / "a")
-    write_lines(folder / "histograms.jsonl", [counts(1, 0.2), {**counts(50, 0.3), "d/fake": bad}])
-    histograms = run_of(folder).histograms
-    assert histograms["d/real"].shape == (2, 32)
-    assert "d/fake" not in histograms
-
-
-def test_pictures_of_other_names_are_not_taken(tmp_path):
-    folder = make_run(tmp_path / "a")
-    for name in ("iteration_00000100 (copy).png", "iteration_1_2x.png", "iteration_³.png", "iteration_200.jpg"):
-        (folder / "samples" / name).write_bytes(b"")
-    (folder / "samples" / "iteration_00000250.png").mkdir()
-    assert sorted(run_of(folder).pictures) == [0, 500]
-
-
-def test_a_world_of_known_density_shows_samples_over_d(tmp_path):
-    """Unless it has grids too."""
-    folder = make_run(tmp_path / "a")
-    plot = (folder / "samples" / "real.png").read_bytes()
-    (folder / "samples" / "theory_00000077.png").write_bytes(plot)
-    assert sorted(run_of(folder).pictures) == [0, 500]
-    for path in (folder / "samples").glob("*.png"):
-        path.unlink()
-    (folder / "samples" / "theory_00000100.png").write_bytes(plot)
-    run = run_of(folder)
-    assert (list(run.pictures), run.real) == ([100], None)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"g": "x"}, {"g": None}, {"g": [1.0]}, {"g": [[1.0]] * 33}, {"logit": []}, {"g_slope": {}}, {"g": [10**400] * 33}],
-)
-def test_a_loss_form_that_is_none_is_left_out(tmp_path, change):
-    folder = make_run(tmp_path / "a")
-    (folder / "loss_form.json").write_text(json.dumps({**form("saturating"), **change}))
-    assert run_of(folder).loss_form is None
-
-
-@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"name": "x"}'])
-def test_a_file_of_no_loss_form(tmp_path, text):
-    folder = make_run(tmp_path / "a")
-    (folder / "loss_form.json").write_text(text)
-    assert run_of(folder).loss_form is None
-
-
-# ---- many runs
-
-
-def names(paths: Any) -> list[str]:
-    return sorted(path.name for path in paths)
-
-
-def test_a_run_a_sweep_and_a_pattern_name_the_same_runs(tmp_path, monkeypatch):
-    sweep = make_sweep(tmp_path / "runs" / "sweep", 2)
-    everyone = names(sweep.iterdir())
-    assert len(everyone) == 4
-    assert names(expand_paths([sweep])) == everyone
-    assert names(expand_paths([str(tmp_path)])) == everyone
-    assert names(expand_paths([f"{sweep}/*"])) == everyone
-    assert names(expand_paths([f"{tmp_path}/*/*/*seed=1*"])) == [name for name in everyone if "seed=1" in name]
-    assert names(expand_paths(sorted(sweep.iterdir()))) == everyone
-    monkeypatch.chdir(sweep / everyone[0])
-    assert expand_paths(["."]) == [Path(".")]
-
-
-def test_a_name_with_the_signs_of_a_pattern_is_a_name(tmp_path):
-    make_run(tmp_path / "hidden=[8,8]")
-    assert names(expand_paths([tmp_path / "hidden=[8,8]"])) == ["hidden=[8,8]"]
-
-
-def test_nested_folders_and_what_is_no_run_in_them(tmp_path):
-    """Runs are found at any depth; W&B's files and hidden folders are passed over, others are named."""
-    make_run(tmp_path / "day" / "hour" / "0")
-    make_run(tmp_path / "day" / "other")
-    make_run(tmp_path / "day" / ".submitit" / "x")
-    (tmp_path / "day" / "hour" / "0" / "wandb" / "run").mkdir(parents=True)
-    (tmp_path / "day" / "wandb" / "run").mkdir(parents=True)
-    (tmp_path / "day" / "notes" / "deep").mkdir(parents=True)
-    (tmp_path / "day" / "multirun.yaml").write_text("a: 1")
-    runs, aside = read_all([tmp_path])
-    assert names(run.folder for run in runs) == ["0", "other"]
-    assert [(entry.folder.name, entry.reason) for entry in aside] == [("deep", "empty")]
-
-
-def test_a_run_inside_a_run_is_not_looked_for(tmp_path):
-    make_run(tmp_path / "a")
-    make_run(tmp_path / "a" / "b")
-    assert expand_paths([tmp_path]) == [tmp_path / "a"]
-
-
-def test_each_run_is_taken_once(tmp_path, monkeypatch):
-    sweep = make_sweep(tmp_path / "sweep", 1)
-    (tmp_path / "link").symlink_to(sweep)
-    (sweep / "again").symlink_to(sweep / "loss=saturating,seed=0")
-    monkeypatch.chdir(tmp_path)
-    words = ["sweep", str(sweep), "link", "sweep/../sweep", f"{sweep}/*", "sweep/loss=saturating,seed=0"]
-    runs, aside = read_all(words)
-    assert (len(runs), aside) == (2, [])
-
-
-def test_links_that_lead_in_circles_end(tmp_path):
-    """Two of them make 2^40 ways to the depth at which the system gives up."""
-    sweep = make_sweep(tmp_path / "sweep", 1)
-    for name in ("here", "there"):
-        (sweep / name).symlink_to(sweep)
-    (sweep / "self").symlink_to(sweep / "self")
-    (sweep / "broken").symlink_to(sweep / "gone")
-    runs, aside = read_all([sweep])
-    assert (len(runs), aside) == (2, [])
-
-
-def test_links_to_nothing_are_set_aside(tmp_path):
-    (tmp_path / "self").symlink_to(tmp_path / "self")
-    (tmp_path / "broken").symlink_to(tmp_path / "gone")
-    runs, aside = read_all([tmp_path / "self", tmp_path / "broken"])
-    assert runs == []
-    assert [entry.reason for entry in aside] == ["not a folder"] * 2
-
-
-@pytest.mark.parametrize("word", ["gone", "no*ne", "x" * 300, "a/" * 3000])
-def test_a_word_that_names_nothing(tmp_path, monkeypatch, word):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="is neither a folder nor a pattern that matches one"):
-        read_all([word])
-
-
-def test_a_folder_of_nothing_names_itself(tmp_path):
-    assert read_all([tmp_path]) == ([], [SkippedFolder(tmp_path, "empty")])
-
-
-def test_a_sweep_with_every_defect(tmp_path):
-    """What can be used is; all else is named, and nothing is in both lists."""
-    sweep = make_sweep(tmp_path / "sweep", 2)
-    make_run(sweep / "going", seed=2, status=None)
-    make_run(sweep / "failed", seed=3, status="failed", reason="no room")
-    make_run(sweep / "diverged", seed=4, status="diverged", reason="D's loss became nan")
-    (sweep / "empty").mkdir()
-    (sweep / "foreign").mkdir()
-    (sweep / "foreign" / "config.yaml").write_text("name: other")
-    make_run(sweep / "torn", seed=5)
-    (sweep / "torn" / "config.yaml").write_text("a: [")
-    make_run(sweep / "begun", seed=6, rows=0, metrics={}, status=None)
-    runs, aside = read_all([sweep])
-    assert {run.name: run.status for run in runs} == {
-        **{f"loss={loss},seed={seed}": "finished" for loss in ("saturating", "nonsaturating") for seed in (0, 1)},
-        "going": UNFINISHED, "failed": "failed", "diverged": "diverged",
-    }  # fmt: skip
-    assert names(entry.folder for entry in aside) == ["begun", "empty", "foreign", "torn"]
-    assert len(runs) + len(aside) == len(os.listdir(sweep))

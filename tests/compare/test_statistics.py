@@ -239,7 +239,7 @@ def test_seeds_needed_are_none_where_there_is_nothing_to_find(d: list[float]):
 @pytest.mark.parametrize("n", [5, 6, 10, 20])
 def test_sign_flip_keeps_its_level(n: int):
     """No more than 5 % of equal pairs, whose differences are symmetric; five pairs never reach it."""
-    sets = np.random.default_rng(n).standard_t(3, (4000 if n <= 10 else 1500, n))
+    sets = np.random.default_rng(n).standard_t(3, (4000 if n <= 10 else 500, n))
     share = np.mean([sign_flip_p(d) <= 0.05 for d in sets])
     assert share == 0 if n == 5 else 0.02 < share <= 0.06
 

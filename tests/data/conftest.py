@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from image_files import plain
 
 from ganduel import rng
 
@@ -18,3 +19,11 @@ def cpu_generators(monkeypatch):
 
     monkeypatch.setattr(rng, "generator", watched)
     return generators
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten grey images, 0.png of value 0 to 9.png of value 9."""
+    for value in range(10):
+        plain(value, mode="L").save(tmp_path / f"{value}.png")
+    return tmp_path
