@@ -11,7 +11,7 @@
     Conv and ConvT are 4 × 4 with stride 2; weights N(0, 0.02²), biases 0
 
 For images whose sides are multiples of 4. There G ends in a sigmoid, since images are in [0, 1].
-Source: Lucic et al. 2018, section 5.1 and its published code (arXiv:1711.10337), after Chen et al. 2016, "InfoGAN",
+Source: Lucic et al. 2018, section 5, and its published code (arXiv:1711.10337), after Chen et al. 2016, "InfoGAN",
 appendix C.1 (arXiv:1606.03657); z of 64 uniform values.
 """
 
