@@ -9,7 +9,8 @@ from PIL import Image
 
 from ganduel.build import build
 from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
-from ganduel.command.sample import BATCH, load, samples
+from ganduel.command.sample import BATCH, samples
+from ganduel.command.source import load
 from ganduel.image_grid import GAP
 
 CPU = torch.device("cpu")
@@ -49,3 +50,12 @@ def cut(picture: np.ndarray, columns: int, shape: tuple[int, ...] = IMAGE) -> np
 
 def everything(path: Path, n: int, seed: int = 0, batch: int = BATCH) -> torch.Tensor:
     return torch.cat(list(samples(load(path, False, CPU), n, seed, batch)))
+
+
+def edit(path: Path, **weights: float) -> Path:
+    """The checkpoint with all entries of the given weights set to a value."""
+    checkpoint = torch.load(path, weights_only=True)
+    for name, value in weights.items():
+        checkpoint["state_dict"][name.replace("__", ".")].fill_(value)
+    torch.save(checkpoint, path)
+    return path

@@ -42,14 +42,14 @@ def summary(folder):
     [
         ["loss=absolute_error", *SMALL, *EVALUATION],
         ["penalty=flat_on_fakes", *SMALL, *EVALUATION],
-        ["penalty=[flat_on_fakes,r1]", "penalty_g=[path_length]", "augment=jitter", "data=spiral", *SMALL],
+        ["penalty=[flat_on_fakes,r1]", "penalty_g=[jacobian_norm]", "augment=jitter", "data=spiral", *SMALL],
         ["data=ring", "model=quadratic"],
         ["data=ring", *SMALL],
         [
             "data=clusters",
             "model=conditional",
             "penalty=[r1,flat_on_fakes]",
-            "penalty_g=[path_length]",
+            "penalty_g=[jacobian_norm]",
             "augment=jitter",
         ],
         ["data=spiral", "metric=[radius_gap]", *SMALL],
@@ -73,12 +73,19 @@ def test_user_parts_train(command, example, words):
 @pytest.mark.usefixtures("untyped")
 def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
     """A penalty of G with a moving average, and an augmentation that adapts: the same bits."""
-    words = ["penalty_g=[path_length]", "penalty_g.path_length.every=1", "augment=jitter", "data=spiral", *SMALL, *TINY]
+    words = [
+        "penalty_g=[jacobian_norm]",
+        "penalty_g.jacobian_norm.every=1",
+        "augment=jitter",
+        "data=spiral",
+        *SMALL,
+        *TINY,
+    ]
     for folder, steps in (("whole", 5), ("parts", 2)):
         assert command(*words, f"trainer.max_steps={steps}", f"hydra.run.dir={folder}").code == 0
     refused = command("resume=parts", "--config-dir", "my_conf", "trainer.max_steps=5")
     assert refused.code == 1
-    assert "names my_gan.PathLength (penalty_g.path_length), my_gan.Jitter (augment), " in refused.err
+    assert "names my_gan.JacobianNorm (penalty_g.jacobian_norm), my_gan.Jitter (augment), " in refused.err
     assert "If it is yours, or you trust it, add trust=true." in refused.err
     assert command("resume=parts", "trust=true", "trainer.max_steps=5").code == 0
     whole, parts = (
@@ -86,7 +93,7 @@ def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
     )
     assert same(whole["state_dict"], parts["state_dict"])
     assert same(whole["optimizer_states"], parts["optimizer_states"])
-    assert whole["state_dict"]["penalties_g.path_length.mean"] > 0
+    assert whole["state_dict"]["penalties_g.jacobian_norm.mean"] > 0
     assert whole["state_dict"]["augment.p"] > 0
 
 
@@ -106,7 +113,10 @@ def test_what_user_parts_keep_and_draw_survives_a_resume(command, example):
             "flat_on_fakes.wight is not an option. Did you",
         ),
         ("penalty=flat_on_fakes penalty.flat_on_fakes.every=0", "every=0 must be at least 1."),
-        ("penalty_g=[path_length,path_length]", "penalty_g=[path_length,path_length] names path_length twice."),
+        (
+            "penalty_g=[jacobian_norm,jacobian_norm]",
+            "penalty_g=[jacobian_norm,jacobian_norm] names jacobian_norm twice.",
+        ),
         ("penalty_g=[path_lenght]", "penalty_g=path_lenght is not a choice. "),
         ("augment=jiter", "augment=jiter is not a choice. "),
         ("data=clusters", "error: the data have labels of 3 classes, and G (MLPGenerator) takes none."),

@@ -10,7 +10,8 @@ from PIL import Image
 
 from ganduel.build import build
 from ganduel.checkpoint import AtomicCheckpointIO
-from ganduel.command.sample import BATCH, BLOCK, STEPS, load, sample, samples
+from ganduel.command.sample import BATCH, BLOCK, STEPS, sample, samples
+from ganduel.command.source import load
 from ganduel.errors import UserError
 from ganduel.image_grid import GAP
 

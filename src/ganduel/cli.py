@@ -100,7 +100,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples", metavar="N", type=int, help="how many each metric takes, instead of its own number"
     )
     parser.add_argument("--draws", metavar="N", type=int, default=1, help=draws)
-    parser.add_argument("--class", dest="label", metavar="CLASS", type=int, help="the class of all samples, from 0")
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where it is computed")
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, with the protocols")

@@ -107,7 +107,10 @@ def test_panels_of_d_of_x_are_left_out_where_no_run_logs_it(show: Callable[..., 
     """Beside a run of a cross-entropy they are there, with that run alone."""
     no_log_odds(tmp_path / "runs")
     page = show(write(tmp_path / "runs"))
-    assert texts(page, "#form-panels figcaption") == ["G's loss against D's logit", "Size of its slope against D's logit"]
+    assert texts(page, "#form-panels figcaption") == [
+        "G's loss against D's logit",
+        "Size of its slope against D's logit",
+    ]
     sections = texts(page, "#curve-groups summary")
     assert "Logits of D" in sections
     assert "D(x) and D(G(z))" not in sections

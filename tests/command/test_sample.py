@@ -12,23 +12,14 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from sampled import CPU, IMAGE, POINT, everything, read, save, tiles
+from sampled import IMAGE, POINT, edit, everything, read, save, tiles
 
 from ganduel import rng
 from ganduel.atomic import output_file
 from ganduel.build import build
 from ganduel.command import sample as module
-from ganduel.command.sample import BATCH, BLOCK, load, sample
+from ganduel.command.sample import BATCH, BLOCK, sample
 from ganduel.errors import UserError
-
-
-def edit(path: Path, **weights: float) -> Path:
-    """The checkpoint with all entries of the given weights set to a value."""
-    checkpoint = torch.load(path, weights_only=True)
-    for name, value in weights.items():
-        checkpoint["state_dict"][name.replace("__", ".")].fill_(value)
-    torch.save(checkpoint, path)
-    return path
 
 
 @pytest.mark.parametrize("shape", [IMAGE, (3, 4, 4), (1, 1, 1), POINT, (2, 4, 4)])
@@ -107,31 +98,6 @@ def test_floats_become_bytes_by_rounding(tmp_path: Path) -> None:
     sample(path, tmp_path / "x.png", n=1, device="cpu")
     assert (read(tmp_path / "x.npz") == 255).all()
     assert (tiles(tmp_path / "x.png", 1) == 255).all()
-
-
-def test_live_is_g_itself(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.ckpt", output="identity")
-    edit(path, generator__net__2__weight=0.0, generator__net__2__bias=-1.0)
-    line = sample(path, tmp_path / "x.npz", n=3, live=True, device="cpu")
-    assert (read(tmp_path / "x.npz") == 0).all()
-    assert "3 images from G itself at iteration 7" in line
-    sample(path, tmp_path / "x.npz", n=3, device="cpu")
-    assert (read(tmp_path / "x.npz") != 0).any()
-
-
-@pytest.mark.parametrize("live", [False, True])
-def test_a_run_without_an_average_is_sampled_from_g(tmp_path: Path, live: bool) -> None:
-    line = sample(save(tmp_path / "a.ckpt", average=False), tmp_path / "x.png", n=1, live=live, device="cpu")
-    assert f"1 image from G itself{'' if live else ' (the run keeps no average)'} at iteration 7, seed 0" in line
-
-
-def test_a_run_folder_means_its_newest_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    save(tmp_path / "checkpoints" / "iteration_00000000.ckpt")
-    last = save(tmp_path / "checkpoints" / "last.ckpt")
-    sample(tmp_path, tmp_path / "a.npz", n=3, device="cpu")
-    sample(last, tmp_path / "b.npz", n=3, device="cpu")
-    assert (read(tmp_path / "a.npz") == read(tmp_path / "b.npz")).all()
 
 
 def test_a_grid_shows_the_samples_of_the_npz(tmp_path: Path) -> None:
@@ -214,15 +180,3 @@ def test_a_large_grid_is_pointed_to_npz(tmp_path: Path) -> None:
         sample(path, tmp_path / "x.png", n=1_000_000, device="cpu")
     with pytest.raises(UserError, match=r"in 64 frames is more .* smaller --n"):
         sample(path, tmp_path / "x.gif", n=10_000, interpolate=True, device="cpu")
-
-
-def test_a_checkpoint_that_names_no_network_builds_nothing(tmp_path: Path):
-    """Even if its user trusts it; what a stranger's may name is in tests/regression."""
-    path = save(tmp_path / "w.ckpt")
-    checkpoint = torch.load(path, weights_only=True)
-    made = tmp_path / "made"
-    checkpoint["ganduel"]["config"]["model"]["generator"] = {"_target_": "os.mkdir", "path": str(made)}
-    torch.save(checkpoint, path)
-    with pytest.raises(UserError, match=r"os\.mkdir as its generator, which is no network"):
-        load(path, live=False, device=CPU, trust=True)
-    assert not made.exists()

@@ -11,7 +11,8 @@ from sampled import CPU, IMAGE, cut, everything, save, tiles
 from ganduel import rng
 from ganduel.command import sample as module
 from ganduel.command.interpolate import interpolate
-from ganduel.command.sample import BLOCK, FRAMES, STEPS, WAYPOINTS, load, sample, waypoints
+from ganduel.command.sample import BLOCK, FRAMES, STEPS, WAYPOINTS, sample, waypoints
+from ganduel.command.source import load
 
 
 @pytest.mark.parametrize("noise", ["normal", "uniform"])

@@ -152,18 +152,19 @@ def test_networks_that_do_not_fit_the_data_are_refused(generator, discriminator,
         check_labels(network(generator), network(discriminator), classes)
 
 
-def test_every_penalty_is_asked_about_d():
+def test_every_part_is_asked_about_the_others():
+    """The loss about D and the penalties, the augmentation about the loss and the data, each penalty about D."""
     d, asked = nn.Sequential(nn.Linear(1, 1), nn.Flatten(0)), []
-
-    class Asking:
-        def check(self, discriminator):
-            asked.append(discriminator)
-
+    asking = SimpleNamespace(check=lambda *about: asked.append(about), outputs=1)
     batches = SimpleNamespace(
         data=SimpleNamespace(shape=(1,), classes=None), batch_size=4, draw_noise=lambda n, rng: torch.zeros(n, 1)
     )
-    check_parts(nn.Linear(1, 1), d, [Asking(), Asking()], batches)
-    assert [x is d for x in asked] == [True, True]
+    penalties = {"one": asking, "two": asking}
+    gan = SimpleNamespace(
+        generator=nn.Linear(1, 1), discriminator=d, loss=asking, augment=asking, penalties_d=penalties, batches=batches
+    )
+    check_parts(gan)
+    assert asked == [(d, penalties.values()), (asking, (1,)), (d, (1,)), (d, (1,))]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_each_group_has_its_own_loss(second):
     asked = []
     stacked = StackedLoss([(FIRST, NonSaturating()), (SECOND, second)])
     real, fake = torch.randn(2, 3, 4)
-    stacked.real_logits = lambda of: asked.append(of) or real[of]
+    stacked.real_output = lambda of: asked.append(of) or real[of]
     losses = [NonSaturating(), NonSaturating(), second]
     expected = [loss.discriminator(a, b) for loss, a, b in zip(losses, real, fake, strict=True)]
     torch.testing.assert_close(stacked.discriminator(real, fake), torch.stack(expected))

@@ -36,7 +36,7 @@ def answer():
     ("word", "parts"),
     [
         ("loss=saturing", ["loss=saturing is not a choice", "Did you mean", "saturating"]),
-        ("loss=zzz", ["loss=zzz is not a choice", "There are: ", "nonsaturating, saturating"]),
+        ("loss=zzz", ["loss=zzz is not a choice", "There are: ", "nonsaturating, relativistic, "]),
         ("callback=[statistics,sample_gird]", ["callback=sample_gird is not a choice", "sample_grid"]),
         ("trainer.max_step=3", ["trainer.max_step is not an option", "Did you mean max_steps"]),
         ("sed=3", ["sed is not an option", "Did you mean seed"]),

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build, build_data, check_data, moved, recorded_data
-from ganduel.command.sample import Source, bar, choose_device, load
+from ganduel.command.sample import bar
+from ganduel.command.source import Source, choose_device, load
 from ganduel.compare.labels import distinguishing
 from ganduel.compare.reading import find_runs
 from ganduel.errors import UserError

@@ -9,10 +9,8 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
-from inspect import isclass
 from itertools import repeat
 from pathlib import Path
 from time import monotonic
@@ -20,21 +18,18 @@ from typing import IO, Any, cast
 
 import numpy as np
 import torch
-from hydra.utils import get_object
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganduel import checkpoint as checkpoints
 from ganduel import rng
 from ganduel.atomic import output_file
-from ganduel.build import build_generator
 from ganduel.command.interpolate import interpolate
+from ganduel.command.source import Source, choose_device, load
 from ganduel.errors import UserError
 from ganduel.image_grid import (
     GAP,
     animate,
-    class_labels,
     columns_of,
     generate_stored,
     is_image,
@@ -42,8 +37,6 @@ from ganduel.image_grid import (
     make_grid_of_classes,
 )
 from ganduel.model.base import Generator
-from ganduel.run import schema
-from ganduel.trust import check_stored
 from ganduel.types import Labels, Noise
 
 BLOCK = 1000  # z per draw; another value gives other samples
@@ -53,29 +46,6 @@ PIXELS = 2**26  # 8192 × 8192: Pillow takes a larger image for an attack
 STEPS = 10  # images in a row of a walk, both ends included
 WAYPOINTS, FRAMES, MILLISECONDS = 4, 16, 60  # of a GIF's closed walk: its z, frames between two, duration of a frame
 PATIENCE = 2.0  # seconds before a progress bar appears
-
-
-@dataclass(frozen=True)
-class Source:
-    """A generator from a checkpoint.
-
-    Attributes:
-        generator: G or its average, on the device where it runs.
-        shape: of one sample.
-        iteration: the number of iterations of its training.
-        name: which weights these are, in words.
-        label: the class of all samples; None: each in turn, where G takes labels.
-    """
-
-    generator: Generator
-    shape: tuple[int, ...]
-    iteration: int
-    name: str
-    label: int | None = None
-
-    def labels(self, n: int, start: int = 0) -> Labels | None:
-        """The classes of n samples from number `start` on; None if G takes no labels."""
-        return class_labels(self.generator, n, start) if self.label is None else torch.full((n,), self.label)
 
 
 def sample(
@@ -169,57 +139,6 @@ def check_picture(shape: Sequence[int], n: int, out: Path, interpolate: bool) ->
         size = f"{width:,} × {height:,} pixels" + (f" in {frames} frames" if gif else "")
         advice = "Choose a smaller --n." if interpolate else f"Use {out.with_suffix('.npz')} for so many."
         raise UserError(f"--n {n}: a picture of {size} is more than can be looked at. {advice}")
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no CUDA device here. Use --device cpu.")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
-
-
-def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> Source:
-    """The generator of a run's latest checkpoint, or of the given one."""
-    path = checkpoints.latest(path) if path.is_dir() else path
-    checkpoint = checkpoints.read(path)
-    try:
-        shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
-        stored = checkpoint["ganduel"]["config"]
-        node = stored["model"]["generator"]
-        weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
-    config = {"model": {"generator": node}} | {key: stored[key] for key in ("condition",) if key in stored}
-    check_stored(config, path, "--trust", trust)
-    check_importable(node["_target_"], path)
-    schema.check_target(node, "model.generator")
-    if not is_network(node["_target_"]):
-        raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
-    with rng.all_seeded(0):  # the initial weights are overwritten; they should not move the global generator either
-        generator = build_generator(config, shape, classes)
-    averages = any(key.startswith("ema.net.") for key in weights)
-    prefix = "ema.net." if averages and not live else "generator."
-    try:
-        generator.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip().rstrip(".")
-        raise UserError(f"{path}: its weights are not those of {node['_target_']} ({reason}).") from error
-    name = "the average of G" if prefix == "ema.net." else "G itself"
-    name += "" if averages or live else " (the run keeps no average)"
-    return Source(generator.to(device).eval(), shape, iteration, name)
-
-
-def is_network(target: str) -> bool:
-    """Whether the name is that of a class of networks."""
-    target_object = get_object(target)
-    return isclass(target_object) and issubclass(target_object, nn.Module)
-
-
-def check_importable(target: str, path: Path) -> None:
-    """Refuse a generator whose module cannot be found: a user module is found from one folder only."""
-    module = target.partition(".")[0]
-    if find_spec(module) is None:
-        raise UserError(f"{path} has a generator {target}: there is no module {module} here. Start from its folder.")
 
 
 def draw(generator: Generator, block: int, seed: int) -> Noise:

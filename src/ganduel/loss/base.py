@@ -30,7 +30,7 @@ class Loss(ABC):
     def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:  # noqa: B027 - most need none
         """Refuse or warn of a D that the loss makes no sense for, or of one without these penalties."""
 
-    def logits(self, output: Tensor) -> Logits:
+    def logits(self, output: Tensor) -> Tensor:
         """The logits in D's output, (…, outputs), where the loss reads more than these."""
         return output
 
@@ -118,6 +118,7 @@ class CrossEntropyLoss(LogitLoss):
 
     threshold = 0.0
     log_odds = True
+    real_target: float = 1.0
 
     def __init__(self, real_target: float = 1.0):
         if not 0.5 < real_target <= 1:

@@ -88,7 +88,7 @@ def as_logits(output: Tensor, outputs: int = 1, name: str = "") -> Tensor:
         outputs: how many numbers per sample the loss reads.
         name: that of D's class.
     """
-    if not isinstance(output, Tensor) or output.shape[1:] != (() if outputs == 1 else (outputs,)):
+    if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[1:] != (() if outputs == 1 else (outputs,)):
         kind = f"{tuple(output.shape)}. Squeeze it" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise UserError(f"D{name and f' ({name})'} must give one logit per sample, shape (batch,), not {kind}.")
     return at_least_float32(output)
