@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from ganduel.build import build, build_gan
-from ganduel.command.dirac import DiracGame, draw
+from ganduel.command.dirac import DiracGame, cell_of, draw, path_of
 from ganduel.command.figure import figure
-from ganduel.compare.reading import Run
+from ganduel.compare.reading import Run, read_all
 from ganduel.data.dirac import Dirac
 from ganduel.errors import UserError
 from ganduel.loss.base import Loss
@@ -212,3 +212,18 @@ def test_a_loss_of_someone_else_is_not_built():
     """A run's folder may come from anyone."""
     with pytest.raises(UserError, match="names os\\.system"):
         draw([run("wasserstein", loss={"_target_": "os.system", "command": "true"})])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("untyped")
+def test_the_experiment_and_its_figure(command, tmp_path):
+    """Two of its members; their paths are those of the loop."""
+    grid = ("population.grid.loss=[wasserstein]", "population.grid.penalty=[[],[r1]]", "population.processes=1")
+    words = ("trainer.max_steps=3", "trainer.accelerator=cpu", "hydra.run.dir=run")
+    outcome = command("experiment=dirac", *grid, *words)
+    assert outcome.code == 0, outcome.err
+    runs = read_all([tmp_path / "run"])[0]
+    assert [cell_of(run) for run in runs] == [("wasserstein", "no penalty"), ("wasserstein", "r1")]
+    expected = game("wasserstein", "r1").path([1.0, 1.0], 3).numpy()
+    assert path_of(runs[1]) == pytest.approx(expected, abs=1e-6)
+    assert figure("dirac", ["run"], tmp_path / "a.png").stat().st_size > 0

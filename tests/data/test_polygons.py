@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganduel.data.polygons import Polygons, draw_corners, render
+from ganduel.data.polygons import Polygons, draw_corners, render, triangle_of
 from ganduel.errors import UserError
 
 
@@ -64,6 +64,27 @@ def test_test_images_are_others(monkeypatch):
     both = torch.cat([data.reference("train", 30), data.reference("test", 30)]).flatten(1)
     assert both.unique(dim=0).shape[0] == 60
     assert (data.count("train"), data.count("test")) == (30, 30)
+
+
+def test_triangles_are_told_from_what_is_none():
+    """All of the data's are, rounded to bytes and on a background that is nearly black; hexagons and halves are not."""
+    data, stream = Polygons(n=500), torch.Generator().manual_seed(0)
+    x = data.samples.float() / 127.5 - 1
+    assert data.identify(data.samples)[1].all()
+    assert data.identify((x + 0.02 * torch.randn(x.shape, generator=stream)).clamp(-1, 1))[1].all()
+    assert not data.identify(Polygons(n=200, corners=6).samples)[1].any()
+    assert not data.identify(torch.cat([x[:1] * 0 - 1, x[:1] * 0, 2 * torch.rand(3, 1, 32, 32, generator=stream) - 1]))[
+        1
+    ].any()
+    assert not hasattr(Polygons(n=2, corners=4), "identify")
+
+
+def test_the_corners_of_a_triangle_are_recovered():
+    places = draw_corners(100, 3, 64, torch.Generator().manual_seed(0))
+    mass = (render(places, 64).squeeze(1) + 1) / 2
+    found = triangle_of(mass, mass.sum((1, 2)))
+    assert torch.cdist(found, places).amin(2).max() < 1.5
+    torch.testing.assert_close(render(found, 64).sum((1, 2, 3)), render(places, 64).sum((1, 2, 3)), rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize(("options", "says"), [({"corners": 2}, "data.corners=2 must be at least 3"),

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from ganduel.data.polygons import Polygons
 from ganduel.data.ring8 import Ring8
 from ganduel.data.sprites import Sprites
 from ganduel.errors import UserError
@@ -42,6 +43,16 @@ def test_the_floor_is_that_of_real_sprites():
     assert floors["modes/pixels_1k"] == 30
     assert floors["high_quality/pixels_1k"] == 1
     assert 14 / 2000 < floors["reverse_kl/pixels_1k"] < 50 / 2000  # of χ² with 29 degrees of freedom, over 2n
+
+
+def test_of_triangles_it_is_the_precision():
+    """Half of the images are hexagons."""
+    metric = ImageModes(samples=40)
+    metric.fit_to(Polygons(n=100))
+    images = torch.cat([Polygons(n=20).samples, Polygons(n=20, corners=6).samples])
+    metric.update(extractor("pixels", torch.device("cpu"))(images), real=False)
+    values = {key.partition("/")[0]: value.item() for key, value in metric.compute().items()}
+    assert values == {"modes": 1, "high_quality": 0.5, "reverse_kl": 0}
 
 
 def test_it_is_what_sprites_are_measured_by():
