@@ -11,6 +11,7 @@ from ganduel import build as builder
 from ganduel.augment.base import Augment
 from ganduel.build import (
     build,
+    build_condition,
     build_data,
     build_engine,
     build_gan,
@@ -51,10 +52,14 @@ def optimizers_of(gan):
 def test_every_config_file_composes_checks_and_builds(compose, images, tmp_path, file):
     """Trackers are checked only: building one begins to write. Of data that are not shipped a stand-in is built."""
     config = compose(*words(file), "batch_size=4")
+    if config["population"]["grid"]:  # options of penalties that some members have
+        config["penalty"] = {name: node for name, node in config["penalty"].items() if "_target_" in node}
     schema.check(config)
-    points = config["model"]["generator"]["_target_"].endswith("AffineGenerator")
-    if file.parts[0] == "model":
-        images = TensorData(torch.zeros(4, 3, 8, 8, dtype=torch.uint8))  # which convolutions can halve
+    points = config["model"]["generator"]["_target_"].rpartition(".")[2] in ("AffineGenerator", "DiracGenerator")
+    if file.parts[0] in ("model", "augment"):
+        images = TensorData(torch.zeros(4, 3, 8, 8, dtype=torch.uint8))  # which convolutions can halve, and turns keep
+    if build_condition(config).takes_labels:
+        images = TensorData(torch.zeros(4, 1, 2, 3, dtype=torch.uint8), torch.arange(4))
     gan = build_gan(config, Gaussian1D() if points else images)
     optimizers, _ = optimizers_of(gan)
     assert [len(optimizer.param_groups[0]["params"]) for optimizer in optimizers] == [
@@ -219,7 +224,7 @@ def test_configs_are_not_changed_by_building(tiny, images):
 
 def test_a_part_that_refuses_is_a_user_error():
     """With what the part says, and no trace of Hydra's."""
-    with pytest.raises(UserError, match=r"^penalty.r1.gamma=-1.0 would reward"):
+    with pytest.raises(UserError, match=r"^R1: gamma=-1.0 must not be negative"):
         build({"_target_": "ganduel.penalty.r1.R1", "gamma": -1.0})
     with pytest.raises(UserError, match=r"^Adam: Invalid learning rate: -1"):
         build({"_target_": "torch.optim.Adam", "lr": -1.0}, params=[torch.zeros(1)])

@@ -91,7 +91,7 @@ def test_the_default_config_is_sound(compose):
         ("model.generator.hiden", [5], "model.generator.hiden is not known. Did you mean hidden"),
         ("model.generators", {}, "model.generators is not known. Did you mean generator"),
         ("data.train_onn", "train", "data.train_onn is not known. Did you mean train_on"),
-        ("loss.gamma", 1.0, "loss.gamma is not known. It takes no options"),
+        ("loss.gamma", 1.0, "loss.gamma is not known. There are: real_target"),
         ("optimizer.generator.learning_rate", 1.0, "optimizer.generator.learning_rate is not known. There are: .*lr"),
         ("schedule.generater", None, "schedule.generater is not known. Did you mean generator"),
         # what only the program may fill in
