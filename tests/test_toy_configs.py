@@ -14,11 +14,10 @@ from toys import part
 SMALL = ("data=ring8", "model.generator.hidden=[8]", "model.discriminator.hidden=[8]", "trainer.precision=64-true")
 TOYS = {
     "penalty_g/path": {"path": part("PathLength", weight=0.5, every=1)},
-    "penalty/r2": {"r2": part("R2")},
     "penalty/never": {"never": part("R2", every=0)},
     "penalty/unnamed": part("R2"),
     "augment/noise": part("AdaptiveNoise", step=0.02),
-    "loss/hinge": part("Hinge"),
+    "loss/toy_hinge": part("Hinge"),
     "data/labelled": part("LabelledPoints", n=48),
     "model/conditional": labelled()["model"],
     "model/minibatch_std": CASES["minibatch std"]["model"],
@@ -39,7 +38,7 @@ def user(command: Callable, tmp_path: Path) -> Callable:
 
 PARTS = {
     "unlabelled": (*SMALL, "penalty=[r1,r2]", "penalty.r1.every=2", "penalty_g=path", "augment=noise"),
-    "labelled": ("data=labelled", "model=conditional", "loss=hinge", "penalty=[r1,r2]", "penalty_g=[path]",
+    "labelled": ("data=labelled", "model=conditional", "loss=toy_hinge", "penalty=[r1,r2]", "penalty_g=[path]",
                  "augment=noise"),
 }  # fmt: skip
 

@@ -191,13 +191,13 @@ WATCHED, DEFAULT = "callback=[statistics,saturation]", "callback=[statistics,sat
 
 @pytest.mark.parametrize(("name", "accuracy"), [("Hinge", True), ("Wasserstein", False)])
 def test_a_loss_says_what_its_logits_mean(values: Callable, tmp_path: Path, name: str, accuracy: bool):
-    """No D(x) where a logit is no log-odds, and an accuracy where there is a threshold; nothing of saturation."""
+    """No D(x) where a logit is no log-odds, an accuracy where there is a threshold; of saturation its own slope."""
     train(tmp_path / "run", values({"loss": part(name)}, WATCHED, "callback.saturation.gradient_every_n_iterations=1"))
     keys = {key for row in timeless(tmp_path / "run") for key in row}
     assert {"logit/real", "logit/real_std", "logit/fake", "logit/fake_g", "loss/d", "loss/g"} <= keys
     assert {"d/real", "d/fake", "d/fake_g", "d/real_std"}.isdisjoint(keys)
     assert ("d/accuracy_real" in keys) == accuracy
-    assert not any(key.startswith("saturation") for key in keys)
+    assert [key for key in keys if key.startswith("saturation")] == ["saturation/slope"] * accuracy
     assert (tmp_path / "run" / LOSS_FORM).exists() == accuracy  # each sample has a term of its own
     assert all({"logit/real", "logit/fake"} <= row.keys() for row in rows(tmp_path / "run" / HISTOGRAMS))
 

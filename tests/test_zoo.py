@@ -93,17 +93,29 @@ def check_resumed(tmp_path: Path, configs: Sequence[dict[str, Any]], wholes: Seq
         assert same(last(folder), last(whole))
 
 
+def together(tmp_path: Path, configs: Sequence[dict[str, Any]]) -> list[Path]:
+    """The folders of members that have been trained as a population."""
+    folders = [tmp_path / f"whole{n}" for n in range(len(configs))]
+    specs = [MemberSpec(f.name, begin(f, config), f) for f, config in zip(folders, configs, strict=True)]
+    assert train_members(specs, bar=False) is None
+    return folders
+
+
 @pytest.mark.usefixtures("untyped")
-def test_a_population_of_the_table(values: Callable, tmp_path: Path):
-    """Three iterations are finite; a member is the run alone, and has the same bits if all stopped after two."""
-    for condition in CONDITIONS:  # members have one architecture
-        folder = tmp_path / condition
-        folder.mkdir()
-        configs = [values(*row) for row in table() if row[-1] == condition]
-        together = members(folder, configs)
-        for alone, member in together:
-            check_equal(alone, member)
-        check_resumed(folder, configs, [member for _, member in together])
+@pytest.mark.parametrize("condition", CONDITIONS)  # members have one architecture
+def test_the_table_is_resumed(values: Callable, tmp_path: Path, condition: str):
+    """Three iterations are finite, and have the same bits if all stopped after two."""
+    configs = [values(*row) for row in table() if row[-1] == condition]
+    check_resumed(tmp_path, configs, together(tmp_path, configs))
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    "condition", [pytest.param(c, marks=() if c == "none" else pytest.mark.slow) for c in CONDITIONS]
+)
+def test_a_member_is_the_run_alone(values: Callable, tmp_path: Path, condition: str):
+    for alone, member in members(tmp_path, [values(*row) for row in table() if row[-1] == condition]):
+        check_equal(alone, member)
 
 
 @pytest.mark.slow
@@ -112,10 +124,7 @@ def test_each_loss_with_each_penalty(values: Callable, tmp_path: Path):
     """All f-divergences too, and R1 with R2: finite, and the same bits after a stop."""
     sets = [(), *((name,) for name in PENALTIES), ("penalty.r1", "penalty.r2")]
     configs = [values(loss, penalties, "none", "none") for loss, penalties in product([*LOSSES, *OTHERS], sets)]
-    folders = [tmp_path / f"whole{n}" for n in range(len(configs))]
-    specs = [MemberSpec(f.name, begin(f, config), f) for f, config in zip(folders, configs, strict=True)]
-    assert train_members(specs, bar=False) is None
-    check_resumed(tmp_path, configs, folders)
+    check_resumed(tmp_path, configs, together(tmp_path, configs))
 
 
 @pytest.mark.slow

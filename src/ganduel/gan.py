@@ -63,7 +63,7 @@ class GAN(LightningModule):
 
     def training_step(self, _batch: Any, _index: int) -> Outputs:
         """Iterations up to the next one at which a callback is due."""
-        self.block_outputs = [self.iterate(t) for t in block(self.trainer)]
+        self.block_outputs = list(map(self.iterate, block(self.trainer)))
         return self.block_outputs[-1]
 
     def iterate(self, t: int) -> Outputs:
