@@ -4,6 +4,7 @@ import pytest
 import torch
 from minibatches import minibatch
 
+from ganduel.build import build_gan
 from ganduel.errors import UserError
 from ganduel.penalty.path_length import PathLength
 
@@ -42,3 +43,9 @@ def test_it_comes_in_every_fourth_iteration_and_its_average_is_kept():
     assert PathLength().state_dict().keys() == {"average"}
     with pytest.raises(UserError, match=r"PathLength: decay=1\.0 must be at least 0 and below 1"):
         PathLength(decay=1.0)
+
+
+def test_a_generator_with_batch_norm_is_refused(tiny, images):
+    """It ended in torch's stack trace on an in-place operation, in the first iteration in which it was due."""
+    with pytest.raises(UserError, match=r"PathLength needs G's slope in each noise, and a BatchNorm in G mixes"):
+        build_gan(tiny("penalty_g=[path_length]", "model.generator.norm=batch"), images)

@@ -101,11 +101,12 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def check_parts(gan: Any) -> None:
     """Refuse parts of a GAN that fit neither each other nor the batches that they are to be trained on."""
-    generator, discriminator, data, penalties = gan.generator, gan.discriminator, gan.batches.data, gan.penalties_d
-    gan.loss.check(discriminator, penalties.values())
+    generator, discriminator, data = gan.generator, gan.discriminator, gan.batches.data
+    gan.loss.check(discriminator, gan.penalties_d.values())
     gan.augment.check(gan.loss, data.shape)
-    for penalty in penalties.values():
-        penalty.check(discriminator, data.shape)
+    for network, penalties in ((discriminator, gan.penalties_d), (generator, gan.penalties_g)):
+        for penalty in penalties.values():
+            penalty.check(network, data.shape)
     noise = gan.batches.draw_noise(gan.batches.batch_size, torch.Generator())
     check_labels(generator, discriminator, data.classes)
     check_outputs(generator, discriminator, noise, data.shape, data.classes, gan.loss.outputs)

@@ -47,8 +47,8 @@ class Penalty(nn.Module, ABC):
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
         """The term, weight included, without the factor `every`."""
 
-    def check(self, discriminator: nn.Module, shape: Sequence[int]) -> None:
-        """Refuse a D, or samples of a shape, that the penalty makes no sense for."""
+    def check(self, network: nn.Module, shape: Sequence[int]) -> None:
+        """Refuse a network, or samples of a shape, that the penalty makes no sense for."""
 
     def after_step(self, parameters: Iterable[Tensor]) -> None:
         """What becomes of the network's weights after each step of its optimizer, in place; by default nothing."""
@@ -69,8 +69,8 @@ def check_weight(penalty: Penalty, **weights: float) -> None:
 class SlopePenalty(Penalty):
     """A penalty on D's slope at each sample, which no D with a BatchNorm has."""
 
-    def check(self, discriminator: nn.Module, shape: Sequence[int]) -> None:
-        if uses_batch_norm(discriminator):
+    def check(self, network: nn.Module, shape: Sequence[int]) -> None:
+        if uses_batch_norm(network):
             raise UserError(
                 f"{type(self).__name__} needs D's slope at each sample, and a BatchNorm in D mixes the samples. "
                 "Use norm=layer or norm=spectral in D, or penalty=[]."

@@ -39,7 +39,7 @@ class Consistency(Penalty):
             raise UserError(f"Consistency: shift={shift} is a number of pixels, and must not be negative.")
         self.real, self.fake, self.shift = real, fake, shift
 
-    def check(self, discriminator: nn.Module, shape: Sequence[int]) -> None:
+    def check(self, network: nn.Module, shape: Sequence[int]) -> None:
         if len(shape) != 3:
             raise UserError(
                 f"Consistency mirrors and moves images, and the data's samples are of shape {tuple(shape)}."

@@ -9,15 +9,15 @@ Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleG
 2 in every fourth iteration (arXiv:1912.04958).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganduel.batch import Minibatch
 from ganduel.errors import UserError
-from ganduel.model.base import conditioned
+from ganduel.model.base import conditioned, uses_batch_norm
 from ganduel.penalty.base import Penalty, check_weight
 from ganduel.ranks import mean_over_ranks
 from ganduel.types import Samples, Scalar
@@ -35,6 +35,13 @@ class PathLength(Penalty):
             raise UserError(f"PathLength: decay={decay} must be at least 0 and below 1.")
         self.weight, self.decay = weight, decay
         self.register_buffer("average", torch.zeros(()))
+
+    def check(self, network: nn.Module, shape: Sequence[int]) -> None:
+        if uses_batch_norm(network):
+            raise UserError(
+                "PathLength needs G's slope in each noise, and a BatchNorm in G mixes the samples. Use norm=layer or "
+                "norm=none in G, or penalty_g=[]."
+            )
 
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
         v = b.draws.normal(fake) / prod(fake.shape[2:]) ** 0.5
