@@ -2,7 +2,7 @@ r"""R1: D is to be flat around the data.
 
     P = γ/2 · E[‖∇_x D(x)‖²]        x real; D(x) here the logit; ‖·‖² summed over all of a sample's values
 
-γ has the unit of squared sample units per nat². For a linear D(x) = w·x + c it is γ/2 · |w|². With it, and
+γ has the unit of squared sample units per nat. For a linear D(x) = w·x + c it is γ/2 · |w|². With it, and
 with neither instance noise nor Lipschitz bounds, the game converges locally where the unpenalised one may circle.
 Source: Mescheder, Geiger, Nowozin 2018, "Which training methods for GANs do actually converge?", section 4.1,
 equation 9 (arXiv:1801.04406); γ = 10 in their published code, for images of 128×128 and more.
