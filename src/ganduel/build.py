@@ -168,8 +168,15 @@ def build_discriminator(config: Mapping[str, Any], shape: tuple[int, ...], class
 
 def noise_dim(node: Mapping[str, Any]) -> int:
     """That of a G's config, or its constructor's default."""
+    if "noise_dim" in node:
+        return int(node["noise_dim"])
     default = inspect.signature(get_object(node["_target_"])).parameters.get("noise_dim")
-    return int(node["noise_dim"] if "noise_dim" in node or default is None else default.default)
+    if default is None:
+        raise UserError(
+            f"condition.generator=embedding: {node['_target_'].rpartition('.')[2]} has no noise_dim, so that no "
+            "embedding fits beside its noise. Use another model, such as model=mlp."
+        )
+    return int(default.default)
 
 
 def build_network(node: Mapping[str, Any], path: str, shape: tuple[int, ...], classes: int | None = None) -> Any:

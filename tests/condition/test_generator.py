@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganduel.build import build_networks
 from ganduel.condition.generator import BatchNormGenerator, ConditionalBatchNorm, EmbeddingGenerator, LabelCondition
 from ganduel.errors import UserError
 from ganduel.model.mlp import MLPGenerator
@@ -56,3 +57,10 @@ def test_what_is_refused():
         LabelCondition("batch_norm").generator(lambda: MLPGenerator((3,), hidden=[5]), 4)
     with pytest.raises(UserError, match=r"condition\.embedding=0 must be at least 1"):
         LabelCondition(embedding=0)
+
+
+def test_a_generator_whose_noise_is_as_wide_as_its_samples_is_refused(compose):
+    """It ended in a stack trace, KeyError: 'noise_dim'."""
+    config = compose("model=affine", "data=ring8", "condition=concat")
+    with pytest.raises(UserError, match=r"AffineGenerator has no noise_dim, .* Use another model, such as model=mlp"):
+        build_networks(config, (2,), 8)
