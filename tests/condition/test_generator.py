@@ -16,7 +16,7 @@ def test_an_embedding_stands_beside_the_noise():
     inner = MLPGenerator((3,), noise_dim=6, hidden=[5])
     g = EmbeddingGenerator(inner, 4, 2)
     z = g.draw(4, torch.Generator())
-    assert (z.shape, g.noise_dim, g.classes) == ((4, 4), 4, 4)
+    assert (z.shape, g.noise_dim, g.classes, inner.class_dim) == ((4, 4), 4, 4, 2)
     with torch.no_grad():
         g.embedding.weight.copy_(torch.arange(8.0).view(4, 2))
         expected = inner(torch.cat([z, torch.tensor([[0.0, 1], [4, 5], [4, 5], [2, 3]])], 1))

@@ -153,19 +153,17 @@ def test_networks_that_do_not_fit_the_data_are_refused(generator, discriminator,
 
 
 def test_every_part_is_asked_about_the_others():
-    """The loss about D and the penalties, the augmentation about the loss and the data, each penalty about D."""
-    d, asked = nn.Sequential(nn.Linear(1, 1), nn.Flatten(0)), []
+    """The loss about D and the penalties, the augmentation about loss and data, each penalty about its network."""
+    g, d, asked = nn.Linear(1, 1), nn.Sequential(nn.Linear(1, 1), nn.Flatten(0)), []
     asking = SimpleNamespace(check=lambda *about: asked.append(about), outputs=1)
     batches = SimpleNamespace(
         data=SimpleNamespace(shape=(1,), classes=None), batch_size=4, draw_noise=lambda n, rng: torch.zeros(n, 1)
     )
-    penalties = {"one": asking, "two": asking}
-    gan = SimpleNamespace(
-        generator=nn.Linear(1, 1), discriminator=d, loss=asking, augment=asking, penalties_d=penalties, batches=batches
-    )
+    penalties = {"penalties_d": {"one": asking, "two": asking}, "penalties_g": {"three": asking}}
+    gan = SimpleNamespace(generator=g, discriminator=d, loss=asking, augment=asking, batches=batches, **penalties)
     check_parts(gan)
     assert [(about[0], *map(list, about[1:])) for about in asked] == [
-        (d, [asking, asking]), (asking, [1]), (d, [1]), (d, [1])]  # fmt: skip
+        (d, [asking, asking]), (asking, [1]), (d, [1]), (d, [1]), (g, [1])]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,14 @@ def test_the_styles_of_a_sample_are_mixed_with_the_probability_asked_for():
     assert all(torch.equal(style, g.mapping(z)) for style in g.styles(z))
 
 
+def test_mixed_styles_are_of_one_class():
+    """Without noise in z but with a class, both styles are the mapping of that class's embedding."""
+    g = make(mixing=1.0)
+    g.class_dim = z_dim = 6
+    z = torch.randn(4, z_dim)
+    assert all(torch.equal(style, g.mapping(z)) for style in g.styles(z))
+
+
 def test_without_mixing_all_layers_have_one_style():
     g, z = make(mixing=0.0), torch.randn(4, 6)
     assert all(torch.equal(style, g.mapping(z)) for style in g.styles(z))

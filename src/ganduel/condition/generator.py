@@ -28,6 +28,7 @@ class EmbeddingGenerator(Generator):
     def __init__(self, net: Generator, classes: int, size: int):
         super().__init__(net.noise_dim - size, net.noise)  # type: ignore[arg-type]
         self.net, self.classes, self.embedding = net, classes, nn.Embedding(classes, size)
+        net.class_dim = size
 
     def forward(self, z: Noise, y: Labels) -> Samples:  # type: ignore[override]
         return self.net(torch.cat([z, self.embedding(y).to(z.dtype)], 1))

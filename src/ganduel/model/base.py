@@ -34,9 +34,11 @@ class Generator(nn.Module, ABC):
 
     Attributes:
         classes: of the labels that `forward` takes as its second argument; None: it takes none.
+        class_dim: how many of the last dimensions of z say the class, where a condition puts it there.
     """
 
     classes: int | None = None
+    class_dim: int = 0
 
     def __init__(self, noise_dim: int, noise: NoiseDistribution = "normal"):
         super().__init__()

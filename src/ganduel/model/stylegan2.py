@@ -13,7 +13,8 @@
 
     noise    one N(0, 1) value per pixel and sample, from the iteration's draws in training; in evaluation fixed values
              that belong to the weights, so that a sample is a function of z
-    mixing   in training, with this probability a sample's layers from a random one on have the style of another z
+    mixing   in training, with this probability a sample's layers from a random one on have the style of another z of
+             the same class
 
 The smallest size is 4 × 4 for 32 × 32 and 7 × 7 for 28 × 28: halved while both sides are even and stay at least 4.
 Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", sections 2 and 4, appendix B
@@ -87,8 +88,9 @@ class StyleGAN2Generator(Generator, KeyedRandom):
         w, n = self.mapping(z), 2 * len(self.to_image)
         if not (self.training and self.mixing):
             return [w] * n
-        draws = draws_of(self)
-        other, (mix, place) = self.mapping(draws.normal(z)), draws.uniform(z.detach()[:, :1].repeat(1, 2)).unbind(1)
+        draws, drawn = draws_of(self), z.shape[1] - self.class_dim
+        other = self.mapping(torch.cat([draws.normal(z[:, :drawn]), z[:, drawn:]], 1))
+        mix, place = draws.uniform(z.detach()[:, :1].repeat(1, 2)).unbind(1)
         first = torch.where(mix < self.mixing, 1 + (place * (n - 1)).floor(), n)[:, None]  # of the other style's layers
         return [torch.where(first > i, w, other) for i in range(n)]
 
