@@ -64,6 +64,14 @@ def test_cutout_is_half_of_each_side_where_it_fits():
     assert holes.min() == 2 * 2 * 2  # at a corner
 
 
+@pytest.mark.parametrize("size", [7, 8], ids=["even hole", "odd hole"])
+def test_cutout_has_no_preferred_side(size):
+    """As far beyond one end of the image as beyond the other: a row is as often in a hole as its mirror image is."""
+    kept = augmented(torch.ones(20_000, 1, size, size), "cutout").mean((0, 1))
+    for rows in (kept.mean(0), kept.mean(1)):
+        torch.testing.assert_close(rows, rows.flip(0), atol=0.01, rtol=0)
+
+
 def test_images_are_changed_apart_and_anew():
     x = torch.randn(1, 3, 8, 8).expand(6, 3, 8, 8)
     first, again, other = (augmented(x, "color", "translation", "cutout", seed=seed) for seed in (0, 0, 1))

@@ -3,7 +3,8 @@ r"""DiffAugment: D sees all images, real and generated, through random changes t
     color         x + b, b ~ U(−½, ½);   then the distance from each pixel's mean over the channels times U(0, 2);
                   then the distance from the image's mean times U(½, 3/2)
     translation   by whole pixels from −1/8 to 1/8 of the size, each way; what comes in is 0
-    cutout        a rectangle of half the height and width, centred on any pixel, set to 0
+    cutout        a rectangle of half the height and width around any pixel, set to 0; one of an even side around any
+                  border of pixels, so that what is cut off at either end of the image is the same
 
 Images are in [−1, 1]; parameters are drawn for each image. With policy=[] it is the identity. It costs little, helps
 most with few data: in the paper, with 10% of CIFAR-10, FID 39.78 → 22.40 (BigGAN, table 2).
@@ -62,9 +63,10 @@ class DiffAugment(Augment, KeyedRandom):
         return translate(x, (self.uniform(x, 2) * (2 * reach + 1)).floor().long() - reach)
 
     def cutout(self, x: Tensor) -> Tensor:
-        sizes = torch.tensor(x.shape[2:], device=x.device)
         height, width = (int(size * CUT + 0.5) for size in x.shape[2:])
-        return cut_out(x, (self.uniform(x, 2) * sizes).floor().long(), (height, width))
+        places = [size + 1 - cut % 2 for size, cut in zip(x.shape[2:], (height, width), strict=True)]
+        centres = self.uniform(x, 2) * torch.tensor(places, device=x.device)
+        return cut_out(x, centres.floor().long(), (height, width))
 
     def uniform(self, x: Tensor, n: int) -> Tensor:
         """N numbers from U(0, 1) for each image, in float32 whatever the images are in."""
