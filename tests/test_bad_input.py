@@ -121,6 +121,10 @@ CASES = [
     ("data=stacked_mnist trainer.max_epochs=1", "this data set never ends, so that trainer.max_epochs means nothing."),
     ("batch_size=100000", "batch_size=100000 is more than the 60000 samples of the data. Try 60000 or less."),
     ("batch_size=9 trainer.devices=2", "batch_size=9 cannot be shared by 2 ranks. Try a multiple of 2."),
+    # parts that do not fit together
+    ("penalty_g=[path_length] model.generator.norm=batch", "PathLength needs G's slope in the noise of each sample, "),
+    ("penalty=[r1] model.discriminator.norm=batch", "R1 needs D's slope at each sample, and a BatchNorm in D mixes"),
+    ("data=sprites condition=projection", "a condition needs classes. Which of the sprites': data.labels=shape (5) or"),
     # devices
     ("trainer.accelerator=foo", "trainer.accelerator=foo is not known. There are: auto, cpu, "),
     ("trainer.precision=foo", "trainer.precision=foo is not known. There are: 16-mixed, "),

@@ -151,6 +151,8 @@ def test_reference_and_its_factors(data):
 
 @pytest.mark.usefixtures("untyped")
 def test_bad_values(data):
+    with pytest.raises(UserError, match=r"data\.labels=shape \(5\) or data\.labels=mode \(30\)"):
+        Sprites().use_labels()
     with pytest.raises(UserError, match=r"data\.labels=shapes is not known\. Did you mean shape\?"):
         Sprites("shapes")  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"Sprites has no split validation"):

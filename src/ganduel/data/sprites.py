@@ -92,6 +92,11 @@ class Sprites(Data):
         self.classes = {"none": None, "shape": len(SHAPES), "mode": self.modes}[labels]
         self.device = torch.device("cpu")
 
+    def use_labels(self) -> None:
+        raise UserError(
+            "a condition needs classes. Which of the sprites': data.labels=shape (5) or data.labels=mode (30)?"
+        )
+
     def to(self, device: torch.device) -> None:
         self.device = torch.device(device)
 
