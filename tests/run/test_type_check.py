@@ -40,6 +40,7 @@ def test_fits(hint, right, wrong):
     (float | Tensor, "a number"),
     (Literal["a", "b"], "one of a, b"),
     (Sequence[int], "a list of whole numbers, such as [256,512]"),
+    (Sequence[str], "a list of texts, such as [a,b]"),
 ])  # fmt: skip
 def test_a_type_in_words(hint, words: str):
     assert describe(hint) == words

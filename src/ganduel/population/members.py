@@ -75,9 +75,10 @@ def members(config: DictConfig) -> list[Requested]:
     for run in requested:
         shared = [key for key in config_diff(requested[0].values, run.values) if key.partition(".")[0] in SHARED]
         if shared:
+            name = shared[0].removesuffix("._target_")  # a choice of a group, as it is typed
             raise UserError(
-                f"population.grid cannot have {shared[0]}: members make their iterations together. "
-                f"Sweep over it: -m {shared[0]}=… with population.seeds=…."
+                f"population.grid cannot have {name}: members make their iterations together. "
+                f"Sweep over it: -m {name}=… with population.seeds=…."
             )
     return requested
 

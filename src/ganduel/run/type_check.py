@@ -62,7 +62,8 @@ def describe(hint: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (list, tuple, Sequence) and arguments:
-        return f"a list of {describe(arguments[0]).removeprefix('a ').removeprefix('an ')}s, such as [256,512]"
+        example = "[a,b]" if arguments[0] is str else "[256,512]"
+        return f"a list of {describe(arguments[0]).removeprefix('a ').removeprefix('an ')}s, such as {example}"
     if hint is type(None):
         return "null"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
