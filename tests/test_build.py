@@ -272,6 +272,10 @@ def recorded(data, **changes):
 def test_data_of_a_run_are_known_again():
     x = torch.arange(6.0).reshape(3, 2)
     check_data(recorded(TensorData(x)), TensorData(x))
+    labels = torch.tensor([0, 1, 0])
+    check_data(recorded(TensorData(x, labels)), TensorData(x, labels))
+    with pytest.raises(UserError, match=r"now has as many others\."):
+        check_data(recorded(TensorData(x, labels)), TensorData(x, 1 - labels))
     check_data({"data": {}}, TensorData(x))
     check_data({"run": {}}, TensorData(x))  # of an older version
     check_data(recorded(Gaussian1D()), Gaussian1D(mean=3.0))  # never ends; its config says it all

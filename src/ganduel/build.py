@@ -69,7 +69,7 @@ def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> N
     recorded, found = recorded_data(config), data.fingerprint
     if found is None or "checksum" not in recorded or recorded == {**recorded, **found}:
         return
-    same = {key for key, value in found.items() if recorded[key] == value}
+    same = {key for key, value in found.items() if recorded.get(key) == value}
     number = "as many others" if {"samples", "shape"} <= same else f"{found['samples']:,}"
     shape = "" if "shape" in same else f" of shape {tuple(found['shape'])}"
     raise UserError(

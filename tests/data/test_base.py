@@ -52,12 +52,19 @@ def test_rows_of_all_ranks_are_the_whole_minibatch(ranks, each, position):
 
 
 def test_a_fingerprint_knows_samples_order_and_labels():
+    """The samples by themselves: a run with a condition is compared with one without."""
     x, y = torch.arange(12.0).reshape(4, 3), torch.tensor([0, 1, 0, 1])
     known = TensorData(x).fingerprint
     assert known is not None
     assert (known["samples"], known["shape"]) == (4, [3])
     assert TensorData(x.clone().T.contiguous().T).fingerprint == known, "the same in another layout of memory"
-    others = [TensorData(x + 1), TensorData(x.flip(0)), TensorData(x.double()), TensorData(x, y), TensorData(x, 1 - y)]
+    labelled, otherwise = TensorData(x, y).fingerprint, TensorData(x, 1 - y).fingerprint
+    assert labelled is not None
+    assert otherwise is not None
+    assert labelled | known == labelled
+    assert labelled | {"labels": None} == otherwise | {"labels": None}
+    assert labelled["labels"] != otherwise["labels"]
+    others = [TensorData(x + 1), TensorData(x.flip(0)), TensorData(x.double())]
     checksums = {other.fingerprint["checksum"] for other in others if other.fingerprint is not None}
     assert len(checksums - {known["checksum"]}) == len(others)
 
