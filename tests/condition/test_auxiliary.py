@@ -42,6 +42,13 @@ def test_a_relativistic_loss_sees_logits_alone():
     torch.testing.assert_close(loss.generator(real, fake), Relativistic().generator(real[:, 0], fake[:, 0]))
 
 
+def test_a_figure_draws_the_loss_of_the_logits():
+    """A run's loss_form.json and its saturation panel are those of the loss beside the classes, where there are any."""
+    loss = NonSaturating()
+    assert AuxiliaryLoss(loss, 1.0).per_logit is loss
+    assert AuxiliaryLoss(Relativistic(), 1.0).per_logit is None
+
+
 def test_a_d_that_knows_nothing_pays_log_classes():
     d = Auxiliary().discriminator(lambda shape: MLPDiscriminator(shape, hidden=[5]), (3,), 4)
     torch.nn.init.zeros_(d.classifier.weight)

@@ -41,7 +41,6 @@ from ganduel.block import Scheduled
 from ganduel.callback.base import gan_of, gather_columns, is_due, log, next_due
 from ganduel.errors import UserError
 from ganduel.gan import GAN
-from ganduel.loss.base import LogitLoss
 from ganduel.tracking.files import LOSS_FORM, to_json
 
 REJECTED = 0.01  # D(G(z)) below which D is sure that a sample is generated
@@ -64,7 +63,7 @@ class Saturation(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = gan_of(trainer).loss
-        self.log_odds, self.form = loss.log_odds, loss if isinstance(loss, LogitLoss) else None
+        self.log_odds, self.form = loss.log_odds, loss.per_logit
         if trainer.is_global_zero and self.form is not None:
             path = Path(trainer.default_root_dir) / LOSS_FORM
             path.write_text(to_json(self.form.form()) + "\n", encoding="utf-8")

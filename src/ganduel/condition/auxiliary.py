@@ -20,7 +20,7 @@ from ganduel.condition.base import ConditionedDiscriminator
 from ganduel.condition.generator import GeneratorCondition, LabelCondition
 from ganduel.condition.head import tap_head
 from ganduel.errors import UserError
-from ganduel.loss.base import Loss
+from ganduel.loss.base import LogitLoss, Loss
 from ganduel.types import Labels, Samples, Scalar
 
 
@@ -78,6 +78,10 @@ class AuxiliaryLoss(Loss):
             loss.threshold,
             loss.log_odds,
         )
+
+    @property
+    def per_logit(self) -> LogitLoss | None:
+        return self.base.per_logit
 
     def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:
         self.base.check(discriminator, penalties)

@@ -27,6 +27,11 @@ class Loss(ABC):
     outputs: int = 1  # of D per sample that it reads: the logit, and what else a condition adds to it
     log_odds: bool = False  # whether a logit is the log-odds of being real, so that D(x) = sigmoid(logit)
 
+    @property
+    def per_logit(self) -> "LogitLoss | None":
+        """What G loses by its logits, where each has a term of its own, which a figure can draw; None: it has not."""
+        return None
+
     def check(self, discriminator: nn.Module, penalties: Collection[nn.Module]) -> None:  # noqa: B027 - most need none
         """Refuse or warn of a D that the loss makes no sense for, or of one without these penalties."""
 
@@ -66,6 +71,10 @@ class LogitLoss(Loss):
 
     The three functions work elementwise on tensors of any shape, so that a figure can draw them.
     """
+
+    @property
+    def per_logit(self) -> "LogitLoss":
+        return self
 
     @abstractmethod
     def d_real(self, a: Tensor) -> Tensor:

@@ -63,15 +63,15 @@ def activations(gan: GAN) -> int:
         fake = conditioned(gan.generator, b.noise, b.fake_labels)
 
     def update_d() -> Tensor:
-        real_logits, fake_logits = gan.discriminate(b, fake)
+        of_real, of_fake = gan.discriminate(b, fake)
         penalty = gan.penalty(gan.penalties_d.values(), tuple(gan.penalties_d.values()), gan.logits, b, fake)
-        return gan.loss.discriminator(real_logits, fake_logits) + penalty
+        return gan.loss.discriminator(of_real, of_fake) + penalty
 
     def update_g() -> Tensor:
         with frozen(gan.discriminator):
             fake = conditioned(gan.generator, b.noise, b.fake_labels)
-            real_logits = gan.logits(b.real, b.labels) if gan.loss.generator_uses_real else None
-            loss = gan.loss.generator(real_logits, gan.logits(fake, b.fake_labels))
+            of_real = gan.output(b.real, b.labels) if gan.loss.generator_uses_real else None
+            loss = gan.loss.generator(of_real, gan.output(fake, b.fake_labels))
             return loss + gan.penalty(gan.penalties_g.values(), tuple(gan.penalties_g.values()), gan.generator, b, fake)
 
     return 2 * max(output_bytes(gan, update_d), output_bytes(gan, update_g))
