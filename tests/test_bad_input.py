@@ -122,7 +122,7 @@ CASES = [
     ("batch_size=100000", "batch_size=100000 is more than the 60000 samples of the data. Try 60000 or less."),
     ("batch_size=9 trainer.devices=2", "batch_size=9 cannot be shared by 2 ranks. Try a multiple of 2."),
     # parts that do not fit together
-    ("penalty_g=[path_length] model.generator.norm=batch", "PathLength needs G's slope in the noise of each sample, "),
+    ("penalty_g=[path_length] model.generator.norm=batch", "PathLength needs G's slope in each noise, and a BatchNorm"),
     ("penalty=[r1] model.discriminator.norm=batch", "R1 needs D's slope at each sample, and a BatchNorm in D mixes"),
     ("data=sprites condition=projection", "a condition needs classes. Which of the sprites': data.labels=shape (5) or"),
     # devices
