@@ -118,3 +118,5 @@ def test_what_is_refused():
         ADA(kinds=["blits"])
     with pytest.raises(UserError, match=r"augment\.p=1\.5 is a probability"):
         ADA(p=1.5)
+    with pytest.raises(UserError, match=r"augment\.target=60\.0 is of a mean of signs, between -1 and 1"):
+        ADA(target=60.0)

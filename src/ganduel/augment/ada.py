@@ -64,6 +64,10 @@ class ADA(Augment, KeyedRandom):
                 raise UserError(f"augment.kinds has {kind}, which is not known. {nearest(kind, KINDS)}")
         if not 0 <= p <= 1:
             raise UserError(f"augment.p={p} is a probability: at least 0 and at most 1.")
+        if target is not None and not -1 < target < 1:
+            raise UserError(
+                f"augment.target={target} is of a mean of signs, between -1 and 1. Use 0.6, or null for none."
+            )
         if interval < 1 or not speed_kimg > 0:
             raise UserError("augment.interval must be at least 1, and augment.speed_kimg above 0.")
         self.kinds, self.target, self.interval, self.speed_kimg = tuple(kinds), target, interval, speed_kimg
