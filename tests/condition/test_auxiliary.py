@@ -5,11 +5,13 @@ import math
 import pytest
 import torch
 
+from ganduel.build import build_data, build_gan
 from ganduel.condition.auxiliary import Auxiliary, AuxiliaryLoss
 from ganduel.errors import UserError
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.relativistic import Relativistic
 from ganduel.model.mlp import MLPDiscriminator
+from ganduel.run.run import check_rows
 
 
 def test_d_gives_the_logit_and_the_log_probability_of_the_label():
@@ -59,3 +61,9 @@ def test_a_d_that_knows_nothing_pays_log_classes():
 def test_a_negative_weight_is_refused():
     with pytest.raises(UserError, match=r"condition\.weight=-1\.0 must not be negative"):
         Auxiliary(-1.0)
+
+
+def test_a_ranks_part_of_a_batch_is_tried_with_all_that_d_gives(tiny):
+    """Of two numbers per sample, as for the whole batch: with two ranks the run was refused."""
+    config = tiny("condition=auxiliary", "data=ring8", "trainer.devices=2")
+    check_rows(config, build_gan(config, build_data(config)))

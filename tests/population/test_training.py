@@ -67,8 +67,9 @@ def test_a_population_goes_on_by_resume(command, tmp_path):
     assert outcome.code == 0, outcome.err
     assert [summary["iteration"] for summary in summaries(tmp_path / "all")] == [7] * 4
     assert "contradicts" in command("resume=all", "trainer.max_steps=9", "batch_size=16").err
-    (tmp_path / "all" / "population.json").write_text('{"members": ["')
-    assert "all has lost the names of its members. The command that it" in command("resume=all").err
+    for damaged in ('{"members": ["', '{"members": 3}'):
+        (tmp_path / "all" / "population.json").write_text(damaged)
+        assert "all has lost the names of its members. The command that it" in command("resume=all").err
     assert [summary["iteration"] for summary in summaries(tmp_path / "all")] == [7] * 4
 
 

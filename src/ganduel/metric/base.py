@@ -92,7 +92,10 @@ class SampleMetric(Metric, ABC):
         if self.features or data.features:
             return None
         features = "pixels" if is_image(data.shape) else "points"
-        return f"it names no features. Try {self.label}.features={features}"
+        return (
+            f"it names no features. Try {self.label}.features={features} with train.py, or write features = "
+            f'"{features}" into the data\'s class'
+        )
 
     def refusal(self, data: Data) -> str | None:
         """Why the metric cannot be computed on these data, in words; None if it can."""

@@ -125,7 +125,8 @@ def requested_specs(config: DictConfig, folder: Path, locks: ExitStack) -> tuple
 
 def existing(folder: Path) -> dict[str, None]:
     """The names of members that the folder has already, in their order; each is that of a folder in it."""
-    names = app.read_summary(folder).get("members", [])
+    names = app.read_summary(folder).get("members")
+    names = names if isinstance(names, list) else []  # a damaged list is none
     for name in names:
         if not isinstance(name, str) or (folder / name).resolve().parent != folder.resolve():
             path = folder / POPULATION

@@ -202,7 +202,7 @@ def check_rows(values: Mapping[str, Any], gan: GAN) -> None:
     """Refuse networks that cannot be trained on a rank's part of a batch: one sample is too few for BatchNorm."""
     if (rows := values["batch_size"] // world_size(values["trainer"])) < values["batch_size"]:
         noise, data = gan.batches.draw_noise(rows, torch.Generator()), gan.batches.data
-        check_outputs(gan.generator, gan.discriminator, noise, data.shape, data.classes)
+        check_outputs(gan.generator, gan.discriminator, noise, data.shape, data.classes, gan.loss.outputs)
 
 
 def check_accelerator(trainer: Mapping[str, Any]) -> None:
