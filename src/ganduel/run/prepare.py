@@ -104,9 +104,7 @@ def validate(
     values, data = to_container(config), None
     schema.check_numbers(values)
     if values["trainer"]["max_epochs"] is not None:
-        for key in {"data", "condition"} & values.keys():  # a run of an older version has no condition
-            schema.check_target(values[key], key)
-        data = build_data(values)
+        data = checked_data(values)
         OmegaConf.update(config, "trainer.max_steps", iterations(values, data, overrides))
         values = to_container(config)
     schema.check(values)
@@ -163,9 +161,7 @@ def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> Prepar
     """
     values, data = resumed_config(folder, config, overrides), None
     if is_given("trainer.max_epochs", overrides):
-        for key in {"data", "condition"} & values.keys():  # a run of an older version has no condition
-            schema.check_target(values[key], key)
-        data = build_data(values)
+        data = checked_data(values)
         values["trainer"]["max_steps"] = iterations(values, data, overrides)
     elif is_given("trainer.max_steps", overrides):
         values["trainer"]["max_epochs"] = None
@@ -189,6 +185,13 @@ def resume(config: DictConfig, folder: Path, overrides: Sequence[str]) -> Prepar
 def to_container(config: DictConfig) -> dict[str, Any]:
     """The config in plain containers, interpolations resolved."""
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+
+def checked_data(values: Mapping[str, Any]) -> Data:
+    """The data of a config of which nothing has been checked yet."""
+    for key in {"data", "condition"} & values.keys():  # a run of an older version has no condition
+        schema.check_target(values[key], key)
+    return build_data(values)
 
 
 def iterations(values: Mapping[str, Any], data: Data, overrides: Sequence[str]) -> int:
