@@ -26,17 +26,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganduel.augment.base import Augment, check_images
+from ganduel.augment.base import RandomAugment, check_images
 from ganduel.augment.transforms import change_colours, warp
 from ganduel.errors import UserError, nearest
 from ganduel.ranks import mean_over_ranks
-from ganduel.rng import KeyedRandom
 from ganduel.types import Samples
 
 KINDS = ("blit", "geom", "color")
 
 
-class ADA(Augment, KeyedRandom):
+class ADA(RandomAugment):
     """Augmentation of adaptive probability.
 
     Args:
@@ -166,16 +165,6 @@ class ADA(Augment, KeyedRandom):
     def gates(self, x: Tensor, n: int, p: Tensor | None = None) -> list[Tensor]:
         """Whether each of n changes is made, of each image."""
         return list((self.uniform(x, n) < (self.p if p is None else p)).unbind(1))
-
-    def uniform(self, x: Tensor, n: int) -> Tensor:
-        """N numbers from U(0, 1) for each image, in float32 whatever the images are in."""
-        assert self.draws is not None
-        return self.draws.uniform(torch.empty(len(x), n, device=x.device))
-
-    def normal(self, x: Tensor, n: int) -> Tensor:
-        """N numbers from N(0, 1), likewise."""
-        assert self.draws is not None
-        return self.draws.normal(torch.empty(len(x), n, device=x.device))
 
 
 def homogeneous(linear: Tensor, shift: Tensor) -> Tensor:

@@ -8,9 +8,11 @@ such as the probability of adaptive augmentation, is a buffer, and so in the che
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ganduel.errors import UserError
+from ganduel.rng import KeyedRandom
 from ganduel.types import Samples
 
 
@@ -36,6 +38,20 @@ class Augment(nn.Module):
     def statistics(self) -> dict[str, Tensor]:
         """What it has learnt, as numbers under the keys of a row."""
         return {}
+
+
+class RandomAugment(Augment, KeyedRandom):
+    """One whose changes are drawn, for each image apart, in float32 whatever the images are in."""
+
+    def uniform(self, x: Samples, n: int) -> Tensor:
+        """N numbers from U(0, 1) for each sample, (batch, n)."""
+        assert self.draws is not None
+        return self.draws.uniform(torch.empty(len(x), n, device=x.device))
+
+    def normal(self, x: Samples, n: int) -> Tensor:
+        """N numbers from N(0, 1), likewise."""
+        assert self.draws is not None
+        return self.draws.normal(torch.empty(len(x), n, device=x.device))
 
 
 def check_images(name: str, shape: Sequence[int]) -> None:

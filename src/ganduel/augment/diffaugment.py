@@ -18,17 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganduel.augment.base import Augment, check_images
+from ganduel.augment.base import RandomAugment, check_images
 from ganduel.augment.transforms import cut_out, translate
 from ganduel.errors import UserError, nearest
-from ganduel.rng import KeyedRandom
 from ganduel.types import Samples
 
 POLICIES = ("color", "translation", "cutout")
 SHIFT, CUT = 1 / 8, 1 / 2  # of height and width
 
 
-class DiffAugment(Augment, KeyedRandom):
+class DiffAugment(RandomAugment):
     """Random changes of colour and place.
 
     Args:
@@ -67,8 +66,3 @@ class DiffAugment(Augment, KeyedRandom):
         places = [size + 1 - cut % 2 for size, cut in zip(x.shape[2:], (height, width), strict=True)]
         centres = self.uniform(x, 2) * torch.tensor(places, device=x.device)
         return cut_out(x, centres.floor().long(), (height, width))
-
-    def uniform(self, x: Tensor, n: int) -> Tensor:
-        """N numbers from U(0, 1) for each image, in float32 whatever the images are in."""
-        assert self.draws is not None
-        return self.draws.uniform(torch.empty(len(x), n, device=x.device))

@@ -77,6 +77,11 @@ class SlopePenalty(Penalty):
             )
 
 
+def uniform_per_sample(b: Minibatch) -> Tensor:
+    """One number from U(0, 1) for each real sample, of a shape to multiply samples by."""
+    return b.draws.uniform(b.real.flatten(1)[:, 0]).reshape(-1, *[1] * (b.real.ndim - 1))
+
+
 def slopes(logits: Callable, x: Samples, y: Labels | None) -> Tensor:
     """∇_x D(x) of each sample, (batch, values); of the sum of all logits, since no sample depends on another."""
     return torch.func.grad(lambda x: logits(x, y).sum())(x).flatten(1)

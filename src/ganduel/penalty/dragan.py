@@ -11,7 +11,7 @@ Source: Kodali, Abernethy, Hays, Kira 2017, "On convergence and stability of GAN
 from collections.abc import Callable
 
 from ganduel.batch import Minibatch
-from ganduel.penalty.base import SlopePenalty, check_weight, slopes
+from ganduel.penalty.base import SlopePenalty, check_weight, slopes, uniform_per_sample
 from ganduel.ranks import mean_over_ranks
 from ganduel.types import Samples, Scalar
 
@@ -29,6 +29,6 @@ class Dragan(SlopePenalty):
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
         mean = mean_over_ranks(b.real.mean())
         sigma = mean_over_ranks((b.real - mean).square().mean()).sqrt()
-        alpha = b.draws.uniform(b.real.flatten(1)[:, 0]).reshape(-1, *[1] * (b.real.ndim - 1))
+        alpha = uniform_per_sample(b)
         x = b.real + alpha * sigma / 2 * b.draws.uniform(b.real)
         return self.weight * (slopes(net, x, b.labels).norm(dim=1) - 1).square().mean()

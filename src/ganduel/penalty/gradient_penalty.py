@@ -13,7 +13,7 @@ the one-sided form in section 4; Petzka et al. 2018, "On the regularization of W
 from collections.abc import Callable
 
 from ganduel.batch import Minibatch
-from ganduel.penalty.base import SlopePenalty, check_weight, slopes
+from ganduel.penalty.base import SlopePenalty, check_weight, slopes, uniform_per_sample
 from ganduel.types import Samples, Scalar
 
 
@@ -28,6 +28,6 @@ class GradientPenalty(SlopePenalty):
         self.weight, self.target, self.one_sided = weight, target, one_sided
 
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
-        alpha = b.draws.uniform(b.real.flatten(1)[:, 0]).reshape(-1, *[1] * (b.real.ndim - 1))
+        alpha = uniform_per_sample(b)
         excess = slopes(net, alpha * b.real + (1 - alpha) * fake, b.labels).norm(dim=1) - self.target
         return self.weight * (excess.relu() if self.one_sided else excess).square().mean()
