@@ -28,7 +28,7 @@ def nodes(tree, lazy):
 
 @cache
 def imports(name, lazy=True):
-    """What a module names in its import statements, as modules where they are modules of ours."""
+    """What a module names in its import statements, as modules where they are the package's."""
     modules = set()
     for node in nodes(ast.parse(MODULES[name].read_text(encoding="utf-8")), lazy):
         if isinstance(node, ast.Import):

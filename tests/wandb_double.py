@@ -1,4 +1,4 @@
-"""A library in the place of wandb, which keeps what it is told."""
+"""A test double of wandb, which keeps what it is told."""
 
 from pathlib import Path
 from types import SimpleNamespace

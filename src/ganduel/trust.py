@@ -1,10 +1,9 @@
 """What a stored config may have built: a run's folder or a checkpoint may come from anyone, and a `_target_` is code.
 
-Of a config that is read from disk only classes of ganduel, torch's optimizers and schedules, and those of Lightning's
-callbacks that write no file, are built, each in its own place and of plain values: none of these takes another as an
-argument. A class of anyone else is imported and
-built if the user says so, or names it in the same place of the command line. Interpolations are refused even then: a
-config is stored resolved, and `${oc.env:…}` would read a secret of this machine.
+Of a config that is read from disk only classes of ganduel, torch's optimizers and schedules, and Lightning's callbacks
+that write no file are built, each in its own place and of plain values: none of these takes another as an argument. Any
+other class is imported and built if the user says so, or names it in the same place of the command line. Interpolations
+are refused even then: a config is stored resolved, and `${oc.env:…}` would read a secret of this machine.
 """
 
 import re
@@ -94,7 +93,7 @@ def special_keys(node: Any) -> dict[str, Any]:
 
 
 def is_builtin(path: str, special: Mapping[str, Any]) -> bool:
-    """Whether this is a class of ours, or a harmless one of torch or Lightning, of the kind that belongs there."""
+    """Whether this is a built-in class, or a harmless one of torch or Lightning, of the kind that belongs there."""
     kind = KINDS.get(path) or KINDS.get(f"{path.rpartition('.')[0]}.*")
     target = str(special.get("_target_"))
     match = BUILTIN.fullmatch(target) or OF_LIGHTNING.fullmatch(target)

@@ -44,7 +44,7 @@ class Mine(Callback):
 
 @pytest.fixture
 def part(tmp_path, monkeypatch):
-    """A module of a user's, in the folder that the command is run in."""
+    """A user module, in the folder that the command is run in."""
     (tmp_path / "their.py").write_text(PART)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

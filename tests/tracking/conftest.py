@@ -1,4 +1,4 @@
-"""A tracker of W&B, with a library in the place of wandb."""
+"""The W&B logger, with a test double instead of wandb."""
 
 import logging
 import os

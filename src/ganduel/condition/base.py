@@ -1,7 +1,7 @@
 """What a condition is: how G and D of any architecture learn the class of a sample.
 
 A condition wraps the two networks, which know nothing of classes, in ones that take the labels (batch,) as a second
-argument. The base class wraps nothing: networks of a user's that take labels themselves are built as they are.
+argument. The base class wraps nothing: user networks that take labels themselves are built as they are.
 """
 
 from collections.abc import Callable, Sequence
