@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from ganduel import cli
-from ganduel.build import build_gan
+from ganduel.build import build_data, build_gan
 from ganduel.callback.save import Save
 from ganduel.command.evaluate import evaluate
 from ganduel.data.ring8 import Ring8
@@ -25,7 +25,7 @@ def train(fit, tiny, tmp_path):
 
     def train(name, *words, trainer=None):
         config = tiny("data=ring8", *words)
-        gan = build_gan(config, Ring8(**{k: v for k, v in config["data"].items() if k != "_target_"}))
+        gan = build_gan(config, build_data(config))
         folder = tmp_path / name
         fit(callbacks=[Save(folder / "checkpoints", 3, config)], gan=gan)
         return folder, gan
@@ -145,12 +145,17 @@ def test_bad_input_is_one_line(train, capsys, tmp_path):
     folder, _ = train("run")
     other, _ = train("other", "data.preset=pacgan")
     assert "nowhere does not exist. Give the folder of a run" in error(capsys, "nowhere")
-    assert "there is no metric frecht. Did you mean frechet?" in error(capsys, folder, "--metrics", "frecht")
+    assert "there is no metric frecht. Did you mean frechet or intra_frechet?" in error(
+        capsys, folder, "--metrics", "frecht"
+    )
     said = error(capsys, folder, "--metrics", "parzen")
     assert "parzen does not fit Ring8: it has no validation images. These fit: modes, frechet, kernel" in said
     said = error(capsys, folder, other, *ARGUMENTS)
     assert "were trained on different data (Ring8 preset=veegan" in said
     assert said.count("\n") == 1
+    conditional, _ = train("conditional", "condition=concat")
+    said = error(capsys, conditional, folder, *ARGUMENTS)
+    assert "were trained with other classes (8; none). Evaluate them apart" in said
     assert "draws=0 must be at least 1" in error(capsys, folder, *ARGUMENTS, "--draws", "0")
     assert "metric.frechet.samples=1" in error(capsys, folder, "--metrics", "frechet", "--samples", "1")
     assert "k=3 must be from 1 to 2" in error(capsys, folder, "--metrics", "neighbours", "--samples", "3")

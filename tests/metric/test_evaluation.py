@@ -151,14 +151,16 @@ def test_real_sets_of_draws_and_floors_are_all_different():
         splits = ("train",)
 
     for data in (OneSplit(), Ring8()):
-        points = torch.cat(list(Evaluation(data, [FrechetDistance(samples=20)], draws=3).real_sets()))
+        sets = Evaluation(data, [FrechetDistance(samples=20)], draws=3).real_sets()
+        points = torch.cat([real.samples for real in sets])
         assert len(points.unique(dim=0)) == 6 * 20
 
 
 def test_a_floor_shares_no_sample_with_what_it_is_compared_with():
     """Of one split each of the two sets is a half, at most; a common sample would lower the floor."""
     data = TensorData(torch.arange(101.0).unsqueeze(1))
-    real, other = Evaluation(data, [FrechetDistance(features="points")]).real_sets()
+    sets = Evaluation(data, [FrechetDistance(features="points")]).real_sets()
+    real, other = (each.samples for each in sets)
     assert len(real) == len(other) == 50
     assert len(torch.cat([real, other]).unique()) == 100
     assert torch.equal(real, data.reference("train", 50))
@@ -170,7 +172,7 @@ def test_each_metric_gets_its_number_of_samples_from_all_ranks(monkeypatch, rank
     counts = {77: 0, 501: 0, 1203: 0}
     update = FrechetDistance.update
 
-    def count(self, features, real):
+    def count(self, features, real, labels=None):
         counts[self.samples] += len(features)
         update(self, features, real)
 

@@ -75,6 +75,12 @@ def evaluate(
             f"{paths[0]} and {paths[other]} were trained on different data ({describe(data_nodes[0])}; "
             f"{describe(data_nodes[other])}). Evaluate them apart."
         )
+    taught = [getattr(source.generator, "classes", None) for source in sources]
+    if other := next((i for i, classes in enumerate(taught) if classes != taught[0]), None):
+        raise UserError(
+            f"{paths[0]} and {paths[other]} were trained with other classes ({taught[0] or 'none'}; "
+            f"{taught[other] or 'none'}). Evaluate them apart."
+        )
     schema.check_target(data_nodes[0], "data")
     data = build_data(configs[0])
     for path, config in zip(paths, configs, strict=True):

@@ -97,6 +97,10 @@ class Data(ABC):
         """
         raise UserError(f"{type(self).__name__} has no samples to compare with: it does not define reference().")
 
+    def reference_labels(self, split: Split, n: int, draw: int = 0) -> Labels | None:
+        """The classes of what `reference` gives for the same arguments; None if they have none."""
+        return None
+
     def count(self, split: Split) -> int | None:
         """The most samples that `reference` has of a split; None: any number."""
         return None
@@ -174,12 +178,20 @@ class TensorData(Data):
         self.check_split(split)
         return choose(self.samples_of(split), split, n, draw).cpu()
 
+    def reference_labels(self, split: Split, n: int, draw: int = 0) -> Labels | None:
+        labels = self.labels_of(split)
+        return None if labels is None else choose(labels, split, n, draw).cpu()
+
     def count(self, split: Split) -> int:
         return len(self.samples_of(split))
 
     def samples_of(self, split: Split) -> Tensor:
         """All samples of a split; without splits, the training samples."""
         return self.samples
+
+    def labels_of(self, split: Split) -> Labels | None:
+        """The class of each of them; None without classes."""
+        return self.sample_labels
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """The order in which an epoch takes the samples; the last one per seed is cached."""

@@ -80,6 +80,14 @@ class Mixture(Data):
         self.check_split(split)
         return self.draw(n, rng.generator("reference", split, draw))
 
+    def reference_labels(self, split: Split, n: int, draw: int = 0) -> Labels | None:
+        self.check_split(split)
+        return None if self.classes is None else self.draw_labelled(n, rng.generator("reference", split, draw))[1]
+
+    def classify(self, points: Points) -> Labels:
+        """The component whose centre is nearest to each point."""
+        return torch.cdist(points.double(), self.centres.to(points.device)).argmin(1)
+
     def draw(self, n: int, generator: torch.Generator) -> Points:
         """N points of p, on the CPU, in torch's default dtype."""
         return self.draw_labelled(n, generator)[0]

@@ -78,6 +78,9 @@ class MNIST(TensorData):
     def samples_of(self, split: base.Split) -> Tensor:
         return self.images(split)
 
+    def labels_of(self, split: base.Split) -> Tensor | None:
+        return None if self.classes is None else self.labels(split)
+
     @cached_property
     def _train_images(self) -> Tensor:
         images = self._read("train-images-idx3-ubyte", 3)

@@ -105,8 +105,11 @@ class Sprites(Data):
     ) -> tuple[Images, Labels | None]:
         drawn = draw_factors(batch_size, rng.generator(seed, "sprites", position))
         factors = Factors(*(factor[rows].to(self.device) for factor in drawn))
-        labels = {"none": None, "shape": factors.mode // len(COLOURS), "mode": factors.mode}[self.labels]
-        return render(factors).to(torch.get_default_dtype()), labels
+        return render(factors).to(torch.get_default_dtype()), self.label(factors.mode)
+
+    def label(self, mode: Int64[Tensor, " n"]) -> Labels | None:
+        """The class that sprites of these modes have, if they have any."""
+        return {"none": None, "shape": mode // len(COLOURS), "mode": mode}[self.labels]
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Bytes:
         factors = self.factors(split, n, draw)
@@ -114,10 +117,19 @@ class Sprites(Data):
             [denormalise(render(Factors(*part))) for part in zip(*(f.split(1000) for f in factors), strict=True)]
         )
 
+    def reference_labels(self, split: Split, n: int, draw: int = 0) -> Labels | None:
+        return self.label(self.factors(split, n, draw).mode)
+
     def factors(self, split: Split, n: int, draw: int = 0) -> Factors:
         """What `reference` renders for the same arguments."""
         self.check_split(split)
         return draw_factors(n, rng.generator("reference", split, draw))
+
+    def classify(self, images: Images | Bytes) -> Labels:
+        """The class that each image is nearest to; only with labels."""
+        labels = self.label(self.identify(images)[0])
+        assert labels is not None, "data.labels=none has no classes"
+        return labels
 
     def identify(self, images: Images | Bytes) -> tuple[Int64[Tensor, " n"], Bool[Tensor, " n"]]:
         """The mode that each image is nearest to, and whether it is a sprite."""

@@ -16,7 +16,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -31,7 +31,7 @@ from ganduel.data.base import Data, Split
 from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features
-from ganduel.types import Scalar
+from ganduel.types import Labels, Scalar
 
 log = logging.getLogger("ganduel")
 
@@ -50,6 +50,7 @@ class SampleMetric(Metric, ABC):
         version: increased when the same samples would give another value than before.
         least_samples: the fewest that it can compare.
         uses_real: whether `compare` uses the real samples; metrics of known modes do not.
+        uses_labels: whether `update` needs the class of each sample (ganduel.metric.labelled).
         automatic: whether it is used for all applicable data, or only if requested.
     """
 
@@ -57,6 +58,7 @@ class SampleMetric(Metric, ABC):
     ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
     version: int = 1
     uses_real: bool = True
+    uses_labels: bool = False
     automatic: bool = True
     full_state_update = False
     default_samples = 10_000
@@ -156,14 +158,14 @@ class SampleMetric(Metric, ABC):
         ranges = {quantity: self.ranges.get(quantity, (-math.inf, math.inf)) for quantity in self.quantities}
         return {self.key(name): [x if math.isfinite(x) else None for x in ends] for name, ends in ranges.items()}
 
-    def update(self, features: Features, real: bool) -> None:
-        """Add a batch of features."""
+    def update(self, features: Features, real: bool, labels: Labels | None = None) -> None:
+        """Add a batch of features, and the classes of its samples where they have any."""
         (self.real if real else self.fake).append(features)
 
     def compute(self) -> dict[str, Scalar]:
         """The values by key."""
-        fake = dim_zero_cat(cast(Any, self.fake))
-        real = dim_zero_cat(cast(Any, self.real)) if self.uses_real else fake[:0]
+        fake = gathered(self.fake)
+        real = gathered(self.real) if self.uses_real else fake[:0]
         values = self.compare(real, fake)
         return {self.key(quantity): value for quantity, value in values.items()}
 
@@ -176,6 +178,11 @@ class SampleMetric(Metric, ABC):
         real = list(self.real)  # a copy: reset() empties the list itself
         self.reset()
         self.real = real
+
+
+def gathered(batches: Any) -> Tensor:
+    """All batches of a state as one tensor; over ranks torchmetrics has made them one already."""
+    return dim_zero_cat(batches)
 
 
 def log_reduced(metrics: Sequence[SampleMetric], name: str) -> None:

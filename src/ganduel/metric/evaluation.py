@@ -17,7 +17,7 @@ a process that has evaluated other runs.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,14 +25,14 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ganduel import rng
-from ganduel.data.base import Data
+from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels, generate_stored
 from ganduel.metric.base import SampleMetric, log_reduced
-from ganduel.metric.features import checksum, extractor
+from ganduel.metric.features import extractor
+from ganduel.metric.labelled import LabelledSamples
 from ganduel.metric.registry import applicable
 from ganduel.model.base import Generator
 
@@ -139,19 +139,23 @@ class Evaluation:
         for _ in self.real_sets():
             pass
 
-    def real_sets(self) -> Iterator[Tensor]:
+    def real_sets(self) -> Iterator[LabelledSamples]:
         """All sets of real samples, one after another."""
         for group in self.groups(self.metrics):
             for draw in range(self.draws):
                 yield from self.real_and_other(group[0], draw)
 
-    def real_and_other(self, metric: SampleMetric, draw: int) -> tuple[Tensor, Tensor]:
+    def real_and_other(self, metric: SampleMetric, draw: int) -> tuple[LabelledSamples, LabelledSamples]:
         """Real samples to compare with, and as many others for the floor."""
         split, other, n = metric.real_split(self.data), metric.floor_split(self.data), metric.samples
         if other != split:
-            return self.data.reference(split, n, draw), self.data.reference(other, n, draw)
-        both = self.data.reference(split, 2 * n, draw)
-        return both[:n], both[n:]
+            return self.real(split, n, draw), self.real(other, n, draw)
+        both = self.real(split, 2 * n, draw)
+        return both.rows(slice(n)), both.rows(slice(n, None))
+
+    def real(self, split: Split, n: int, draw: int) -> LabelledSamples:
+        """Real samples of a split and their classes."""
+        return LabelledSamples(self.data.reference(split, n, draw), self.data.reference_labels(split, n, draw))
 
     def prepare(self, progress: ProgressFn = lambda n: None) -> Reference:
         """Compute the reference, features of real samples and floors, once."""
@@ -179,8 +183,8 @@ class Evaluation:
     @cached_property
     def reference_key(self) -> str:
         """A hash of all that the reference depends on, the real samples included."""
-        samples = [(str(real.dtype), tuple(real.shape), checksum_of(real)) for real in self.real_sets()]
-        return hashed([str(self.device), self.protocols, samples])
+        sets = [(str(real.samples.dtype), tuple(real.samples.shape), *real.checksums) for real in self.real_sets()]
+        return hashed([str(self.device), self.protocols, sets])
 
     def accumulate_real(self, draw: int, progress: ProgressFn) -> list[SampleMetric]:
         """The metrics with their real samples and, for the floor, other real ones instead of generated ones."""
@@ -211,24 +215,27 @@ class Evaluation:
             for key in directions
         }
 
-    def generated(self, generator: Generator, draw: int) -> Iterator[Tensor]:
-        """Generated samples, as they would be stored; as many as the largest metric needs."""
+    def generated(self, generator: Generator, draw: int) -> Iterator[LabelledSamples]:
+        """Generated samples, as they would be stored, with the classes asked for; enough for the largest metric."""
         noise = generator.draw(max(metric.samples for metric in self.metrics), rng.generator("evaluate", draw))
         for i, z in enumerate(noise.split(BATCH)):
             labels = class_labels(generator, len(z), start=i * BATCH)
-            yield generate_stored(generator, z, self.data.shape, BATCH, labels=labels)
+            yield LabelledSamples(generate_stored(generator, z, self.data.shape, BATCH, labels=labels), labels)
 
     @torch.no_grad()
-    def gather(self, metrics: Sequence[SampleMetric], batches: Any, real: bool, progress: ProgressFn) -> None:
+    def gather(
+        self, metrics: Sequence[SampleMetric], batches: Iterable[LabelledSamples], real: bool, progress: ProgressFn
+    ) -> None:
         """Feed this rank's rows of the batches to the metrics, each up to its number of samples."""
         rank, world_size = self.ranks
         seen = 0
         for batch in batches:
-            rows = batch[rank::world_size].to(self.device)
-            features = {name: extractor(name, self.device)(rows) for name in {metric.features for metric in metrics}}
+            own = batch.rows(slice(rank, None, world_size)).to(self.device)
+            features = {name: extractor(name, self.device)(own.samples) for name in {m.features for m in metrics}}
             for metric in metrics:
-                wanted = min(max(0, metric.samples - seen), len(batch))
-                metric.update(features[metric.features][: len(range(rank, wanted, world_size))], real)
+                n = len(range(rank, min(max(0, metric.samples - seen), len(batch)), world_size))
+                labels = {"labels": own.rows(slice(n)).labels} if metric.uses_labels else {}
+                metric.update(features[metric.features][:n], real, **labels)
             seen += len(batch)
             progress(len(batch))
 
@@ -242,7 +249,7 @@ class Evaluation:
                 protocols.update(self.protocol(metric, real))
         return protocols
 
-    def protocol(self, metric: SampleMetric, real: Tensor) -> dict[str, dict[str, Any]]:
+    def protocol(self, metric: SampleMetric, real: LabelledSamples) -> dict[str, dict[str, Any]]:
         """The protocol of each of the metric's keys."""
         protocol = {
             "class": f"{type(metric).__module__}.{type(metric).__qualname__}",
@@ -253,10 +260,12 @@ class Evaluation:
             "samples": metric.samples,
             "draws": self.draws,
             "split": metric.real_split(self.data),
-            "real": checksum_of(real),
-            "preprocessing": "bytes by rounding" if real.dtype == torch.uint8 else "none",
+            "real": real.checksums[0],
+            "preprocessing": "bytes by rounding" if real.samples.dtype == torch.uint8 else "none",
             "noise": "evaluate",
         }
+        if metric.uses_labels:
+            protocol["labels"] = real.checksums[1]
         protocol["hash"] = hashed(protocol)
         limits = metric.limits
         return {
@@ -267,10 +276,6 @@ class Evaluation:
 def hashed(values: Any) -> str:
     """A hash of plain values, eight hexadecimal digits."""
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=4).hexdigest()
-
-
-def checksum_of(samples: Tensor) -> str:
-    return checksum(samples.contiguous().numpy().tobytes())
 
 
 def compute(metrics: Sequence[SampleMetric]) -> dict[str, float]:

@@ -102,7 +102,7 @@ class ClassifierFeatures(Extractor):
     def __init__(self, name: str, channels: int = 1):
         super().__init__()
         self.net, self.version = load_classifier(name)
-        self.channels = channels
+        self.channels, self.classes_known = channels, 10**channels
 
     def fits(self, shape: Sequence[int]) -> bool:
         return tuple(shape) == (self.channels, 28, 28)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from ganduel.data.base import Data
 from ganduel.errors import UserError, nearest
+from ganduel.metric.accuracy import Accuracy
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.fid_inception import FIDInception
 from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.image_modes import ImageModes
+from ganduel.metric.intra_frechet import IntraFrechet
 from ganduel.metric.kernel import KernelDistance
 from ganduel.metric.modes import Modes
 from ganduel.metric.neighbours import Neighbours
@@ -21,6 +23,8 @@ METRICS: dict[str, type[SampleMetric]] = {
     "frechet": FrechetDistance,
     "kernel": KernelDistance,
     "neighbours": Neighbours,
+    "intra_frechet": IntraFrechet,
+    "accuracy": Accuracy,
     "parzen": Parzen,
     "fid_inception": FIDInception,
 }
