@@ -30,8 +30,10 @@ def test_layers_come_in_order():
 
     assert weights(g) == [(1024, 64), (128, 1024), (128, 64, 4, 4), (64, 3, 4, 4)]
     assert weights(d) == [(64, 3, 4, 4), (128, 64, 4, 4), (1024, 128), (1, 1024)]
-    assert [type(m) for m in g.net if not list(m.parameters())] == [nn.ReLU, nn.ReLU, nn.Unflatten, nn.ReLU, nn.Tanh]
-    assert [m.negative_slope for m in d.net if isinstance(m, nn.LeakyReLU)] == [0.2] * 3
+    leaky = nn.LeakyReLU
+    assert [type(m) for m in g.net if not list(m.parameters())] == [leaky, leaky, nn.Unflatten, leaky, nn.Tanh]
+    assert [type(m) for m in d.net if not list(m.parameters())] == [leaky, leaky, nn.Flatten, leaky]
+    assert [m.negative_slope for net in (g, d) for m in net.net if isinstance(m, leaky)] == [0.2] * 6
 
 
 def test_refuses_sizes_that_do_not_fit():

@@ -1,8 +1,8 @@
 """The networks of "Are GANs created equal?", which compares losses on them: those of InfoGAN, without its code.
 
-    G: z → Linear 1024                          BN ReLU
-         → Linear (128, H/4, W/4)               BN ReLU
-         → ConvT 64 (64, H/2, W/2)              BN ReLU
+    G: z → Linear 1024                          BN LeakyReLU 0.2
+         → Linear (128, H/4, W/4)               BN LeakyReLU 0.2
+         → ConvT 64 (64, H/2, W/2)              BN LeakyReLU 0.2
          → ConvT C (C, H, W)                    tanh
     D: x → Conv 64 (64, H/2, W/2)               LeakyReLU 0.2
          → Conv 128 (128, H/4, W/4)             BN LeakyReLU 0.2
@@ -11,8 +11,8 @@
     Conv and ConvT are 4 × 4 with stride 2; weights N(0, 0.02²), biases 0
 
 For images whose sides are multiples of 4. There G ends in a sigmoid, since images are in [0, 1].
-Source: Lucic et al. 2018, section 5, and its published code (arXiv:1711.10337), after Chen et al. 2016, "InfoGAN",
-appendix C.1 (arXiv:1606.03657); z of 64 uniform values.
+Source: Lucic et al. 2018 (arXiv:1711.10337), by its published code, google/compare_gan; after Chen et al. 2016,
+"InfoGAN", appendix C.1 (arXiv:1606.03657), whose G has ReLU; z of 64 uniform values.
 """
 
 from collections.abc import Sequence
@@ -39,12 +39,12 @@ class InfoGANGenerator(Generator):
         smallest = (128, height // 4, width // 4)
         self.net = nn.Sequential(
             layers.normed(nn.Linear(noise_dim, 1024)),
-            nn.ReLU(),
+            nn.LeakyReLU(0.2),
             layers.normed(nn.Linear(1024, 8 * height * width)),
-            nn.ReLU(),
+            nn.LeakyReLU(0.2),
             nn.Unflatten(1, smallest),
             layers.normed(nn.ConvTranspose2d(128, 64, 4, 2, 1)),
-            nn.ReLU(),
+            nn.LeakyReLU(0.2),
             layers.plain(nn.ConvTranspose2d(64, shape[0], 4, 2, 1)),
             nn.Tanh(),
         )
