@@ -32,7 +32,7 @@ def test_the_best_discriminator_is_a_mean_of_the_targets(p, fake, real):
 
 
 def test_with_one_minus_one_and_zero_it_is_pearsons_divergence():
-    """2 L_G over both densities, at the best D, is ∫ (2 p_g − (p + p_g))² / (p + p_g): equation 8."""
+    """2 L_G over both densities, at the best D, is ∫ (2 p_g − (p + p_g))² / (p + p_g): a Pearson χ² divergence."""
     p, q = torch.tensor([0.2, 0.5, 0.3]).double(), torch.tensor([0.6, 0.1, 0.3]).double()
     best = (p - q) / (p + q)
     divergence = ((2 * q - (p + q)).square() / (p + q)).sum()

@@ -16,7 +16,7 @@ code resamples through wavelet filters at twice the resolution, which is sharper
 augment/p. The sign of a logit must say what D takes the sample for: of a loss without a threshold at 0 `target=null`
 keeps p where it is.
 Source: Karras, Aittala, Hellsten, Laine, Lehtinen, Aila 2020, "Training generative adversarial networks with limited
-data", section 3, table 3 and appendix B, target 0.6, 500 kimg (arXiv:2006.06676).
+data", sections 2 and 3, target 0.6, 500 kimg (arXiv:2006.06676); the ranges are those of its published code.
 """
 
 import math

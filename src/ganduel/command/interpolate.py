@@ -5,7 +5,7 @@
 
 On a straight line between two normal z the norm would fall below any that G was trained on: in d dimensions nearly all
 z have a norm near √d, and the middle of the line has one near √(d/2). The arc keeps the norm.
-Source: White 2016, "Sampling generative networks", section 2 (arXiv:1609.04468).
+Source: White 2016, "Sampling generative networks" (arXiv:1609.04468).
 """
 
 import torch

@@ -96,7 +96,7 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
 
     It is at least 2/2^n, 0.0625 for five pairs however far apart, so that 0.05 takes six. Differences of 0 change
     nothing. For more than 16 others it is the share of 65,536 drawn choices and the observed one, so it is never 0.
-    Source: Fisher 1935, "The Design of Experiments", section 21; for drawn signs Phipson and Smyth 2010, "Permutation
+    Source: Fisher 1935, "The Design of Experiments"; for drawn signs Phipson and Smyth 2010, "Permutation
     P-values Should Never Be Zero".
     """
     differences = finite(differences)
@@ -117,7 +117,7 @@ def effect_size(differences: np.ndarray) -> float:
         J mean(d) / sd(d),  J = Γ(m/2) / (√(m/2) Γ((m − 1)/2)),  m = n − 1;  J = 0.80 for n = 5
 
     NaN for fewer than three pairs (for two the quotient has no expectation), and where all differences are alike.
-    Source: Cohen 1988, "Statistical Power Analysis", section 2.3.5 (d_z); Hedges 1981, "Distribution Theory for
+    Source: Cohen 1988, "Statistical Power Analysis" (d_z); Hedges 1981, "Distribution Theory for
     Glass's Estimator of Effect Size and Related Estimators".
     """
     differences = finite(differences)
@@ -159,7 +159,7 @@ def seeds_needed(differences: np.ndarray, power: float = 0.8, alpha: float = 0.0
     δ is `effect_size` of the observed differences, and as uncertain: from five pairs it is easily wrong by half, and a
     difference that was picked for its size is mostly smaller the next time. So this is a guide to how many seeds the
     next study needs, not a verdict on this one.
-    Source: Cohen 1988, "Statistical Power Analysis", section 2.3.5.
+    Source: Cohen 1988, "Statistical Power Analysis".
     """
     differences = finite(differences)
     fewest = 1 + math.ceil(math.log2(1 / alpha))

@@ -5,7 +5,7 @@ r"""How G learns the class that it is to make: an embedding beside the noise, or
 
 Source: embedding: Mirza and Osindero 2014, "Conditional generative adversarial nets", section 3.2 (arXiv:1411.1784);
 conditional BatchNorm: Dumoulin et al. 2017 (arXiv:1610.07629), in GANs Miyato and Koyama 2018, "cGANs with projection
-discriminator", section 4 (arXiv:1802.05637).
+discriminator", section 5.1 (arXiv:1802.05637).
 """
 
 from collections.abc import Callable

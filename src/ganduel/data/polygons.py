@@ -11,7 +11,7 @@ Of an image it can be told whether it is a triangle (`triangles`, the `identify`
 and covariance make it equilateral up to a rotation, whose angle is the phase of the third moment; the triangle is
 rendered again, and what is left over says how far the image is from the manifold: the share that is near is the
 precision of the paper. All of 20,000 images of 32 pixels are near, at 16 pixels 98 of 100.
-Source: Lucic, Kurach, Michalski, Gelly, Bousquet 2018, "Are GANs created equal? A large-scale study", section 5
+Source: Lucic, Kurach, Michalski, Gelly, Bousquet 2018, "Are GANs created equal? A large-scale study"
 (arXiv:1711.10337), with triangles.
 """
 

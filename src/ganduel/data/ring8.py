@@ -1,7 +1,7 @@
 """Eight Gaussians on a ring, at the angles 2πi/8: the usual test for lost modes.
 
     pacgan    radius 1, σ 0.01    Lin et al. 2018 (PacGAN, arXiv:1712.04086), table 1, and their published code
-    veegan    radius 2, σ 0.02    Metz et al. 2016 (Unrolled GAN, arXiv:1611.02163), section 3.1 and appendix
+    veegan    radius 2, σ 0.02    Metz et al. 2016 (Unrolled GAN, arXiv:1611.02163); its notebook has the others
 
 The two are the same shape at two scales; modes are counted on such a ring in Srivastava et al. 2017 (VEEGAN,
 arXiv:1705.07761), table 1. There are eight distinct centres: `linspace(0, 2π, 8)`, as in the published notebook of

@@ -1,7 +1,7 @@
 r"""f-GAN: D's best loss is any chosen f-divergence between the data and what G generates.
 
     L_D = −E[T(a)] + E[f*(T(b))]        a, b = logits; T = g(logit), g the output activation of the divergence
-    L_G = −E[f*(T(b))]                  the minimax game; or −E[T(b)], with nonsaturating=true (section 3.2)
+    L_G = −E[f*(T(b))]                  the minimax game; or −E[T(b)], with nonsaturating=true
 
     D_f(p ‖ q) = ∫ q f(p/q)  =  max over T of E_p[T] − E_q[f*(T)]  =  −L_D for the best D, where T = f′(p/q)
 

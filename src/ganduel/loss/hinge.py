@@ -6,8 +6,8 @@ r"""The hinge loss: D separates real from generated samples by a margin, and lea
 The best D is 1 where p_data > p_g and −1 where it is smaller, a sign and no log-odds: L_D = 2 − 2 TV, with the total
 variation TV = ½ ∫ |p_data − p_g|. With p_g = p_data L_D = 2, and D is any constant c in [−1, 1]: L_G = −c. The slope
 ∂L_G/∂b is −1 wherever the sample is.
-Source: Lim and Ye 2017, "Geometric GAN", equations 14 and 15 (arXiv:1705.02894); Miyato et al. 2018, "Spectral
-Normalization for Generative Adversarial Networks", equations 16 and 17 (arXiv:1802.05957).
+Source: Lim and Ye 2017, "Geometric GAN" (arXiv:1705.02894); Miyato et al. 2018, "Spectral Normalization for Generative
+Adversarial Networks", equations 16 and 17 (arXiv:1802.05957).
 """
 
 from torch import Tensor

@@ -8,7 +8,7 @@ p_g = p_data it is the middle of the two targets: L_D = 1/4 and L_G = 1/8 for th
 is b − generator per sample: it grows with the distance on either side, for samples too that D takes for more than real.
 With generator − fake = 1 and real − fake = 2, as in (1, −1, 0), 2 L_G + E[(a − generator)²], a term more that G does
 not change, is at the best D the Pearson χ² divergence of p_data + p_g and 2 p_g.
-Source: Mao et al. 2017, "Least Squares Generative Adversarial Networks", equations 2, 8 and 9 (arXiv:1611.04076).
+Source: Mao et al. 2017, "Least Squares Generative Adversarial Networks" (arXiv:1611.04076).
 """
 
 from torch import Tensor

@@ -8,10 +8,9 @@ log-odds that of the pair the first is the real one. With p_g = p_data and the b
 losses are log 2. The slope ∂L_G/∂b is −sigmoid(a − b): full where D tells the pair apart, and real samples pull too,
 by the same slope with the other sign. G's update therefore needs D over real samples: a pass more.
 
-Alone it need not converge; with R1 or R2 it does locally, and both are needed far from there (R3GAN, section 2).
-Source: Jolicoeur-Martineau 2018, "The relativistic discriminator", section 4 (arXiv:1807.00734), RpGAN with the loss of
-the standard GAN; Huang, Gokaslan, Kuleshov, Tompkin 2024, "The GAN is dead; long live the GAN!", equation 2
-(arXiv:2501.05441).
+Alone it need not converge; with R1 or R2 it does locally, and both are needed far from there (R3GAN, section 2.4).
+Source: Jolicoeur-Martineau 2018, "The relativistic discriminator", RSGAN (arXiv:1807.00734); Huang, Gokaslan, Kuleshov,
+Tompkin 2024, "The GAN is dead; long live the GAN!", equation 2, RpGAN (arXiv:2501.05441).
 """
 
 from torch.nn.functional import softplus

@@ -6,8 +6,7 @@ r"""The relativistic average loss: is a sample more real than those of the other
 The means are over the minibatch, of all ranks together. With D̃(x) = sigmoid(a − E[b]) it is cross-entropy on D̃, as in
 the standard GAN, for both players. A constant added to D changes nothing. With p_g = p_data and the best D all
 logits are equal: both losses are 2 log 2. G's update needs D over real samples: a pass more.
-Source: Jolicoeur-Martineau 2018, "The relativistic discriminator", section 4.3, RaSGAN
-(arXiv:1807.00734).
+Source: Jolicoeur-Martineau 2018, "The relativistic discriminator", RaSGAN (arXiv:1807.00734).
 """
 
 from torch.nn.functional import softplus

@@ -1,7 +1,7 @@
 """`metric=fid_inception`: FID as it is defined, on 50,000 samples and Inception's features; key fid.
 
 For images; grey ones are shown to Inception in three equal channels. It needs Inception's weights: see
-ganduel.metric.features. Source: Heusel et al. 2017 (arXiv:1706.08500), equation 6.
+ganduel.metric.features. Source: Heusel et al. 2017 (arXiv:1706.08500).
 """
 
 import math

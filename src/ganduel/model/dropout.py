@@ -7,8 +7,9 @@
 
 A mask is drawn for the whole minibatch, and each rank cuts its rows from it. Where one call brings several minibatches,
 real samples above generated ones, each has a mask of its own. Torch's global generator is left alone.
-Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting", section 10, which
-scales in training as here. Inputs and hidden units have rates of their own in Goodfellow et al. 2013 (arXiv:1302.4389).
+Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting", of which
+scaling in training, as here, is the second form. Inputs and hidden units have rates of their own in Goodfellow et al.
+2013 (arXiv:1302.4389).
 """
 
 from torch import Tensor, nn

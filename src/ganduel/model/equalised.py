@@ -4,8 +4,8 @@
     act(x) = √2 · LeakyReLU(x), slope 0.2       which keeps the second moment about as it is
 
 m = 0.01 makes a layer a hundred times as slow: that of StyleGAN's mapping network.
-Source: Karras et al. 2018, section 4.1 (arXiv:1710.10196); the multiplier of Karras et al. 2019, appendix B
-(arXiv:1812.04948).
+Source: Karras et al. 2018, section 4.1 (arXiv:1710.10196); the multiplier of Karras et al. 2020, appendix B
+(arXiv:1912.04958).
 """
 
 from math import prod

@@ -4,7 +4,7 @@
 
 d is any D, built for samples with p times the channels, or of p times as many values; it can take no labels. A penalty
 on slopes takes the slope in each sample of a pack, and its mean is over samples: R1 is 1/p of that over packs.
-Source: Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks", section 2
+Source: Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks"
 (arXiv:1712.04086).
 """
 

@@ -19,11 +19,11 @@ in the network, and in the last one 0: Fixup for blocks of three layers. G's bas
 
 The default is small. The paper's networks for CIFAR-10 and for FFHQ at 256 × 256, of some 20 million weights each, are
 base_width=24576, max_width=768, blocks=2.
-Source: Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline", sections 3 and 4, config E
-(arXiv:2501.05441), z ~ N(0, 1) of 64; Zhang et al. 2019, "Fixup initialization" (arXiv:1901.09321). Our reading of it:
-widths follow from `base_width` and `max_width` where the code has a list, groups from `group_width` where it has a
-cardinality per stage; the smallest maps may have any size, not only 4 × 4; where maps are resampled, zeros surround
-them. Class labels are left out.
+Source: Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline", section 3, config E, and
+appendix D (arXiv:2501.05441), z ~ N(0, 1) of 64; Zhang et al. 2019, "Fixup initialization" (arXiv:1901.09321). Our
+reading of it: widths follow from `base_width` and `max_width` where the code has a list, groups from `group_width`
+where it has a cardinality per stage; the smallest maps may have any size, not only 4 × 4; where maps are resampled,
+zeros surround them. Class labels are left out.
 """
 
 from collections.abc import Sequence

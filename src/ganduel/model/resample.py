@@ -5,8 +5,8 @@
 
 Around a map are zeros. The sums are of slices: there is no kernel to keep or to move to a device, and `vmap` batches
 them. As means over neighbours (avg_pool2d) they would take thrice the time on a CPU.
-Source: Karras et al. 2019 (arXiv:1812.04948), section 2, after Zhang 2019, "Making convolutional networks
-shift-invariant again" (arXiv:1904.11486); the default filter of StyleGAN2's and R3GAN's code.
+Source: Karras et al. 2019 (arXiv:1812.04948), configuration B, there by [1, 2, 1], after Zhang 2019, "Making
+convolutional networks shift-invariant again" (arXiv:1904.11486); [1, 3, 3, 1] is of StyleGAN2's and R3GAN's code.
 """
 
 import torch

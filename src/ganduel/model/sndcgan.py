@@ -12,8 +12,9 @@
 
 For images whose sides are multiples of 8. The widths are those for width=64, and others in proportion.
 Source: Miyato et al. 2018, table 3 (arXiv:1802.05957), z ~ N(0, 1) of 128. The table has nothing between G's Linear and
-the first ConvT, which together would be one linear map; BN and ReLU there are of later implementations. Initial
-weights, of which it says nothing, are those of DCGAN.
+the first ConvT, which together would be one linear map; BN and ReLU there are of later implementations, as are the
+initial weights, of which it says nothing. These (pfnet-research/chainer-gan-lib, google/compare_gan) double D's width
+in the 4 × 4 layers already, 64, 128, 128, 256, 256, 512, 512, which are twice as many weights.
 """
 
 from collections.abc import Sequence

@@ -5,9 +5,9 @@ r"""Consistency regularisation: D's answer is not to change when an image is mir
 T mirrors an image left to right, half of the time, and moves it by up to `shift` pixels each way; what comes in is 0,
 the middle of [−1, 1]. With fake=0 it is CR, with both weights bCR, the balanced form: with CR alone G may come to make
 what T makes. It takes one more pass of D over images and what T makes of them, or two.
-Source: Zhang, Zhang, Odena, Lee 2020, "Consistency regularization for generative adversarial networks", equation 4,
-weight 10 (arXiv:1910.12027); Zhao et al. 2021, "Improved consistency regularization for GANs", section 3.1, weights of
-10 on CIFAR-10 (arXiv:2002.04724).
+Source: Zhang, Zhang, Odena, Lee 2020, "Consistency regularization for generative adversarial networks", weight 10
+(arXiv:1910.12027); Zhao et al. 2021, "Improved consistency regularization for GANs", bCR, weights of 10 on CIFAR-10
+(arXiv:2002.04724).
 """
 
 from collections.abc import Callable, Sequence

@@ -4,8 +4,8 @@ r"""DRAGAN: D is to have slope 1 around the data.
 
 σ is the standard deviation of all values of the minibatch. For a linear D(x) = w·x + c it is weight · (|w| − 1)². The
 paper writes N(0, c) for the disturbance; that above is its published code's, which later comparisons use.
-Source: Kodali, Abernethy, Hays, Kira 2017, "On convergence and stability of GANs", section 3.2, weight 10
-(arXiv:1705.07215); github.com/kodalinaveen3/DRAGAN.
+Source: Kodali, Abernethy, Hays, Kira 2017, "On convergence and stability of GANs", weight 10 (arXiv:1705.07215);
+github.com/kodalinaveen3/DRAGAN.
 """
 
 from collections.abc import Callable

@@ -6,8 +6,9 @@ r"""LeCam: D's output for samples of one kind is not to leave its usual output f
 It keeps D from growing sure on few data. With a Wasserstein loss the game is then that of the LeCam divergence, where
 α_real = −α_fake is constant. The averages are bias-corrected as Adam's are, and in the checkpoint. It takes one more
 pass of D over real and generated samples.
-Source: Tseng et al. 2021, "Regularizing generative adversarial networks under limited data", equation 5
-(arXiv:2104.03310), weight 0.3 and decay 0.99 for BigGAN on CIFAR. Its code adds a relu that the paper has not.
+Source: Tseng et al. 2021, "Regularizing generative adversarial networks under limited data" (arXiv:2104.03310). In its
+published code each difference goes through a relu; it has weight 0.3 and decay 0.9, from iteration 1,000 on, for BigGAN
+on CIFAR, and decay 0.99 for StyleGAN2, with weights as small as 1e-6.
 """
 
 from collections.abc import Callable

@@ -5,8 +5,9 @@ r"""Path length regularisation: a step of any direction in the noise changes the
 a is the moving average of ‖Jᵀv‖, which is E‖Jᵀv‖ in the end: with an orthogonal J of constant scale P is nearly 0. The
 paper takes the slope in w, the output of StyleGAN2's mapping network, and this in the noise of any G. The average is in
 the checkpoint.
-Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", section 3.2 and appendix B, weight
-2 in every fourth iteration (arXiv:1912.04958).
+Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", section 3.2 and appendix B
+(arXiv:1912.04958), where it is due in every eighth iteration; weight 2 and every fourth are of its published code, in
+which ‖·‖² is a mean over the layers that w goes to.
 """
 
 from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ divide them by a width far above it, the second suffices.
 n m numbers of 8 bytes each: callers give BLOCK rows of x at a time, so that a matrix with 10,000 points takes 20 MB,
 which fits into a CPU's cache: with 80 MB each pass over it took 1.5 times as long.
 Source: for the trap, the documentation of torch.cdist, argument compute_mode; for the bound, Higham 2002, "Accuracy
-and stability of numerical algorithms", section 3.1.
+and stability of numerical algorithms", on inner products.
 """
 
 import torch

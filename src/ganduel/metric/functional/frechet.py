@@ -6,7 +6,7 @@ real and fake are (n, d) and (m, d), n, m ≥ 2; the result is ≥ 0 up to round
 identical sets. The last term is the sum of the singular values of Σ_r^½ Σ_f^½, taken in float64, so that
 covariances without full rank need no added diagonal. Call it FID only on Inception's features.
 Source: Dowson & Landau 1982, "The Fréchet distance between multivariate normal distributions"; for GANs Heusel et al.
-2017, equation 6 (arXiv:1706.08500).
+2017 (arXiv:1706.08500).
 """
 
 import torch

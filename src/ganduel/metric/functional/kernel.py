@@ -10,8 +10,8 @@ against itself gives 2/n (mean_{i≠j} k(r_i, r_j) − mean_i k(r_i, r_i)), most
 the squared distance of the means less its bias: |μ_r − μ_f|² − Tr Σ_r / n − Tr Σ_f / m.
 All pairs enter, once: nothing is drawn, unlike the average over random subsets that many implementations report. Call
 it KID only on Inception's features. BLOCK rows are worked on at a time.
-Source: Bińkowski et al. 2018, "Demystifying MMD GANs", section 4 (arXiv:1801.01401); the estimator is Gretton et al.
-2012, "A kernel two-sample test", equation 3.
+Source: Bińkowski et al. 2018, "Demystifying MMD GANs" (arXiv:1801.01401); the estimator is the unbiased one of Gretton
+et al. 2012, "A kernel two-sample test".
 """
 
 from jaxtyping import Float

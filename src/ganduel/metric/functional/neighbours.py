@@ -15,9 +15,9 @@ Radii and distances are compared with each other, so equal pairs must come out e
 change. Where a point is repeated more than k times its radius is 0, and the ball, being closed, still
 holds the copies. (The authors' code of density and coverage takes open balls, which differ only in such ties: discrete
 data would score 0.)
-Source: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models", equations 1
-and 2, k = 3 (arXiv:1904.06991); Naeem et al. 2020, "Reliable fidelity and diversity metrics for generative models",
-section 3, k = 5, with the mean coverage (arXiv:2002.09797).
+Source: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models", k = 3
+(arXiv:1904.06991); Naeem et al. 2020, "Reliable fidelity and diversity metrics for generative models", k = 5, with the
+mean coverage (arXiv:2002.09797).
 """
 
 from collections.abc import Sequence
