@@ -24,11 +24,14 @@ def test_as_many_weights_as_in_the_paper():
     assert count(d) == down + 4 * 4 * 512 + 1
 
 
-def test_digits_are_halved_twice():
-    g, d = DCGANGenerator((1, 28, 28), width=4), DCGANDiscriminator((1, 28, 28), width=4)
-    maps = [module.weight.shape for module in (*g.modules(), *d.modules()) if hasattr(module, "kernel_size")]
-    assert maps == [(8, 4, 4, 4), (4, 1, 4, 4), (4, 1, 4, 4), (8, 4, 4, 4)]
-    assert g.net[1].unflattened_size == (8, 7, 7)
+@pytest.mark.parametrize(("kernel", "smallest"), [(4, 3), (5, 4)])
+def test_digits_are_halved_three_times(kernel, smallest):
+    """28 → 14 → 7, and 7 to 3 or 4: D's last layer sees all of a digit."""
+    g, d = (net((1, 28, 28), width=4, kernel=kernel) for net in (DCGANGenerator, DCGANDiscriminator))
+    maps = [module.weight.shape[:2] for module in (*g.modules(), *d.modules()) if hasattr(module, "kernel_size")]
+    assert maps == [(16, 8), (8, 4), (4, 1), (4, 1), (8, 4), (16, 8)]
+    assert g.net[1].unflattened_size == (16, smallest, smallest)
+    assert d.net[-1].in_features == 16 * smallest**2
 
 
 def test_widths_double_up_to_eight_times():
@@ -37,10 +40,11 @@ def test_widths_double_up_to_eight_times():
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5, 6])
-def test_any_kernel_halves_and_doubles(kernel):
-    g, d = (net((1, 12, 8), width=2, kernel=kernel) for net in (DCGANGenerator, DCGANDiscriminator))
+@pytest.mark.parametrize("size", [(12, 8), (5, 5), (13, 27), (30, 33)])
+def test_any_kernel_halves_and_doubles_any_size(kernel, size):
+    g, d = (net((1, *size), width=2, kernel=kernel) for net in (DCGANGenerator, DCGANDiscriminator))
     x = g(torch.randn(3, 100))
-    assert x.shape == (3, 1, 12, 8)
+    assert x.shape == (3, 1, *size)
     assert d(x).shape == (3,)
 
 
@@ -64,7 +68,8 @@ def test_initial_weights_are_normal_of_deviation_two_hundredths():
     [
         ({"width": 0}, r"model\.\w+\.width=0 leaves no channel"),
         ({"kernel": 1}, r"model\.\w+\.kernel=1 with stride 2 leaves pixels out"),
-        ({"shape": (1, 30, 30)}, r"model=dcgan halves images .* 28 × 28 or 32 × 32 can"),
+        ({"shape": (1, 4, 30)}, r"model=dcgan halves images, and those of 4 × 30 are too small: 5 × 5 can be"),
+        ({"shape": (2,)}, r"model=dcgan is for images"),
     ],
 )
 def test_refuses_what_cannot_be_built(arguments, message):

@@ -8,9 +8,11 @@
          → Linear → logit
     w = `width`; Conv and ConvT of `kernel` × `kernel` with stride 2; weights N(0, 0.02²), biases 0
 
-That is for images of 64 × 64. Others are halved while both sides are even and stay at least 4: 28 → 14 → 7, 32 → 4 in
-three stages, 128 → 4 in five. Widths double from w to at most 8w. The first layer of G and the last of D are often
-written as 4 × 4 convolutions without padding, which is the same function.
+That is for images of 64 × 64. Others are halved until the shorter side has at most 4 pixels, odd sides rounded down,
+or up if the kernel is odd: 32 → 16 → 8 → 4, 28 → 14 → 7 → 3 or 4. D's last layer is linear in its last maps, and these
+few pixels let it see more than neighbourhoods: with 7 × 7 of them digits come out as strokes that fit locally.
+Widths double from w to at most 8w. The first layer of G and the last of D are often written as 4 × 4 convolutions
+without padding, which is the same function.
 Source: Radford et al. 2015, "Unsupervised representation learning with deep convolutional generative adversarial
 networks", sections 3 and 4, figure 1 (arXiv:1511.06434), z of 100 uniform values. In the figure kernels are 5 × 5 and G
 is 1024, 512, 256, 128 channels wide (width=128); most implementations since have 4 × 4 and width=64 in both networks.
@@ -25,7 +27,7 @@ from torch import nn
 
 from ganduel.errors import UserError
 from ganduel.model.base import Discriminator, Generator, NoiseDistribution
-from ganduel.model.image_size import pyramid
+from ganduel.model.image_size import SMALLEST, size_of
 from ganduel.model.normalised import Layers, Norm
 from ganduel.types import Logits, Noise, Samples
 
@@ -33,7 +35,7 @@ INIT = partial(nn.init.normal_, std=0.02)
 
 
 class DCGANGenerator(Generator):
-    """G for images whose size the stages double exactly; a norm after each layer but the last."""
+    """G; a norm after each layer but the last."""
 
     def __init__(
         self,
@@ -45,17 +47,26 @@ class DCGANGenerator(Generator):
         norm: Norm = "batch",
     ):
         super().__init__(noise_dim, noise)
-        layers, sizes = Layers(norm, INIT).check("model.generator"), pyramid("dcgan", shape)
-        widths, stride = widths_of("model.generator", width, len(sizes) - 1)[::-1], halving("model.generator", kernel)
-        up = partial(nn.ConvTranspose2d, **stride, output_padding=kernel % 2)
+        layers, stride = Layers(norm, INIT).check("model.generator"), halving("model.generator", kernel)
+        sizes = halved(shape, kernel)[::-1]
+        widths = widths_of("model.generator", width, len(sizes) - 1)[::-1]
         first = nn.Linear(noise_dim, widths[0] * prod(sizes[0]), bias=norm != "batch")
+
+        def up(a: int, b: int, size: tuple[int, int]) -> nn.ConvTranspose2d:
+            height, width = size
+            return nn.ConvTranspose2d(a, b, **stride, output_padding=((height + kernel) % 2, (width + kernel) % 2))
+
         self.net = nn.Sequential(
             layers.plain(first),
             nn.Unflatten(1, (widths[0], *sizes[0])),
             layers.after(widths[0]),
             nn.ReLU(),
-            *(part for a, b in pairwise(widths) for part in (layers.normed(up(a, b)), nn.ReLU())),
-            layers.plain(up(widths[-1], shape[0])),
+            *(
+                part
+                for (a, b), size in zip(pairwise(widths), sizes[1:], strict=False)
+                for part in (layers.normed(up(a, b, size)), nn.ReLU())
+            ),
+            layers.plain(up(widths[-1], shape[0], sizes[-1])),
             nn.Tanh(),
         )
 
@@ -68,15 +79,16 @@ class DCGANDiscriminator(Discriminator):
 
     def __init__(self, shape: Sequence[int], width: int = 64, kernel: int = 4, norm: Norm = "batch"):
         super().__init__()
-        layers, sizes = Layers(norm, INIT).check("model.discriminator"), pyramid("dcgan", shape)
+        layers, stride = Layers(norm, INIT).check("model.discriminator"), halving("model.discriminator", kernel)
+        sizes = halved(shape, kernel)
         widths = widths_of("model.discriminator", width, len(sizes) - 1)
-        down = partial(nn.Conv2d, **halving("model.discriminator", kernel))
+        down = partial(nn.Conv2d, **stride)
         self.net = nn.Sequential(
             layers.plain(down(shape[0], widths[0])),
             nn.LeakyReLU(0.2),
             *(part for a, b in pairwise(widths) for part in (layers.normed(down(a, b)), nn.LeakyReLU(0.2))),
             nn.Flatten(),
-            layers.plain(nn.Linear(widths[-1] * prod(sizes[0]), 1)),
+            layers.plain(nn.Linear(widths[-1] * prod(sizes[-1]), 1)),
         )
 
     def forward(self, x: Samples) -> Logits:
@@ -90,8 +102,19 @@ def widths_of(network: str, width: int, stages: int) -> list[int]:
     return [width * min(2**stage, 8) for stage in range(stages)]
 
 
+def halved(shape: Sequence[int], kernel: int) -> list[tuple[int, int]]:
+    """The images' height and width, their halves, …, as `halving` makes them, until the shorter side is at most 4."""
+    sizes = [size_of("dcgan", shape)]
+    if min(sizes[0]) <= SMALLEST:
+        raise UserError(f"model=dcgan halves images, and those of {shape[1]} × {shape[2]} are too small: 5 × 5 can be.")
+    while min(sizes[-1]) > SMALLEST:
+        height, width = ((side + kernel % 2) // 2 for side in sizes[-1])
+        sizes.append((height, width))
+    return sizes
+
+
 def halving(network: str, kernel: int) -> dict[str, int]:
-    """Size, stride and padding of a convolution that halves even sides exactly."""
+    """Size, stride and padding of a convolution that halves sides; odd ones it rounds up if the kernel is odd."""
     if kernel < 2:
         raise UserError(f"{network}.kernel={kernel} with stride 2 leaves pixels out. It is 4 or 5.")
     return {"kernel_size": kernel, "stride": 2, "padding": (kernel - 1) // 2}
