@@ -47,14 +47,14 @@ class DCGANGenerator(Generator):
         norm: Norm = "batch",
     ):
         super().__init__(noise_dim, noise)
-        layers, stride = Layers(norm, INIT).check("model.generator"), halving("model.generator", kernel)
+        layers, padding = Layers(norm, INIT).check("model.generator"), halving("model.generator", kernel)
         sizes = halved(shape, kernel)[::-1]
         widths = widths_of("model.generator", width, len(sizes) - 1)[::-1]
         first = nn.Linear(noise_dim, widths[0] * prod(sizes[0]), bias=norm != "batch")
 
-        def up(a: int, b: int, size: tuple[int, int]) -> nn.ConvTranspose2d:
-            height, width = size
-            return nn.ConvTranspose2d(a, b, **stride, output_padding=((height + kernel) % 2, (width + kernel) % 2))
+        def up(a: int, b: int, size: tuple[int, int]) -> nn.Module:
+            odd = ((size[0] + kernel) % 2, (size[1] + kernel) % 2)
+            return nn.ConvTranspose2d(a, b, kernel, 2, padding, odd)
 
         self.net = nn.Sequential(
             layers.plain(first),
@@ -79,10 +79,10 @@ class DCGANDiscriminator(Discriminator):
 
     def __init__(self, shape: Sequence[int], width: int = 64, kernel: int = 4, norm: Norm = "batch"):
         super().__init__()
-        layers, stride = Layers(norm, INIT).check("model.discriminator"), halving("model.discriminator", kernel)
+        layers, padding = Layers(norm, INIT).check("model.discriminator"), halving("model.discriminator", kernel)
         sizes = halved(shape, kernel)
         widths = widths_of("model.discriminator", width, len(sizes) - 1)
-        down = partial(nn.Conv2d, **stride)
+        down = partial(nn.Conv2d, kernel_size=kernel, stride=2, padding=padding)
         self.net = nn.Sequential(
             layers.plain(down(shape[0], widths[0])),
             nn.LeakyReLU(0.2),
@@ -113,8 +113,8 @@ def halved(shape: Sequence[int], kernel: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def halving(network: str, kernel: int) -> dict[str, int]:
-    """Size, stride and padding of a convolution that halves sides; odd ones it rounds up if the kernel is odd."""
+def halving(network: str, kernel: int) -> int:
+    """The padding with which a convolution of stride 2 halves sides; odd ones it rounds up if the kernel is odd."""
     if kernel < 2:
         raise UserError(f"{network}.kernel={kernel} with stride 2 leaves pixels out. It is 4 or 5.")
-    return {"kernel_size": kernel, "stride": 2, "padding": (kernel - 1) // 2}
+    return (kernel - 1) // 2
