@@ -1,6 +1,7 @@
 """Every loss with every penalty, augmentation and condition: finite, resumed bit for bit, and the same in a population.
 
-The fast table has each pair of choices at least once; slow tests have each loss with each penalty, and two ranks.
+The fast table has each pair of choices at least once, with fully connected networks and with DCGAN; slow tests have
+each loss with each penalty, and two ranks.
 """
 
 import math
@@ -32,6 +33,13 @@ OTHERS = [f"f_divergence loss.divergence={name}" for name in DIVERGENCES]
 PENALTIES = [*(f"penalty.{name}" for name in names("penalty")), *(f"penalty_g.{name}" for name in names("penalty_g"))]
 AUGMENTS, CONDITIONS = names("augment"), names("condition")
 GROUPS = ("penalty", "penalty_g")
+NETWORKS = {
+    "mlp": {},
+    "dcgan": {
+        "generator": {"_target_": "ganduel.model.dcgan.DCGANGenerator", "noise_dim": 3, "width": 2, "norm": "layer"},
+        "discriminator": {"_target_": "ganduel.model.dcgan.DCGANDiscriminator", "width": 2, "norm": "none"},
+    },
+}
 SEVERAL = 4  # penalties at once
 
 Row = tuple[str, tuple[str, ...], str, str]  # a loss, some penalties, an augmentation, a condition
@@ -66,10 +74,15 @@ def words(loss: str, penalties: tuple[str, ...], augment: str, condition: str) -
 
 @pytest.fixture
 def values(tiny: Callable[..., dict]) -> Callable[..., dict[str, Any]]:
-    """A function from a row to the config of three iterations on images of 3 × 4 × 4."""
+    """A function from a row to the config of three iterations on images of 3 × 5 × 5."""
     short = [*WORDS, "callback=[statistics]", "k=1", "log_every=1", "trainer.max_steps=3"]
     short = [word for word in short if "saturation" not in word]
-    return lambda *row: tiny(*short, *words(*row)) | {"data": part("TinyImages")}
+
+    def values(*row: Any, network: str = "mlp") -> dict[str, Any]:
+        config = tiny(*short, *words(*row))
+        return {**config, "data": part("TinyImages"), "model": {**config["model"], **NETWORKS[network]}}
+
+    return values
 
 
 def test_the_table_has_each_pair():
@@ -102,10 +115,11 @@ def together(tmp_path: Path, configs: Sequence[dict[str, Any]]) -> list[Path]:
 
 
 @pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("condition", CONDITIONS)  # members have one architecture
-def test_the_table_is_resumed(values: Callable, tmp_path: Path, condition: str):
+def test_the_table_is_resumed(values: Callable, tmp_path: Path, condition: str, network: str):
     """Three iterations are finite, and have the same bits if all stopped after two."""
-    configs = [values(*row) for row in table() if row[-1] == condition]
+    configs = [values(*row, network=network) for row in table() if row[-1] == condition]
     check_resumed(tmp_path, configs, together(tmp_path, configs))
 
 

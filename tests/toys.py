@@ -218,11 +218,11 @@ def part(name: str, **knobs: Any) -> dict[str, Any]:
 
 
 class TinyImages(TensorData):
-    """Thirty-two images of 3 × 4 × 4, all different."""
+    """Thirty-two images of 3 × 5 × 5, all different."""
 
     def __init__(self):
-        n = torch.arange(32 * 48)
-        super().__init__((n * n * 7 % 256).to(torch.uint8).reshape(32, 3, 4, 4))
+        n = torch.arange(32 * 75)
+        super().__init__((n * n * 7 % 256).to(torch.uint8).reshape(32, 3, 5, 5))
 
     def use_labels(self) -> None:
         self.set_labels(torch.arange(32) % 3)
