@@ -68,3 +68,32 @@ def test_r3gan_has_as_many_weights_as_the_paper_says(compose):
     generator, discriminator = (sum(p.numel() for p in net.parameters()) for net in networks)
     assert generator / 1e6 == pytest.approx(20.78, abs=0.005)
     assert (discriminator + 768 * 768) / 1e6 == pytest.approx(21.28, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "parts"),
+    [
+        ("fashion_dcgan", {"data"}),
+        ("mnist_conditional", {"condition"}),
+        ("sprites_dcgan", {"data", "condition"}),
+        ("stacked_mnist_dcgan", {"data"}),
+    ],
+)
+def test_what_the_recipes_of_dcgan_differ_in(compose, experiment, parts):
+    """One recipe for all: nothing was tuned to a data set, and results differ by what the page says."""
+    of_digits, config = compose("experiment=mnist_dcgan"), compose(f"experiment={experiment}")
+    assert {key for key in config if config[key] != of_digits[key]} == parts
+
+
+def test_dcgan_s_recipe_learns_digits_by_their_class(command):
+    """Two iterations of it, narrow: what it measures at its end."""
+    narrow = [f"model.{net}.width=2" for net in ("generator", "discriminator")]
+    short = ["tracking=none", "trainer.max_steps=2", "trainer.accelerator=cpu", "batch_size=4", "callback=[evaluate]"]
+    few = [
+        "metric=[frechet,intra_frechet,accuracy]",
+        *(f"metric.{m}.samples=200" for m in ("frechet", "intra_frechet", "accuracy")),
+    ]
+    done = command("experiment=mnist_conditional", *narrow, *short, *few)
+    assert done.code == 0, done.err
+    for key in ("fd", "intra_fd", "accuracy"):
+        assert f"{key}/mnist_cnn_200" in done.err + done.out
