@@ -1,6 +1,7 @@
 """What an iteration costs here, against other training loops with the same networks, data and batch.
 
     python scripts/benchmark.py --rounds 5 --out benchmarks/step_cpu.json                ten minutes on two cores
+    python scripts/benchmark.py --network dcgan --batch 64 --iterations 100 --out benchmarks/step_dcgan_cpu.json
     python scripts/benchmark.py --batch --population ring8:32 mnist:5 --rounds 3 --out benchmarks/population_cpu.json
     python scripts/benchmark.py --batch --engine compile --callback --out benchmarks/engine_cpu.json
     python scripts/benchmark.py --batch --memory 20000 --out benchmarks/memory_cpu.json        of a long run
@@ -28,7 +29,7 @@ from published_loops import lightning_tutorial, pytorch_gan
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from step_loops import Block, Work, hand_graph, hand_tuned, matmuls, ours
+from step_loops import NETWORKS, Block, Work, hand_channels_last, hand_graph, hand_tuned, matmuls, ours
 
 from ganduel.data.mnist import MNIST
 from ganduel.run import run
@@ -51,18 +52,22 @@ SLOW = ("pytorch_gan", "lightning_tutorial")
 REFERENCES = ("hand_tuned", "hand_graph", "matmuls", "pytorch_gan")
 
 
-def contenders(device: str) -> dict[str, Callable[[Work], Block]]:
-    """Those that a device can run, by name."""
-    written = [hand_tuned, matmuls] if device == "cpu" else [hand_tuned, hand_graph, matmuls]
+def contenders(device: str, network: str = "mlp") -> dict[str, Callable[[Work], Block]]:
+    """Those that a device can run and that make sense for the networks, by name."""
+    graph = [] if device == "cpu" else [hand_graph]
+    if network == "mlp":
+        written = [hand_tuned, *graph, matmuls, pytorch_gan, lightning_tutorial]
+    else:
+        written = [hand_tuned, hand_channels_last, *graph, pytorch_gan]
     return {
         **{name: partial(ours, words=words) for name, words in OURS[device].items()},
-        **{loop.__name__: loop for loop in (*written, pytorch_gan, lightning_tutorial)},
+        **{loop.__name__: loop for loop in written},
     }
 
 
-def measure(work: Work, rounds: int) -> dict[str, list[float]]:
+def measure(work: Work, rounds: int, network: str = "mlp") -> dict[str, list[float]]:
     """Milliseconds per iteration of every contender, round by round."""
-    loops = contenders(work.device)
+    loops = contenders(work.device, network)
     times: dict[str, list[float]] = {name: [] for name in loops}
     for r in range(rounds):
         for name in in_turn(list(loops), r):
@@ -170,7 +175,7 @@ def report(results: dict[str, Any], options: argparse.Namespace) -> dict[str, An
         "method": f"median over alternating blocks of {options.iterations} iterations after {options.warmup} of "
         f"warm-up on {options.device}{fewer}; ratio: median of the ratios within a round; ours includes its record, "
         "statistics, grids, checkpoints, the average of G and the checks; start and end of a run excluded; MNIST, "
-        "G 100-128-256-512-1024-784 with BatchNorm, D 784-512-256-1, Adam 2e-4",
+        f"{NETWORKS[options.network][1]}, Adam 2e-4",
     }
 
 
@@ -186,6 +191,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     # 500 iterations hold one checkpoint, ten rows of statistics and one grid: about the share that a run has.
     parser = blocks.parser("Time ganduel's training loop against others.", rounds=7, iterations=500)
     parser.add_argument("--batch", type=int, nargs="*", default=[64, 256], help="batch sizes")
+    parser.add_argument("--network", default="mlp", choices=list(NETWORKS), help="G and D of the step")
     parser.add_argument("--population", type=population, nargs="*", default=[], help="such as ring8:32, of 32 members")
     parser.add_argument("--engine", nargs="*", default=[], choices=["compile", "cuda_graph"], help="against eager")
     parser.add_argument("--callback", action="store_true", help="a user callback in each batch, against none")
@@ -223,9 +229,10 @@ def measure_all(options: argparse.Namespace, lines: list[str]) -> dict[str, Any]
     summary = blocks.keep(report(results, options), options.out)
     data = MNIST()
     for batch_size in options.batch:
-        work = Work(data, batch_size, options.warmup, options.iterations, options.device)
-        times = results["step"][batch_size] = measure(work, options.rounds)
-        console.print(table(f"batch {batch_size}", times, references(times)))
+        settings, _ = NETWORKS[options.network]
+        work = Work(data, batch_size, options.warmup, options.iterations, options.device, settings)
+        times = results["step"][batch_size] = measure(work, options.rounds, options.network)
+        console.print(table(f"{options.network}, batch {batch_size}", times, references(times)))
         summary = blocks.keep(report(results, options), options.out)
     return summary
 

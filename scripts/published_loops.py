@@ -1,6 +1,7 @@
 """Loops as others have published them, on the networks, the data and the batch of step_loops.py.
 
-pytorch_gan         a loop as in PyTorch-GAN's gan.py (E. Linder-Norén), the one most often copied
+pytorch_gan         a loop as in PyTorch-GAN's gan.py (E. Linder-Norén), the one most often copied; that of its
+                    dcgan.py is the same with other networks
 lightning_tutorial  a module as in Lightning's GAN tutorial, without its pictures
 """
 

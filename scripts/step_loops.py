@@ -7,10 +7,12 @@
     ours_eager          on a GPU: with engine=eager, where `ours` has engine=auto; ours_compile with engine=compile,
                         ours_tf32 with trainer.matmul_precision=high
     hand_tuned          a plain loop with nothing but the two updates: data in memory as floats, one pass of D over
-                        both minibatches, fused Adam, no D gradient in G's update, no logging
+                        both minibatches unless it has a BatchNorm, fused Adam, no D gradient in G's update, no logging
+    hand_channels_last  the same with the weights of convolutions, and so their outputs, in torch.channels_last
     hand_graph          hand_tuned's iteration as one CUDA graph, noise and the choice of rows included
     matmuls             no training: the matrix multiplications of hand_tuned's iteration and nothing else, each into
-                        memory that is there already; what no loop in float32 can be faster than. On a GPU as one graph
+                        memory that is there already; what no loop in float32 can be faster than. On a GPU as one graph;
+                        of fully connected networks alone
 
 One iteration is one update of D and one of G. All take the networks from the same builders and start every block
 afresh. A block is a number of warm-up iterations and then the timed ones; building, capturing, compiling and the start
@@ -33,13 +35,9 @@ from torch.optim import Adam
 from ganduel.build import build_networks
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
+from ganduel.model.base import uses_batch_norm
 
-SETTINGS = (
-    "model=mlp",
-    "model.generator.noise_dim=100",
-    "model.generator.hidden=[128,256,512,1024]",
-    "model.generator.norm=batch",
-    "model.discriminator.hidden=[512,256]",
+TRAINING = (
     "loss=nonsaturating",
     "penalty=[]",
     "data=mnist",
@@ -51,6 +49,27 @@ SETTINGS = (
     "trainer=default",
     "tracking=none",
 )
+MLP = (
+    "model=mlp",
+    "model.generator.noise_dim=100",
+    "model.generator.hidden=[128,256,512,1024]",
+    "model.generator.norm=batch",
+    "model.discriminator.hidden=[512,256]",
+)
+DCGAN = ("model=dcgan", "model.generator.noise=normal")  # BatchNorm in both, z of 100
+SETTINGS = (*MLP, *TRAINING)
+NETWORKS = {  # benchmark.py --network: the words for them, and what they are
+    "mlp": (SETTINGS, "G 100-128-256-512-1024-784 with BatchNorm, D 784-512-256-1"),
+    "dcgan": ((*DCGAN, *TRAINING), "DCGAN of width 64, BatchNorm in G and D"),
+    "dcgan_none": (
+        (*DCGAN, "model.discriminator.norm=none", *TRAINING),
+        "DCGAN of width 64, BatchNorm in G, no norm in D",
+    ),
+    "dcgan_spectral": (
+        (*DCGAN, "model.discriminator.norm=spectral", *TRAINING),
+        "DCGAN of width 64, BatchNorm in G, spectral norm in D",
+    ),
+}
 DEFAULT = tuple(setting for setting in SETTINGS if "." not in setting)  # the networks and rates of `python train.py`
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 NOISE_DIM = 100
@@ -144,11 +163,15 @@ def ours(work: Work, words: Sequence[str] = (), callbacks: Sequence[lightning.Ca
 class HandWritten:
     """Algorithm 1 with fresh noise in each update, and no more."""
 
-    def __init__(self, work: Work, capturable: bool = False):
-        self.generator, self.discriminator = work.networks()
+    def __init__(self, work: Work, capturable: bool = False, layout: torch.memory_format = torch.contiguous_format):
+        self.generator, self.discriminator = (
+            net.to(memory_format=layout)  # type: ignore[call-overload]  # its documentation has it, its overloads do not
+            for net in work.networks()
+        )
         self.opt_g = Adam(self.generator.parameters(), fused=True, capturable=capturable, **ADAM)
         self.opt_d = Adam(self.discriminator.parameters(), fused=True, capturable=capturable, **ADAM)
         self.weights_g = list(self.generator.parameters())
+        self.joint = not uses_batch_norm(self.discriminator)  # which would mix real and generated samples
         self.images = normalise(work.data.samples.to(work.device))
         self.n, self.noise_dim, self.device = work.batch_size, widths(self.generator)[0][0], work.device
 
@@ -164,7 +187,11 @@ class HandWritten:
     def iterate(self, rows: Tensor) -> None:
         with torch.no_grad():
             fake = self.generator(self.noise())
-        on_real, on_fake = self.discriminator(torch.cat([self.images[rows], fake])).chunk(2)
+        real = self.images[rows]
+        if self.joint:
+            on_real, on_fake = self.discriminator(torch.cat([real, fake])).chunk(2)
+        else:
+            on_real, on_fake = self.discriminator(real), self.discriminator(fake)
         loss_d = softplus(-on_real).mean() + softplus(on_fake).mean()
         self.opt_d.zero_grad()
         loss_d.backward()
@@ -175,8 +202,12 @@ class HandWritten:
         self.opt_g.step()
 
 
-def hand_tuned(work: Work) -> Block:
-    loop, clock = HandWritten(work), Clock(work)
+def hand_channels_last(work: Work) -> Block:
+    return hand_tuned(work, torch.channels_last)
+
+
+def hand_tuned(work: Work, layout: torch.memory_format = torch.contiguous_format) -> Block:
+    loop, clock = HandWritten(work, layout=layout), Clock(work)
     rows = loop.rows()
     while not clock.done():
         loop.iterate(next(rows))

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.flop_counter import FlopCounterMode
 
+from ganduel.batch import Batch, Batches
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.gan import GAN
@@ -22,6 +23,7 @@ from ganduel.gan import GAN
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NAMES = ["ours", "ours_bf16", "hand_tuned", "matmuls", "pytorch_gan", "lightning_tutorial"]
 ON_GPU = [f"ours{part}" for part in ("", "_tf32", "_bf16", "_eager", "_eager_bf16", "_compile", "_compile_bf16")]
+CONVOLUTIONAL = ["ours", "ours_bf16", "hand_tuned", "hand_channels_last", "pytorch_gan"]
 WARMUP, ITERATIONS = 1, 2
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the tutorial's Trainer is left as it comes, and warns
@@ -67,6 +69,7 @@ def same(a: list[nn.Parameter], b: list[nn.Parameter]) -> bool:
 def test_contenders_are_those_that_are_announced(benchmark):
     assert list(benchmark.contenders("cpu")) == NAMES
     assert list(benchmark.contenders("cuda")) == [*ON_GPU, "hand_tuned", "hand_graph", *NAMES[3:]]
+    assert list(benchmark.contenders("cpu", "dcgan")) == CONVOLUTIONAL
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "matmuls"])
@@ -94,6 +97,63 @@ def test_contender_trains_the_common_networks(benchmark, work, updates, name):
     first = "gd" if name in ("pytorch_gan", "lightning_tutorial") else "dg"
     assert "".join(order) == first * (len(order) // 2)
     assert len(order) // 2 - WARMUP - ITERATIONS == (name in (*NAMES[:2], "lightning_tutorial"))
+
+
+@pytest.fixture(scope="module")
+def convolutional(benchmark, loops):
+    """The words of --network NAME, at a width that is fast."""
+
+    def work(name):
+        narrow = [f"model.{network}.width=2" for network in ("generator", "discriminator")]
+        return benchmark.Work(MNIST(), 8, WARMUP, ITERATIONS, settings=[*loops.NETWORKS[name][0], *narrow])
+
+    return work
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_contender_trains_the_convolutional_networks(benchmark, convolutional, updates, name):
+    """All weights of both move, in each contender from the same initial ones."""
+    work = convolutional("dcgan")
+    networks = work.networks()
+    with benchmark.silence():
+        block = benchmark.contenders("cpu", "dcgan")[name](work)
+    assert block.seconds > 0
+    layouts = set[bool]()
+    for before, after in zip(networks, (block.generator, block.discriminator), strict=True):
+        pairs = [(before.get_parameter(key), p) for key, p in after.named_parameters()]
+        assert all(not torch.equal(a, b) and b.isfinite().all() for a, b in pairs)
+        assert all((a - b).abs().max() < 1e-2 for a, b in pairs)  # a few steps of Adam at 2e-4 from it
+        assert sum(isinstance(m, nn.BatchNorm2d) for m in after.modules()) == (2 if after is block.generator else 1)
+        layouts |= {p.is_contiguous() for _, p in pairs if p.ndim == 4 and min(p.shape[:2]) > 1}
+    assert layouts == {name != "hand_channels_last"}
+    order = "".join("d" if same(taken, list(block.discriminator.parameters())) else "g" for taken in updates)
+    assert order == ("gd" if name == "pytorch_gan" else "dg") * (len(order) // 2)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "dcgan_none", "dcgan_spectral"])
+def test_the_hand_tuned_loop_takes_the_steps_of_ours(loops, convolutional, monkeypatch, name):
+    """On the same data and noise it changes the weights in the same way, up to rounding.
+
+    With a BatchNorm D sees real and generated samples apart in both, and else together.
+    """
+    work, batches, call = convolutional(name), list[Batch](), Batches.__call__
+
+    def recorded(self: Batches, t: int) -> Batch:
+        batches.append(call(self, t))
+        return batches[-1]
+
+    monkeypatch.setattr(Batches, "__call__", recorded)
+    ours, hand = loops.ours(work), loops.HandWritten(work)
+    noise = iter([minibatch.noise for batch in batches for minibatch in (*batch.discriminator, batch.generator)])
+    monkeypatch.setattr(hand, "noise", lambda: next(noise))
+    hand.images = torch.cat([batch.discriminator[0].real for batch in batches])
+    for rows in torch.arange(len(hand.images)).split(8):
+        hand.iterate(rows)
+    for i, network in enumerate(("generator", "discriminator")):
+        nets = (work.networks()[i], getattr(ours, network), getattr(hand, network))
+        start, weights, expected = (nn.utils.parameters_to_vector(net.parameters()) for net in nets)
+        assert (expected - start).norm() > 0
+        assert (weights - expected).norm() < 1e-3 * (expected - start).norm()
 
 
 def test_matmuls_are_the_arithmetic_of_the_hand_tuned_loop(loops, work):
