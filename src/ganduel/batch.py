@@ -11,7 +11,7 @@ global minibatch. Noise and labels are drawn on the CPU: the device changes none
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from operator import call
@@ -59,6 +59,16 @@ class Batch:
 Due = tuple[nn.Module, ...]  # the penalties that an iteration's updates have
 Engine = Callable[[Callable[[Batch, Due], Outputs], Batch, Due], Outputs]  # runs the updates of a batch
 eager: Engine = call  # type: ignore[assignment]  # a call without a frame of its own, for whoever debugs a step
+
+
+def discriminate(output: Callable[..., Tensor], b: Minibatch, fake: Tensor, mixes_samples: bool) -> Sequence[Tensor]:
+    """D's output for real and generated samples: in one pass, unless D mixes the samples of a batch."""
+    if mixes_samples:
+        return output(b.real, b.labels), output(fake, b.fake_labels)
+    dim = b.noise.ndim - 2  # of samples, behind that of a population's members
+    x = torch.cat([b.real.to(fake.dtype), fake], dim)  # autocast would widen it, and narrow it again
+    y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels], dim)
+    return output(x, y).chunk(2, dim)
 
 
 class Batches:

@@ -126,6 +126,7 @@ def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> G
             augment=build(config["augment"], "augment"),
             ema=None if config["ema"] is None else EMA(generator, **config["ema"]),
             engine=build_engine(config["engine"], config["trainer"]),
+            unroll=config.get("unroll", 0),
         )
 
 

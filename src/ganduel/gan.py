@@ -5,7 +5,7 @@ for t in iterations:
     G ← G − ∇_G [ L_G(D(x), D(G(z))) + Σ penalties ],   G_ema ← β G_ema + (1 − β) G
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,11 +13,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from ganduel.augment.base import Augment
-from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs, eager
+from ganduel.batch import Batch, Batches, Due, Engine, Minibatch, Outputs, discriminate, eager
 from ganduel.block import block, count_step, loader
 from ganduel.ema import EMA
 from ganduel.loss.base import Loss
 from ganduel.model.base import as_logits, check_parts, conditioned, mixes_samples
+from ganduel.model.unrolled import Unrolled
 from ganduel.optim import Optim, frozen
 from ganduel.penalty.base import Penalty, due_in
 from ganduel.ranks import average_gradients
@@ -36,6 +37,7 @@ class GAN(LightningModule):
         augment: what D sees samples through, real and generated alike; None: as they are.
         ema: the moving average of G that samples are taken from; None: from G itself.
         engine: runs `update`, and may compile or capture it; by default it calls it.
+        unroll: steps that D takes ahead of G, which follows its gradient through them; 0: D as it is.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class GAN(LightningModule):
         augment: Augment | None = None,
         ema: EMA | None = None,
         engine: Engine = eager,
+        unroll: int = 0,
     ):
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.discriminator, self.ema = generator, discriminator, ema
         self.penalties_d, self.penalties_g = nn.ModuleDict(penalties_d or {}), nn.ModuleDict(penalties_g or {})
         self.augment, self.loss, self.batches = augment or Augment(), loss, batches
-        self.optim_d, self.optim_g, self.engine = optim_d, optim_g, engine
+        self.optim_d, self.optim_g, self.engine, self.opponent = optim_d, optim_g, engine, Unrolled(unroll)
         check_parts(self)
         self.mixes_samples = mixes_samples(discriminator, batches.data.shape, batches.data.classes)
 
@@ -83,24 +86,29 @@ class GAN(LightningModule):
     def update_discriminator(self, b: Minibatch, due: Due) -> Outputs:
         with torch.no_grad():  # D's update never reaches G's weights
             fake = conditioned(self.generator, b.noise, b.fake_labels)
-        of_real, of_fake = self.discriminate(b, fake)
-        loss = self.loss.discriminator(of_real, of_fake)
-        penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, fake.to(b.real.dtype))
+        loss, penalty, of_real, of_fake = self.objective_d(b, fake, due)
         norm = self.descend(self.optim_d, loss + penalty)
         return {"loss/d": loss.detach(), "loss/penalty_d": penalty.detach(), "grad/norm_d": norm,
                 "logit/real": self.loss.logits(of_real).detach(),
                 "logit/fake": self.loss.logits(of_fake).detach()}  # fmt: skip
 
     def update_generator(self, b: Minibatch, due: Due) -> Outputs:
+        fake = conditioned(self.generator, b.noise, b.fake_labels)
+        output = self.opponent(self, b, fake, due)
         with frozen(self.discriminator):
-            fake = conditioned(self.generator, b.noise, b.fake_labels)
-            of_fake = self.output(fake, b.fake_labels)
-            of_real = self.output(b.real, b.labels) if self.loss.generator_uses_real else None
+            of_fake = output(fake, b.fake_labels)
+            of_real = output(b.real, b.labels) if self.loss.generator_uses_real else None
             loss = self.loss.generator(of_real, of_fake)
             penalty = self.penalty(self.penalties_g.values(), due, self.generator, b, fake)
             norm = self.descend(self.optim_g, loss + penalty)
         return {"loss/g": loss.detach(), "loss/penalty_g": penalty.detach(), "grad/norm_g": norm,
                 "logit/fake_g": self.loss.logits(of_fake).detach()}  # fmt: skip
+
+    def objective_d(self, b: Minibatch, fake: Samples, due: Due) -> tuple[Scalar, Scalar, Tensor, Tensor]:
+        """L_D and D's penalties, and D's output for real and generated samples."""
+        of_real, of_fake = discriminate(self.output, b, fake, self.mixes_samples)
+        penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, fake.to(b.real.dtype))
+        return self.loss.discriminator(of_real, of_fake), penalty, of_real, of_fake
 
     def logits(self, x: Samples, y: Labels | None = None) -> Logits:
         return self.loss.logits(self.output(x, y))
@@ -108,14 +116,6 @@ class GAN(LightningModule):
     def output(self, x: Samples, y: Labels | None = None) -> Tensor:
         """D's logits of augmented samples, in float32 at least: losses are taken on these whatever autocast does."""
         return as_logits(conditioned(self.discriminator, self.augment(x), y), self.loss.outputs)
-
-    def discriminate(self, b: Minibatch, fake: Samples) -> Sequence[Tensor]:
-        """D's output for real and generated samples: in one pass, unless D mixes the samples of a batch."""
-        if self.mixes_samples:
-            return self.output(b.real, b.labels), self.output(fake, b.fake_labels)
-        x = torch.cat([b.real.to(fake.dtype), fake])  # autocast would widen it, and narrow it again
-        y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels])
-        return self.output(x, y).chunk(2)
 
     def penalty(self, penalties: Iterable[Any], due: Collection[Any], net: Any, b: Minibatch, fake: Samples) -> Scalar:
         """The sum of those that are due; one that comes every n-th iteration weighs n times as much."""

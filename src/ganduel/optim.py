@@ -1,14 +1,19 @@
 """How one network follows its gradient: its optimizer, learning-rate schedule and gradient clipping."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ganduel.types import Scalar
+
+DIFFERENTIABLE = {"differentiable": True, "fused": False, "foreach": False}  # settings of an optimizer of torch
 
 
 class Optim:
@@ -49,9 +54,18 @@ class Optim:
     def new_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """An optimizer of these parameters, each step of which is followed by what the penalties do after one."""
         optimizer = self.make_optimizer(parameters)
-        for penalty in self.penalties:
-            optimizer.register_step_post_hook(lambda stepped, *_, p=penalty: p.after_step(parameters_of(stepped)))
+        if self.penalties:
+            optimizer.register_step_post_hook(lambda stepped, *_: torch.no_grad(self.after_step)(parameters_of(stepped)))
         return optimizer
+
+    def after_step(self, parameters: Iterable[Tensor]) -> None:
+        """What the penalties make of these, in place, after a step."""
+        for penalty in self.penalties:
+            penalty.after_step(parameters)
+
+    def differentiable(self) -> "DifferentiableSteps":
+        """The steps that the optimizer would take from here on."""
+        return DifferentiableSteps(self)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -66,6 +80,47 @@ class Optim:
     def step_schedule(self) -> None:
         if self.schedule is not None:
             self.schedule.step()
+
+
+class DifferentiableSteps:
+    """Steps by the rule of an optimizer, from its present state, that autograd follows; the optimizer is left as it is.
+
+    It works in place, on copies: what a step is given is needed for its gradient.
+    """
+
+    def __init__(self, optim: Optim):
+        self.optim, self.rule = optim, copy(optim.optimizer)  # without hooks
+        self.rule.defaults = {**self.rule.defaults, **DIFFERENTIABLE}
+        self.groups, self.states = self.rule.param_groups, self.rule.state
+
+    def step(self, weights: Mapping[nn.Parameter, Tensor], gradient: Tensor) -> dict[nn.Parameter, Tensor]:
+        """The next weights.
+
+        Args:
+            weights: the present ones, by the parameters of the optimizer that they began as.
+            gradient: of all of them, flat.
+        """
+        if self.optim.clip is not None:
+            gradient = gradient * (self.optim.clip / (gradient.norm() + 1e-6)).clamp(max=1.0)
+        # A root of squared gradients has no slope at 0, where those of units that are dead stay.
+        gradient = torch.where(gradient.square() < torch.finfo(gradient.dtype).tiny, gradient.detach(), gradient)
+        moved = {p: w.clone() for p, w in weights.items()}
+        for w, g in zip(moved.values(), gradient.split([w.numel() for w in moved.values()]), strict=True):
+            w.grad = g.view_as(w)
+        self.rule.param_groups = [
+            {**group, **{key: value for key, value in DIFFERENTIABLE.items() if key in group},
+             "params": [moved[p] for p in group["params"] if p in moved]}
+            for group in self.groups
+        ]  # fmt: skip
+        self.rule.state = defaultdict(dict, {w: copies(self.states.get(p, {})) for p, w in moved.items()})
+        self.rule.step()
+        self.states = {**self.states, **{p: self.rule.state[w] for p, w in moved.items()}}
+        self.optim.after_step(moved.values())
+        return moved
+
+
+def copies(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.clone() if isinstance(value, Tensor) else value for key, value in state.items()}
 
 
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:

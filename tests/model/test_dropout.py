@@ -11,7 +11,7 @@ from programs import run_two
 from states import same
 from torch import nn
 
-from ganduel.batch import Minibatch
+from ganduel.batch import Minibatch, discriminate
 from ganduel.build import build_gan
 from ganduel.errors import UserError
 from ganduel.model.base import keyed_layers
@@ -166,10 +166,10 @@ def test_real_and_generated_samples_have_masks_of_their_own(make, norm):
     x = torch.rand(4, 1, 2, 3)
     gan = make(f"model.discriminator.norm={norm}", "model.discriminator.hidden=[64]")
     assert gan.mixes_samples is (norm == "batch")
-    on_real, on_fake = gan.discriminate(minibatch(gan, x), x)
+    on_real, on_fake = discriminate(gan.output, minibatch(gan, x), x, gan.mixes_samples)
     assert not torch.equal(on_real, on_fake)
     gan.discriminator.eval()
-    on_real, on_fake = gan.discriminate(minibatch(gan, x), x)
+    on_real, on_fake = discriminate(gan.output, minibatch(gan, x), x, gan.mixes_samples)
     torch.testing.assert_close(on_real, on_fake)
 
 
@@ -177,13 +177,12 @@ def test_ranks_divide_the_masks_of_both_minibatches(make):
     """Logits of two halves of a minibatch are those of the whole."""
     real, fake = torch.rand(2, 4, 1, 2, 3)
     gan = make()
-    whole = torch.stack(gan.discriminate(minibatch(gan, real), fake))
+    whole = torch.stack(discriminate(gan.output, minibatch(gan, real), fake, gan.mixes_samples))
     for rank in (0, 1):
         gan = make(rank=rank, ranks=2)
         rows = gan.batches.rows
-        torch.testing.assert_close(
-            torch.stack(gan.discriminate(minibatch(gan, real[rows]), fake[rows])), whole[:, rows]
-        )
+        half = discriminate(gan.output, minibatch(gan, real[rows]), fake[rows], gan.mixes_samples)
+        torch.testing.assert_close(torch.stack(half), whole[:, rows])
 
 
 def test_the_draws_of_every_iteration_have_a_key_of_their_own(fit, make, monkeypatch):

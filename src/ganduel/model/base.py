@@ -112,6 +112,7 @@ def check_parts(gan: Any) -> None:
     noise = gan.batches.draw_noise(gan.batches.batch_size, torch.Generator())
     check_labels(generator, discriminator, data.classes)
     check_outputs(generator, discriminator, noise, data.shape, data.classes, gan.loss.outputs)
+    gan.opponent.check(gan)
 
 
 def check_labels(generator: nn.Module, discriminator: nn.Module, classes: int | None) -> None:

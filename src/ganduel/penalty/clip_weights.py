@@ -10,7 +10,6 @@ Source: Arjovsky, Chintala, Bottou 2017, "Wasserstein GAN", Algorithm 1, c = 0.0
 
 from collections.abc import Callable, Iterable
 
-import torch
 from torch import Tensor
 
 from ganduel.batch import Minibatch
@@ -33,7 +32,6 @@ class ClipWeights(Penalty):
     def forward(self, net: Callable, b: Minibatch, fake: Samples) -> Scalar:
         return b.noise.new_zeros(())
 
-    @torch.no_grad()
     def after_step(self, parameters: Iterable[Tensor]) -> None:
         for parameter in parameters:
             parameter.clamp_(-self.c, self.c)

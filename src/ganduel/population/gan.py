@@ -69,11 +69,14 @@ class StackedGAN(GAN):
         self.of, self.batched = dict[nn.Module, slice](), dict[nn.Module, bool]()
         for of in self.groups:
             self.add_penalties(of, batch)
-        batched = (batched_g, batched_d, *self.augment.batched, *self.batched.values())
+        unrolled = first.opponent.steps > 0
+        batched = (batched_g, batched_d, *self.augment.batched, *self.batched.values(), not unrolled)
         self.batches.draws_needed = not all(batched)
         for name, batched in (("G", batched_g), ("D", batched_d)):
             if not batched:
                 log.info("%s has layers that cannot be batched: the members' are run one after another", name)
+        if unrolled:
+            log.info("unroll=%d: the members' D are unrolled one after another", first.opponent.steps)
         self.optim_d = cast(Any, StackedOptim(self.discriminator, [m.optim_d for m in self.members], self.groups))
         self.optim_g = cast(Any, StackedOptim(self.generator, [m.optim_g for m in self.members], self.groups))
         self.ema = cast(Any, StackedEMA(self.generator, self.members, self.groups))
@@ -117,23 +120,34 @@ class StackedGAN(GAN):
                     total[self.groups.index(of)] = total[self.groups.index(of)] + penalty.every * term
         return torch.cat(total)
 
-    def update_generator(self, b: Minibatch, due: Due) -> Outputs:
-        if self.loss.mixed:
-            self.loss.real_output = lambda of: self.output(b.real, b.labels, of)
-        return super().update_generator(b, due)
-
     def output(self, x: Tensor, y: Tensor | None = None, of: slice = ALL) -> Tensor:
         """Of some members, as in GAN."""
         x, y = self.augment(x, of), None if y is None else y[of]
         return self.discriminator.vmap_over_members(as_critic(outputs=self.loss.outputs), x, y, of=of)
 
-    def discriminate(self, b: Minibatch, fake: Tensor) -> tuple[Tensor, Tensor]:
-        if self.mixes_samples:
-            return self.output(b.real, b.labels), self.output(fake, b.fake_labels)
-        x = torch.cat([b.real.to(fake.dtype), fake], 1)
-        y = None if b.labels is None or b.fake_labels is None else torch.cat([b.labels, b.fake_labels], 1)
-        of_real, of_fake = self.output(x, y).chunk(2, 1)
-        return of_real, of_fake
+    def opponent(self, _gan: GAN, b: Minibatch, fake: Tensor, due: Due) -> Callable[..., Tensor]:
+        """D's output as G's update sees it, as in GAN; of members that unroll D, one after another."""
+        output = self.unrolled(b, fake, due) if self.members[0].opponent.steps else self.output
+        if self.loss.mixed:
+            self.loss.real_output = lambda of: output(b.real, b.labels, of)
+        return output
+
+    def unrolled(self, b: Minibatch, fake: Tensor, due: Due) -> Callable[..., Tensor]:
+        """Likewise, with each member's own steps of its D."""
+        outputs = list[Callable[..., Tensor]]()
+        for of in self.groups:
+            first = self.members[of][0]
+            for i, member in enumerate(self.members[of], len(outputs)):
+                parts = [None if x is None else x[i] for x in tensors(b)]
+                own = Minibatch(*parts, member.batches.draws)  # type: ignore[arg-type]
+                due_here = [p for key, p in member.penalties_d.items() if first.penalties_d[key] in due]
+                outputs.append(member.opponent(member, own, fake[i], due_here))
+
+        def output(x: Tensor, y: Tensor | None = None, of: slice = ALL) -> Tensor:
+            numbers = range(len(outputs))[of]
+            return torch.stack([outputs[i](x[i], None if y is None else y[i]) for i in numbers])
+
+        return output
 
     def descend(self, optim: Any, loss: Tensor) -> Tensor:
         optim.net.zero_grad()

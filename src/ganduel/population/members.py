@@ -28,7 +28,7 @@ from ganduel.run.resume import config_diff
 from ganduel.run.schema import LISTS
 
 # What shapes the iteration that members make together.
-SHARED = ("model", "condition", "k", "batch_size", "pack", "trainer", "engine", "objective", "resume")
+SHARED = ("model", "condition", "k", "batch_size", "pack", "unroll", "trainer", "engine", "objective", "resume")
 
 
 @dataclass(frozen=True)

@@ -62,16 +62,18 @@ def activations(gan: GAN) -> int:
     with torch.no_grad():
         fake = conditioned(gan.generator, b.noise, b.fake_labels)
 
+    penalties_d = tuple(gan.penalties_d.values())
+
     def update_d() -> Tensor:
-        of_real, of_fake = gan.discriminate(b, fake)
-        penalty = gan.penalty(gan.penalties_d.values(), tuple(gan.penalties_d.values()), gan.logits, b, fake)
-        return gan.loss.discriminator(of_real, of_fake) + penalty
+        loss, penalty, *_ = gan.objective_d(b, fake, penalties_d)
+        return loss + penalty
 
     def update_g() -> Tensor:
+        fake = conditioned(gan.generator, b.noise, b.fake_labels)
+        output = gan.opponent(gan, b, fake, penalties_d)
         with frozen(gan.discriminator):
-            fake = conditioned(gan.generator, b.noise, b.fake_labels)
-            of_real = gan.output(b.real, b.labels) if gan.loss.generator_uses_real else None
-            loss = gan.loss.generator(of_real, gan.output(fake, b.fake_labels))
+            of_real = output(b.real, b.labels) if gan.loss.generator_uses_real else None
+            loss = gan.loss.generator(of_real, output(fake, b.fake_labels))
             return loss + gan.penalty(gan.penalties_g.values(), tuple(gan.penalties_g.values()), gan.generator, b, fake)
 
     return 2 * max(output_bytes(gan, update_d), output_bytes(gan, update_g))

@@ -26,6 +26,7 @@ Options, with their values for these choices:
   {k}updates of D per iteration
   {batch_size}samples per minibatch, over all devices together
   {pack}samples that D sees at once: PacGAN
+  {unroll}steps that D goes ahead of G: unrolled GANs
   {engine}how updates run: eager, cuda_graph, compile; auto: cuda_graph on a GPU
   {log_every}iterations between two rows of metrics
   {checkpoint_every}iterations between two checkpoints

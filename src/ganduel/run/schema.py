@@ -57,6 +57,7 @@ class TrainConfig:
     k: int = MISSING
     batch_size: int = MISSING
     pack: int = MISSING
+    unroll: int = MISSING
     engine: str = MISSING
     log_every: int = MISSING
     checkpoint_every: int = MISSING
@@ -88,6 +89,8 @@ def register() -> None:
 
 
 NODES = {"ema": EMAConfig, "clip": ClipConfig, "trainer": TrainerConfig, "population": PopulationConfig}
+
+LEAST = {"k": 1, "batch_size": 1, "pack": 1, "unroll": 0, "log_every": 1, "checkpoint_every": 1}
 
 # Keys of a run's config.yaml that are not options.
 RECORDED = {"run"}
@@ -135,7 +138,7 @@ def check_names(config: Mapping[str, Any]) -> None:
 
 def check_numbers(config: Mapping[str, Any]) -> None:
     """Refuse run-wide numbers out of range."""
-    for key, least in (("k", 1), ("batch_size", 1), ("pack", 1), ("log_every", 1), ("checkpoint_every", 1)):
+    for key, least in LEAST.items():
         if config[key] < least:
             raise UserError(f"{key}={config[key]} must be at least {least}.")
     if not config["checkpoint_min_seconds"] >= 0:
