@@ -51,6 +51,8 @@ TOGETHER: dict[str, Any] = {
     "penalty_g": {"path": part("PathLength", every=2)},
     "augment": part("AdaptiveNoise"),
 }
+RELATIVISTIC = {"_target_": "ganduel.loss.relativistic_average.RelativisticAverage"}
+UNROLLED: dict[str, Any] = {**TOGETHER, "loss": RELATIVISTIC, "unroll": 2}
 # Members that differ in more than the seed: one after another in this order.
 DIFFERENT: dict[str, dict[str, Any]] = {
     "plain": {},

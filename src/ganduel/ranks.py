@@ -45,7 +45,7 @@ class MeanOverRanks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return differentiable_mean_over_ranks(gradients[0])  # for a second derivative
+        return differentiable_mean_over_ranks(gradients[0])  # may be differentiated in turn
 
 
 def has_several() -> bool:
