@@ -55,7 +55,8 @@ class Optim:
         """An optimizer of these parameters, each step of which is followed by what the penalties do after one."""
         optimizer = self.make_optimizer(parameters)
         if self.penalties:
-            optimizer.register_step_post_hook(lambda stepped, *_: torch.no_grad(self.after_step)(parameters_of(stepped)))
+            after_step = torch.no_grad(self.after_step)
+            optimizer.register_step_post_hook(lambda stepped, *_: after_step(parameters_of(stepped)))
         return optimizer
 
     def after_step(self, parameters: Iterable[Tensor]) -> None:

@@ -3,11 +3,12 @@
     φ⁰ = φ,  φⁱ⁺¹ = φⁱ − the step of D's optimizer for ∇_φ [ L_D(φⁱ, θ) + Σ penalties ]        i = 0 … K − 1
     G ← G − ∇_θ L_G(φᴷ(θ), θ)
 
-θ, φ are the weights of G and D. The gradient goes through the K steps, so that G sees how D will react. D's own update is
-as without: its weights, buffers and optimizer are not changed. A step is the one that D's optimizer would take now,
-from its present state, with its rate, gradient clipping and weight clipping, and is taken on what D descends: the same
-real samples, labels and penalties, through an augmentation drawn anew. It is taken without autocast, as it is
-differentiated twice. Over several ranks its gradient is the mean, as in D's own steps.
+θ, φ are the weights of G and D. The gradient goes through the K steps: G sees how D will react. D's own update is as
+without, and nothing that D, its penalties and its optimizer keep is changed. A step is the one that D's optimizer would
+take now, from its present state, with its rate, clipping of gradients and of weights. It descends what D does: the same
+real samples, labels and penalties, through an augmentation drawn anew; without autocast, as it is differentiated twice;
+with the mean gradient of all ranks. What D's own gradient takes for constant (the vectors of a spectral norm, averages
+that a penalty keeps) is constant here too.
 Source: Metz, Poole, Pfau, Sohl-Dickstein 2017, "Unrolled generative adversarial networks", section 2.2, whose steps are
 those of Adam in the experiments (arXiv:1611.02163). There G and D are updated at once, here G after D.
 """
@@ -61,7 +62,7 @@ class Unrolled:
             tensors = {names[p]: w for p, w in weights.items()} | buffers
             with torch.autocast(fake.device.type, enabled=False):
                 loss, penalty, *_ = functional_call(whole, tensors, (gan.objective_d, b, real_fake, due))
-            gradients = torch.autograd.grad(loss + penalty, list(weights.values()), create_graph=True, allow_unused=True)
+            gradients = torch.autograd.grad(loss + penalty, [*weights.values()], create_graph=True, allow_unused=True)
             used = {p: g for p, g in zip(weights, gradients, strict=True) if g is not None}
             flat = differentiable_mean_over_ranks(torch.cat([g.flatten() for g in used.values()]))
             weights |= rule.step({p: weights[p] for p in used}, flat)
@@ -86,26 +87,25 @@ class Unrolled:
         fake = b.real.flip(0).clone().requires_grad_()
         objectives = {
             f"D ({type(gan.discriminator).__name__})": lambda: conditioned(trial.discriminator, fake, b.fake_labels),
-            f"augment ({type(gan.augment).__name__})": lambda: trial.output(fake, b.fake_labels),
             f"loss ({type(gan.loss).__name__})": lambda: trial.objective_d(b, fake, ())[0],
         }
         for name, penalty in trial.penalties_d.items():
             objectives[f"penalty.{name}"] = lambda penalty=penalty: trial.objective_d(b, fake, (penalty,))[1]
         for name, objective in objectives.items():
-            if reason := not_twice(objective, list(trial.discriminator.parameters()), fake):
+            if reason := not_twice(objective, list(trial.discriminator.parameters())):
                 raise UserError(f"unroll={self.steps}: {name} cannot be differentiated twice: {reason}.")
 
 
-def not_twice(objective: Callable[[], Tensor], weights: list[nn.Parameter], fake: Tensor) -> str | None:
-    """Why the gradient of an objective in D's weights has no gradient in these and in samples; None: it has."""
+def not_twice(objective: Callable[[], Tensor], weights: list[nn.Parameter]) -> str | None:
+    """Why the gradient of an objective in the weights has no gradient itself; None: it has."""
     try:
         with all_seeded("trial"):
             value = objective().sum()
         if not value.requires_grad:  # a penalty without a term
             return None
-        gradients = torch.autograd.grad(value, weights, create_graph=True, allow_unused=True)
-        total = torch.stack([g.square().sum() for g in gradients if g is not None]).sum()
-        torch.autograd.grad(total, [fake, *weights], allow_unused=True)
+        factor = torch.ones_like(value).requires_grad_()  # once_differentiable refuses such a gradient alone
+        gradients = torch.autograd.grad(factor * value, weights, create_graph=True, allow_unused=True)
+        sum([g.square().sum() for g in gradients if g is not None], factor).backward()
     except RuntimeError as error:
         return summary_of(error)
     return None

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from ganduel.batch import Batch, Due, Minibatch, Outputs
+from ganduel.batch import Batch, Due, Minibatch
 from ganduel.block import Endless
 from ganduel.gan import GAN
 from ganduel.model.base import as_logits, conditioned
