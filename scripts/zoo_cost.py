@@ -43,6 +43,7 @@ SETS = (
     "penalty=[r1,r2] penalty.r1.every=4 penalty.r2.every=4",
     "penalty=[consistency] penalty.consistency.fake=10",
     "pack=2",
+    "unroll=5",
 )
 POINTS = {"affine": (2,), "dirac": (1,)}  # networks for points
 SIDE_32 = {"sndcgan"}  # sides are multiples of 8

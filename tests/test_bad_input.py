@@ -102,6 +102,8 @@ CASES = [
     ("k=-1", "k=-1 must be at least 1."),
     ("batch_size=0", "batch_size=0 must be at least 1."),
     ("pack=0", "pack=0 must be at least 1."),
+    ("unroll=-1", "unroll=-1 must be at least 0."),
+    ("unroll=0.5", "unroll=0.5 is not a whole number."),
     ("log_every=0", "log_every=0 must be at least 1."),
     ("checkpoint_every=-1", "checkpoint_every=-1 must be at least 1."),
     ("checkpoint_min_seconds=-1", "checkpoint_min_seconds=-1.0 must be at least 0."),

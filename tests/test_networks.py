@@ -5,7 +5,9 @@ from copy import deepcopy
 
 import pytest
 import torch
+from states import same
 from torch import Tensor, nn
+from unrolling import after_real_steps, in_training, unrolled
 
 from ganduel.batch import Batches
 from ganduel.condition.auxiliary import Auxiliary
@@ -17,6 +19,7 @@ from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.model.base import keyed_layers, mixes_samples
 from ganduel.model.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganduel.model.infogan import InfoGANDiscriminator, InfoGANGenerator
+from ganduel.model.mlp import MLPGenerator
 from ganduel.model.r3gan import R3GANDiscriminator, R3GANGenerator
 from ganduel.model.resnet import ResNetDiscriminator, ResNetGenerator
 from ganduel.model.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
@@ -136,6 +139,20 @@ def test_a_penalty_on_slopes_can_be_differentiated(name):
     h = 1e-7
     after, before = shifted(h), shifted(-2 * h)
     torch.testing.assert_close((after - before) / (2 * h), slope, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_d_can_be_unrolled(name):
+    """G's loss is that after real steps on a copy, and has a gradient; D and its buffers stay as they were."""
+    g, net = MLPGenerator(shape_of(name), noise_dim=3, hidden=[8]), build(DISCRIMINATORS[name], shape_of(name))
+    batches = Batches(TensorData(torch.randint(256, (8, *shape_of(name))).to(torch.uint8)), g.draw, batch_size=4)
+    optims = [Optim(lambda weights: torch.optim.SGD(weights, lr=1e-3)) for _ in range(2)]
+    gan, b = in_training(GAN(g, net, NonSaturating(), batches, *optims, unroll=2), 1)
+    before = deepcopy(gan.state_dict())
+    loss = unrolled(gan, b)
+    assert loss.item() == pytest.approx(after_real_steps(gan, b, 2).item(), rel=1e-12)
+    assert_gradients_arrive(g, loss)
+    assert same(gan.state_dict(), before)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -40,13 +40,13 @@ def loss(name: str, **options: float) -> Loss:
     return build(yaml.safe_load((ROOT / "conf" / "loss" / f"{name}.yaml").read_text(encoding="utf-8")) | options)
 
 
-def game(name: str, *penalties: str, loss_options: Any = None, **options: float) -> DiracGame:
+def game(name: str, *penalties: str, loss_options: Any = None, unroll: int = 0, **options: float) -> DiracGame:
     """The game of a loss and penalties by their config files, these with the experiment's options or others."""
     nodes = [
         yaml.safe_load((ROOT / "conf" / "penalty" / f"{p}.yaml").read_text(encoding="utf-8"))[p] for p in penalties
     ]
     parts = [build(node | OPTIONS[p] | options) for p, node in zip(penalties, nodes, strict=True)]
-    return DiracGame(loss(name, **(loss_options or {})), parts, H)
+    return DiracGame(loss(name, **(loss_options or {})), parts, H, unroll)
 
 
 def distances(*args: str, start: tuple = (1.0, 1.0), steps: int, simultaneous: bool = False, **more: Any) -> np.ndarray:
@@ -72,6 +72,16 @@ def test_eigenvalues_are_those_of_the_paper(name, simultaneous):
     assert zero_centred == pytest.approx(largest_root(-(H**2) * d * g, H * 3, simultaneous), abs=1e-6)
     assert game(name, "gradient_penalty").multiplier(simultaneous) is None
     assert game(name, "dragan").multiplier(simultaneous) is None
+
+
+@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("simultaneous", [True, False])
+def test_unrolled_it_is_as_with_r1(name, simultaneous):
+    """Near the equilibrium: K steps of D are γ = 2 K h d g."""
+    d, g = SLOPES[name]
+    for steps in (1, 5):
+        expected = largest_root(-(H**2) * d * g, -2 * steps * H**2 * d * g, simultaneous)
+        assert game(name, unroll=steps).multiplier(simultaneous) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_table_of_the_page():
@@ -158,12 +168,20 @@ DIRAC = ("data=dirac", "model=dirac", "batch_size=2", "optimizer=sgd", "optimize
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_take_the_steps_of_the_loop(compose, fit, name):
     """Algorithm 1 in Lightning, from the experiment's own config, against the loop written out."""
-    penalties = RUNS[name]
+    check_run(compose, fit, name, RUNS[name])
+
+
+@pytest.mark.parametrize("name", ["wasserstein", "relativistic_average"])
+def test_so_do_unrolled_runs(compose, fit, name):
+    check_run(compose, fit, name, RUNS[name], unroll=3)
+
+
+def check_run(compose, fit, name: str, penalties: tuple[str, ...], unroll: int = 0) -> None:
     options = [f"penalty.{p}.{key}={value}" for p in penalties for key, value in OPTIONS[p].items()]
-    config = compose(*DIRAC, f"loss={name}", f"penalty=[{','.join(penalties)}]", *options)
+    config = compose(*DIRAC, f"loss={name}", f"penalty=[{','.join(penalties)}]", f"unroll={unroll}", *options)
     gan = build_gan(config, Dirac())
     fit(gan=gan)
-    path = game(name, *penalties).path([1.0, 1.0], 6)
+    path = game(name, *penalties, unroll=unroll).path([1.0, 1.0], 6)
     weights = [cast(Any, gan.generator).theta.item(), cast(Any, gan.discriminator).psi.item()]
     assert weights == pytest.approx(path[-1].tolist(), abs=1e-6)
 

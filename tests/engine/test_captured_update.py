@@ -36,6 +36,7 @@ SETTINGS = {
     "dropout": ("model.discriminator.dropout=0.5",),
     "no average": ("ema=null",),
     "points": ("data=ring8",),
+    "unrolled": ("unroll=2", "penalty=[r1]", "optimizer=sgd", "clip.discriminator=0.1"),
 }
 
 

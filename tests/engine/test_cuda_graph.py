@@ -26,6 +26,7 @@ SETTINGS = {
     "batch norm": ("model.generator.norm=batch", "model.discriminator.norm=batch"),
     "spectral norm": ("model.discriminator.norm=spectral",),
     "dropout": ("model.discriminator.dropout=0.5",),
+    "unrolled": ("unroll=2", "clip.discriminator=0.1"),
 }
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -109,6 +109,7 @@ def test_devices_are_the_populations_and_not_a_members(requested):
         (("population.grid={k: [1,2]}",), "cannot have k: .* -m k="),
         (("population.grid={batch_size: [8,16]}",), "cannot have batch_size"),
         (("population.grid={pack: [1,2]}",), "cannot have pack"),
+        (("population.grid={unroll: [0,5]}",), "cannot have unroll"),
         (("population.grid={condition: [none,concat]}",), "cannot have condition: .* -m condition="),
         (("population.grid={model.generator.hidden: [[8],[9]]}",), "cannot have model.generator.hidden"),
         (("population.grid={loss: [saturating, saturating]}",), "loss=saturating,seed=0 twice"),

@@ -50,10 +50,11 @@ class DiracGame:
         loss: of both.
         penalties: of D; copied, as they may keep something from one update to the next.
         lr: h, of both.
+        unroll: steps of ψ after which L_G is taken, and through which θ is differentiated.
     """
 
-    def __init__(self, loss: Loss, penalties: Sequence[Penalty] = (), lr: float = 0.1):
-        self.loss, self.initial, self.lr = loss, list(penalties), lr
+    def __init__(self, loss: Loss, penalties: Sequence[Penalty] = (), lr: float = 0.1, unroll: int = 0):
+        self.loss, self.initial, self.lr, self.unroll = loss, list(penalties), lr, unroll
         self.reset()
         zero = torch.zeros(1, 1, dtype=torch.float64)
         self.minibatch = Minibatch(zero, None, zero, None, Draws("cpu", 1))
@@ -73,6 +74,11 @@ class DiracGame:
         return self.loss.discriminator(logits(b.real), logits(fake)) + penalty
 
     def loss_g(self, theta: Tensor, psi: Tensor) -> Tensor:
+        penalties = self.penalties
+        for _ in range(self.unroll):
+            self.penalties = deepcopy(self.penalties)  # what they keep is not of these steps
+            psi = self.step_d(theta, psi)
+        self.penalties = penalties
         real, fake = psi * self.minibatch.real.squeeze(1), psi * theta.view(1)
         return self.loss.generator(real, fake)
 
@@ -88,12 +94,17 @@ class DiracGame:
         theta, psi = point.detach().requires_grad_().unbind()
         return -torch.stack([self.gradient_g(theta, psi), self.gradient_d(theta, psi)]).detach()
 
-    def step(self, point: Tensor, simultaneous: bool = False) -> Tensor:
-        """The next (θ, ψ), differentiable in this one."""
-        theta, psi = point.unbind()
+    def step_d(self, theta: Tensor, psi: Tensor) -> Tensor:
+        """The next ψ."""
         new_psi = psi - self.lr * self.gradient_d(theta, psi)
         for penalty in self.penalties:
             penalty.after_step([new_psi])
+        return new_psi
+
+    def step(self, point: Tensor, simultaneous: bool = False) -> Tensor:
+        """The next (θ, ψ), differentiable in this one."""
+        theta, psi = point.unbind()
+        new_psi = self.step_d(theta, psi)
         return torch.stack([theta - self.lr * self.gradient_g(theta, psi if simultaneous else new_psi), new_psi])
 
     def path(self, start: Sequence[float], steps: int, simultaneous: bool = False) -> Tensor:
@@ -190,7 +201,8 @@ def game_of(run: Run) -> DiracGame:
     parts = {"loss": run.config["loss"], "penalty": run.config["penalty"] or {}}
     check_stored(parts, run.folder, "it to the package: a figure draws built-in parts alone")
     penalties = [build(node, f"penalty.{name}") for name, node in parts["penalty"].items()]
-    return DiracGame(build(parts["loss"], "loss"), penalties, run.config["optimizer"]["discriminator"]["lr"])
+    lr, unroll = run.config["optimizer"]["discriminator"]["lr"], run.config.get("unroll", 0)
+    return DiracGame(build(parts["loss"], "loss"), penalties, lr, unroll)
 
 
 def multiplier_text(run: Run, game: DiracGame) -> str | None:

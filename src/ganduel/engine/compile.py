@@ -7,8 +7,8 @@ plain networks. On a GPU the compiled update becomes a CUDA graph too.
     iteration 3         runs both as it is and compiled, from one state; the first counts (ganduel.engine.proof)
     from 4 on           compiled, if the two agreed: to some digits, as other kernels round otherwise
 
-A penalty differentiates its network twice, which compiled functions do not allow. What cannot be compiled runs as it
-is, and one line says why.
+A penalty differentiates its network twice, as unrolling does D; compiled functions do not allow that. What cannot be
+compiled runs as it is, and one line says why.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -112,11 +112,12 @@ def forwards(gan: Any) -> dict[nn.Module, Callable]:
         log_fallback("compile", reason, "the networks run as they are")
         return {}
     compiled = {}
-    for name, net, penalties in (("G", gan.generator, gan.penalties_g), ("D", gan.discriminator, gan.penalties_d)):
+    twice_d = len(gan.penalties_d) > 0 or gan.opponent.steps > 0
+    for name, net, twice in (("G", gan.generator, len(gan.penalties_g) > 0), ("D", gan.discriminator, twice_d)):
         if keyed_layers(net):
             log_fallback("compile", f"{name} has layers that draw at random", f"{name} runs as it is")
-        elif penalties:
-            log_fallback("compile", f"a penalty differentiates {name} twice", f"{name} runs as it is")
+        elif twice:
+            log_fallback("compile", f"{name} is differentiated twice", f"{name} runs as it is")
         else:
             compiled[net] = torch.compile(net.forward, dynamic=False)
     return compiled
