@@ -51,7 +51,7 @@ BELOW = {
     "distributed": ["environment", "errors"],
     "checkpoint": ["errors", "atomic"],
     "loss": ["types", "errors", "ranks"],
-    "model": ["types", "errors", "rng"],
+    "model": ["types", "errors", "ranks", "rng"],
     "data": ["types", "errors", "rng", "environment"],
     "augment": ["types", "errors", "rng", "ranks"],
     "condition": ["types", "errors", "loss.base", "model.base"],
@@ -72,6 +72,7 @@ BELOW = {
         "penalty.base",
         "augment.base",
         "model.base",
+        "model.unrolled",
     ],
     "engine": ["errors", "batch", "block", "distributed", "gan", "model.base"],
     "build": [

@@ -11,10 +11,10 @@ CONCRETE = ("loss", "penalty", "augment", "condition", "model", "data")
 def test_no_concrete_part_is_named(name):
     """Parts come in by their configs; a new loss touches its module, its config file and its test.
 
-    A packed D is around any.
+    A packed D is around any, and any D is unrolled.
     """
     parts = [m for m in imports(name) if within(m, *(f"ganduel.{g}" for g in CONCRETE))]
-    assert [m for m in parts if not m.endswith((".base", "model.packing"))] == []
+    assert [m for m in parts if not m.endswith((".base", "model.packing", "model.unrolled"))] == []
 
 
 @pytest.mark.parametrize("name", ours("callback", "tracking", "metric"))

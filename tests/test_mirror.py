@@ -15,6 +15,7 @@ SHARED = {"ganduel.data.mixture", "ganduel.metric.features", "ganduel.metric.reg
           "ganduel.metric.labelled",
           "ganduel.model.dropout", "ganduel.model.residual", "ganduel.model.attention", "ganduel.model.equalised",
           "ganduel.model.minibatch_std", "ganduel.model.modulated", "ganduel.model.packing",
+          "ganduel.model.unrolled",
           "ganduel.condition.generator", "ganduel.condition.head"}  # fmt: skip
 CHOICES = sorted(path for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 MODULES = sorted(
