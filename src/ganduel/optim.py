@@ -107,7 +107,7 @@ class DifferentiableSteps:
         gradient = torch.where(gradient.square() < torch.finfo(gradient.dtype).tiny, gradient.detach(), gradient)
         moved = {p: w.clone() for p, w in weights.items()}
         for w, g in zip(moved.values(), gradient.split([w.numel() for w in moved.values()]), strict=True):
-            w.grad = g.view_as(w)
+            w.grad = g.view_as(w).to(w.dtype)
         self.rule.param_groups = [
             {**group, **{key: value for key, value in DIFFERENTIABLE.items() if key in group},
              "params": [moved[p] for p in group["params"] if p in moved]}
