@@ -52,7 +52,7 @@ def test_a_resumed_run_has_the_same_bits(values: Callable, tmp_path: Path, parts
     assert same(last(folder), whole)
     assert timeless(folder) == timeless(tmp_path / "whole")
     assert {row["iteration"] for row in timeless(folder)} == {1, 5, 10, 15, 20}
-    for name, beginning in (("penalties_g.path.mean", 0.0), ("augment.p", 0.5)):
+    for name, beginning in (("penalties_g.path.average", 0.0), ("augment.p", 0.5)):
         if name in whole["state_dict"]:
             assert abs(whole["state_dict"][name] - beginning) > 0.01  # else it would say nothing that it survives
 

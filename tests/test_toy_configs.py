@@ -8,16 +8,16 @@ import pytest
 import yaml
 from conftest import TINY
 from small import mostly_slow
-from toy_runs import CASES, labelled, last
+from toy_runs import CASES, PATH, R2, labelled, last, loss
 from toys import part
 
 SMALL = ("data=ring8", "model.generator.hidden=[8]", "model.discriminator.hidden=[8]", "trainer.precision=64-true")
 TOYS = {
-    "penalty_g/path": {"path": part("PathLength", weight=0.5, every=1)},
-    "penalty/never": {"never": part("R2", every=0)},
-    "penalty/unnamed": part("R2"),
+    "penalty_g/path": {"path": PATH},
+    "penalty/never": {"never": R2 | {"every": 0}},
+    "penalty/unnamed": R2,
     "augment/noise": part("AdaptiveNoise", step=0.02),
-    "loss/toy_hinge": part("Hinge"),
+    "loss/toy_hinge": loss("hinge.Hinge"),
     "data/labelled": part("LabelledPoints", n=48),
     "model/conditional": labelled()["model"],
     "model/minibatch_std": CASES["minibatch std"]["model"],
@@ -50,7 +50,7 @@ def test_a_part_is_one_file_and_one_yaml(user: Callable, tmp_path: Path, words: 
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["status"], summary["iteration"]) == ("finished", 2)
     assert {"loss/penalty_d", "loss/penalty_g"} <= summary["metrics"].keys()
-    assert {"penalties_g.path.mean", "augment.p"} <= last(tmp_path / "run")["state_dict"].keys()
+    assert {"penalties_g.path.average", "augment.p"} <= last(tmp_path / "run")["state_dict"].keys()
     choices = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["run"]["choices"]
     assert (choices["penalty"], choices["penalty_g"], choices["augment"]) == ("r1+r2", "path", "noise")
 
@@ -64,7 +64,7 @@ REFUSED = {
     "penalty=never": "penalty.never.every=0 must be at least 1.",
     "penalty_g=path penalty_g.path.every=0": "penalty_g.path.every=0 must be at least 1.",
     "penalty=[r2,r2]": "penalty=[r2,r2] names r2 twice.",
-    "penalty=unnamed": "penalty=toys.R2 must give each penalty a name, as penalty.r1 does.",
+    "penalty=unnamed": "penalty=ganduel.penalty.r2.R2 must give each penalty a name, as penalty.r1 does.",
     "augment=noise augment.stepp=1": "augment.stepp is not an option. Did you mean step?",
     "augment=nose": "augment=nose is not a choice. Did you mean noise or none?",
     "+augment.p=0.5": "augment.p is not known. It takes no options.",

@@ -11,12 +11,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 from torch.nn.functional import softplus
-from toy_runs import CASES, R1, WORDS, discriminator, labelled, rows, timeless, train
-from toys import AdaptiveNoise, PathLength, part
+from toy_runs import CASES, R1, R2, WORDS, discriminator, labelled, loss, rows, timeless, train
+from toys import AdaptiveNoise
 
 from ganduel.build import build, build_gan
 from ganduel.compare.command import compare
 from ganduel.gan import GAN
+from ganduel.penalty.path_length import PathLength
 from ganduel.rng import Draws
 from ganduel.run import run
 from ganduel.tracking.files import HISTOGRAMS, LOSS_FORM
@@ -79,7 +80,7 @@ def test_several_penalties_add_up(values: Callable, tmp_path: Path):
         train(tmp_path / name, values({"penalty": penalty}, "trainer.max_steps=1"))
         return rows(tmp_path / name / "metrics.jsonl")[0]["loss/penalty_d"]
 
-    r1, r2 = {"r1": R1}, {"r2": part("R2")}
+    r1, r2 = {"r1": R1}, {"r2": R2}
     assert first("both", r1 | r2) == pytest.approx(first("r1", r1) + first("r2", r2), rel=1e-12)
 
 
@@ -127,7 +128,7 @@ def test_a_penalty_of_g_sees_g_and_keeps_an_average(trained: Callable):
     gan = trained(CASES["penalty of G with a buffer"], lambda gan: None)
     (penalty,) = gan.penalties_g.values()
     assert isinstance(penalty, PathLength)
-    assert penalty.mean > 0
+    assert penalty.average > 0
     assert all(p.grad is not None for p in gan.generator.parameters())
 
 
@@ -189,10 +190,10 @@ def test_penalties_get_samples_of_the_type_of_the_weights(trained: Callable, pre
 WATCHED, DEFAULT = "callback=[statistics,saturation]", "callback=[statistics,saturation,sample_grid,evaluate]"
 
 
-@pytest.mark.parametrize(("name", "accuracy"), [("Hinge", True), ("Wasserstein", False)])
+@pytest.mark.parametrize(("name", "accuracy"), [("hinge.Hinge", True), ("relativistic.Relativistic", False)])
 def test_a_loss_says_what_its_logits_mean(values: Callable, tmp_path: Path, name: str, accuracy: bool):
     """No D(x) where a logit is no log-odds, an accuracy where there is a threshold; of saturation its own slope."""
-    train(tmp_path / "run", values({"loss": part(name)}, WATCHED, "callback.saturation.gradient_every_n_iterations=1"))
+    train(tmp_path / "run", values({"loss": loss(name)}, WATCHED, "callback.saturation.gradient_every_n_iterations=1"))
     keys = {key for row in timeless(tmp_path / "run") for key in row}
     assert {"logit/real", "logit/real_std", "logit/fake", "logit/fake_g", "loss/d", "loss/g"} <= keys
     assert {"d/real", "d/fake", "d/fake_g", "d/real_std"}.isdisjoint(keys)
@@ -204,10 +205,10 @@ def test_a_loss_says_what_its_logits_mean(values: Callable, tmp_path: Path, name
 
 @pytest.mark.usefixtures("untyped")
 def test_runs_of_such_losses_are_compared(values: Callable, tmp_path: Path):
-    for name in ("Hinge", "Wasserstein"):
+    for name in ("hinge.Hinge", "wasserstein.Wasserstein"):
         for seed in (0, 1):
             folder = tmp_path / f"{name}{seed}"
-            train(folder, values({"loss": part(name), **labelled()}, DEFAULT, "metric=[frechet]",
+            train(folder, values({"loss": loss(name), **labelled()}, DEFAULT, "metric=[frechet]",
                                  "metric.frechet.samples=24"), seed=seed)  # fmt: skip
     console = Console(file=StringIO(), width=300)
     compare([str(tmp_path)], as_json_text=True, console=console)

@@ -20,6 +20,14 @@ WORDS = ("data=ring8", "tracking=none", "callback=[statistics,saturation]", "tra
          "trainer.max_steps=20", "checkpoint_min_seconds=0", "ema.every_n_iterations=1")  # fmt: skip
 CLOCK = ("seconds", "speed/images_per_second")
 R1 = {"_target_": "ganduel.penalty.r1.R1", "gamma": 1.0}
+R2 = {"_target_": "ganduel.penalty.r2.R2", "gamma": 1.0}
+INTERPOLATED = {"_target_": "ganduel.penalty.gradient_penalty.GradientPenalty", "weight": 1.0}
+PATH = {"_target_": "ganduel.penalty.path_length.PathLength", "weight": 0.5, "decay": 0.9, "every": 1}
+
+
+def loss(name: str) -> dict[str, Any]:
+    """A loss of the package in a config."""
+    return {"_target_": f"ganduel.loss.{name}"}
 
 
 def labelled(data: str = "LabelledPoints") -> dict[str, Any]:
@@ -37,22 +45,21 @@ def discriminator(name: str) -> dict[str, Any]:
 # What each adds to the config: a signature of the zoo.
 CASES: dict[str, dict[str, Any]] = {
     "labels": labelled(),
-    "R1 and R2": {"penalty": {"r1": R1, "r2": part("R2")}},
+    "R1 and R2": {"penalty": {"r1": R1, "r2": R2}},
     "every 4": {"penalty": {"r1": R1 | {"every": 4}}},
-    "penalty that draws": {"penalty": {"interpolated": part("InterpolatedSlope")}},
-    "penalty of G with a buffer": {"penalty_g": {"path": part("PathLength")}},
+    "penalty that draws": {"penalty": {"interpolated": INTERPOLATED}},
+    "penalty of G with a buffer": {"penalty_g": {"path": PATH}},
     "augmentation with state": {"augment": part("AdaptiveNoise")},
     "minibatch std": discriminator("MinibatchStd"),
     "functional batch norm": discriminator("FunctionalBatchNorm"),
 }
 TOGETHER: dict[str, Any] = {
     **labelled(),
-    "penalty": {"r1": R1, "r2": part("R2", every=4), "interpolated": part("InterpolatedSlope", every=2)},
-    "penalty_g": {"path": part("PathLength", every=2)},
+    "penalty": {"r1": R1, "r2": R2 | {"every": 4}, "interpolated": INTERPOLATED | {"every": 2}},
+    "penalty_g": {"path": PATH | {"every": 2}},
     "augment": part("AdaptiveNoise"),
 }
-RELATIVISTIC = {"_target_": "ganduel.loss.relativistic_average.RelativisticAverage"}
-UNROLLED: dict[str, Any] = {**TOGETHER, "loss": RELATIVISTIC, "unroll": 2}
+UNROLLED: dict[str, Any] = {**TOGETHER, "loss": loss("relativistic_average.RelativisticAverage"), "unroll": 2}
 # Members that differ in more than the seed: one after another in this order.
 DIFFERENT: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -63,8 +70,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "lazier": {"penalty": {"r1": R1 | {"every": 5}}},
     "drawing": CASES["penalty that draws"],
     "path": CASES["penalty of G with a buffer"],
-    "hinge": {"loss": part("Hinge")},
-    "relativistic": {"loss": part("Relativistic")},
+    "hinge": {"loss": loss("hinge.Hinge")},
+    "relativistic": {"loss": loss("relativistic.Relativistic")},
     "all": {key: value for key, value in TOGETHER.items() if key not in ("data", "model")},
 }
 

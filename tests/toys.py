@@ -1,7 +1,7 @@
-"""A toy of each kind of part, as a user's file would hold it: what runs name as `_target_: toys.R2`."""
+"""Parts that the package has not, as a user's file would hold them: what runs name as `_target_: toys.Stretch`."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,11 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganduel.augment.base import Augment
-from ganduel.batch import Minibatch
 from ganduel.data.base import TensorData
-from ganduel.loss.base import LogitLoss, Loss
-from ganduel.model.base import Discriminator, Generator, conditioned
-from ganduel.penalty.base import Penalty, SlopePenalty
+from ganduel.model.base import Discriminator, Generator
 from ganduel.ranks import mean_over_ranks
 from ganduel.rng import KeyedRandom
 
@@ -103,51 +100,6 @@ class FunctionalBatchNorm(nn.Module):
         return self.second(h.tanh()).squeeze(1)
 
 
-class R2(SlopePenalty):
-    """γ/2 · E[‖∇_x D(x)‖²] on generated samples."""
-
-    def __init__(self, gamma: float = 1.0, every: int = 1):
-        super().__init__(every)
-        self.gamma = gamma
-
-    def forward(self, net: Callable, b: Minibatch, fake: Tensor) -> Tensor:
-        slope = torch.func.grad(lambda x: net(x, b.fake_labels).sum())(fake)
-        return self.gamma / 2 * slope.square().flatten(1).sum(1).mean()
-
-
-class InterpolatedSlope(SlopePenalty):
-    """weight · E[(‖∇_x D(x)‖ − 1)²], x between a real and a generated sample: Gulrajani et al. 2017, section 4."""
-
-    def __init__(self, weight: float = 1.0, every: int = 1):
-        super().__init__(every)
-        self.weight = weight
-
-    def forward(self, net: Callable, b: Minibatch, fake: Tensor) -> Tensor:
-        alpha = b.draws.uniform(b.real.flatten(1)[:, 0]).view(-1, *[1] * (fake.ndim - 1))
-        x = alpha * b.real + (1 - alpha) * fake
-        slope = torch.func.grad(lambda x: net(x, b.labels).sum())(x)
-        return self.weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
-
-
-class PathLength(Penalty):
-    """weight · E[(‖J_zᵀ v‖ − a)²], v normal, a a moving average of the lengths: Karras et al. 2020, section 3.2."""
-
-    mean: Tensor
-
-    def __init__(self, weight: float = 0.5, decay: float = 0.1, every: int = 1):
-        super().__init__(every)
-        self.weight, self.decay = weight, decay
-        self.register_buffer("mean", torch.zeros(()))
-
-    def forward(self, net: Callable, b: Minibatch, fake: Tensor) -> Tensor:
-        v = b.draws.normal(fake)
-        slope = torch.func.grad(lambda z: (conditioned(net, z, b.fake_labels) * v).sum())(b.noise)
-        lengths = slope.norm(dim=1)
-        with torch.no_grad():
-            self.mean.lerp_(mean_over_ranks(lengths.mean()), self.decay)
-        return self.weight * (lengths - self.mean).square().mean()
-
-
 class Stretch(Augment):
     """Twice as far from the origin: neither drawn nor kept."""
 
@@ -172,44 +124,6 @@ class AdaptiveNoise(Augment, KeyedRandom):
 
     def adapt(self, outputs: dict[str, Tensor]) -> None:
         self.p.add_(self.step * mean_over_ranks(outputs["logit/real"].sign().mean())).clamp_(0, 1)
-
-
-class Hinge(LogitLoss):
-    """E[max(0, 1 − a)] + E[max(0, 1 + b)], and −E[b] for G; a logit is no log-odds."""
-
-    threshold = 0.0
-
-    def d_real(self, a: Tensor) -> Tensor:
-        return (1 - a).relu()
-
-    def d_fake(self, b: Tensor) -> Tensor:
-        return (1 + b).relu()
-
-    def g_fake(self, b: Tensor) -> Tensor:
-        return -b
-
-
-class Wasserstein(Loss):
-    """E[b] − E[a], and −E[b] for G; there is no logit above which D takes a sample for real."""
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return fake.mean() - real.mean()
-
-    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        return -fake.mean()
-
-
-class Relativistic(Loss):
-    """E[softplus(b − a)] and E[softplus(a − b)]: Jolicoeur-Martineau 2018 (arXiv:1807.00734), as R3GAN has it."""
-
-    generator_uses_real = True
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.softplus(fake - real).mean()
-
-    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        assert real is not None
-        return F.softplus(real - fake).mean()
 
 
 def part(name: str, **knobs: Any) -> dict[str, Any]:

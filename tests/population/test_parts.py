@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from toys import AdaptiveNoise, Hinge, LabelledPoints, Relativistic, Stretch
+from toys import AdaptiveNoise, LabelledPoints, Stretch
 
 from ganduel.augment.base import Augment
 from ganduel.batch import Batches
+from ganduel.loss.hinge import Hinge
 from ganduel.loss.nonsaturating import NonSaturating
+from ganduel.loss.relativistic import Relativistic
 from ganduel.population.parts import StackedAugment, StackedBatches, StackedEMA, StackedLoss, can_be_mapped, keeps_state
 from ganduel.rng import Draws
 
