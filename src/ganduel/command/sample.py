@@ -7,7 +7,7 @@ So n = 10 gives the first 10 of n = 100, and the same command writes the same fi
 
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,7 +32,6 @@ from ganduel.image_grid import (
     animate,
     columns_of,
     generate_stored,
-    is_image,
     make_grid,
     make_grid_of_classes,
 )
@@ -78,7 +77,7 @@ def sample(
     check_class(source)
     suffix = out.suffix.lower()
     if suffix != ".npz":
-        check_picture(source.shape, n, out, interpolate)
+        check_picture(source, n, out, interpolate)
     with output_file(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
         if suffix == ".npz":
             write_npz(file, source, n, seed)
@@ -88,7 +87,7 @@ def sample(
             write_walks(file, source, n, seed)
         else:
             write_grid(file, source, n, seed)
-    what = "walk" if interpolate else "image" if is_image(source.shape) else "sample"
+    what = "walk" if interpolate else "image" if source.image else "sample"
     return f"{out}: {n:,} {what}{'s' * (n > 1)} from {source.name} at iteration {source.iteration:,}, seed {seed}"
 
 
@@ -126,9 +125,10 @@ def check_class(source: Source) -> None:
         raise UserError(f"--class {source.label}: there are {classes} classes, 0 to {classes - 1}.")
 
 
-def check_picture(shape: Sequence[int], n: int, out: Path, interpolate: bool) -> None:
+def check_picture(source: Source, n: int, out: Path, interpolate: bool) -> None:
     """Refuse samples that are no images, and an image that no viewer would open."""
-    if not is_image(shape):
+    shape = source.shape
+    if not source.image:
         raise UserError(f"--out {out}: samples of shape {tuple(shape)} are no pictures. Use {out.with_suffix('.npz')}.")
     gif = out.suffix.lower() == ".gif"
     columns = STEPS if interpolate and not gif else columns_of(n)
@@ -159,7 +159,7 @@ def samples(source: Source, n: int, seed: int, batch: int = BATCH) -> Iterator[T
 def generate_from(source: Source, z: Noise, labels: Labels | None = None) -> Tensor:
     """The source's samples for z: images as bytes, all else as float32."""
     name = f"{source.name} at iteration {source.iteration:,}"
-    return generate_stored(source.generator, z, source.shape, BATCH, name, labels)
+    return generate_stored(source.generator, z, source.shape, source.image, BATCH, name, labels)
 
 
 def waypoints(generator: Generator, walks: int, points: int, seed: int) -> Tensor:
@@ -171,7 +171,7 @@ def waypoints(generator: Generator, walks: int, points: int, seed: int) -> Tenso
 
 def write_npz(path: Path, source: Source, n: int, seed: int) -> None:
     """Stream the samples into a file like that of `numpy.savez(path, samples=…)`."""
-    dtype = "|u1" if is_image(source.shape) else "<f4"
+    dtype = "|u1" if source.image else "<f4"
     header: dict[str, Any] = {"descr": dtype, "fortran_order": False, "shape": (n, *source.shape)}
     member = zipfile.ZipInfo("samples.npy")  # dated 1980: the same samples give the same bytes
     with zipfile.ZipFile(path, "w") as archive, archive.open(member, "w", force_zip64=True) as file:

@@ -12,6 +12,7 @@ from torch import nn
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
 from ganduel.build import build_generator
+from ganduel.data.base import is_image
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels
 from ganduel.model.base import Generator
@@ -27,6 +28,7 @@ class Source:
     Attributes:
         generator: G or its average, on the device where it runs.
         shape: of one sample.
+        image: whether that is an image.
         iteration: the number of iterations of its training.
         name: which weights these are, in words.
         label: the class of all samples; None: each in turn, where G takes labels.
@@ -34,6 +36,7 @@ class Source:
 
     generator: Generator
     shape: tuple[int, ...]
+    image: bool
     iteration: int
     name: str
     label: int | None = None
@@ -56,6 +59,7 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
     checkpoint = checkpoints.read(path)
     try:
         shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
+        image = checkpoint["ganduel"].get("image", is_image(shape))  # one of an older version does not say
         stored = checkpoint["ganduel"]["config"]
         node = stored["model"]["generator"]
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
@@ -78,7 +82,7 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
         raise UserError(f"{path}: its weights are not those of {node['_target_']} ({reason}).") from error
     name = "the average of G" if prefix == "ema.net." else "G itself"
     name += "" if averages or live else " (the run keeps no average)"
-    return Source(generator.to(device).eval(), shape, iteration, name)
+    return Source(generator.to(device).eval(), shape, image, iteration, name)
 
 
 def is_network(target: str) -> bool:

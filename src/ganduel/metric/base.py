@@ -28,7 +28,6 @@ except ModuleNotFoundError:
 from torchmetrics.utilities import dim_zero_cat
 
 from ganduel.data.base import Data, Split
-from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features
 from ganduel.types import Labels, Scalar
@@ -93,7 +92,7 @@ class SampleMetric(Metric, ABC):
         """Why the metric is not applicable to data of this kind, in words; None if it is."""
         if self.features or data.features:
             return None
-        features = "pixels" if is_image(data.shape) else "points"
+        features = "pixels" if data.is_image else "points"
         return (
             f"it names no features. Try {self.label}.features={features} with train.py, or write features = "
             f'"{features}" into the data\'s class'
