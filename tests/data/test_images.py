@@ -10,6 +10,7 @@ from image_files import RED, only, plain, uniform
 from ganduel.data.base import denormalise
 from ganduel.data.images import Images, divide
 from ganduel.errors import UserError
+from ganduel.metric.frechet import FrechetDistance
 
 # Kinds of files
 
@@ -127,3 +128,16 @@ def test_fingerprint_is_of_all_images(folder):
     changed = Images(str(folder), size=4)
     assert torch.equal(changed.samples_of("train"), data.samples_of("train"))
     assert changed.fingerprint["checksum"] != data.fingerprint["checksum"]
+
+
+@pytest.mark.parametrize(("n", "option"), [(2, "data.held_out=0.2"), (5, "data.held_out=0.5"), (6, None)])
+def test_a_metric_that_lacks_real_samples_names_the_option(folder, n, option):
+    """Of ten images a tenth is held out, one: no set for a metric. With the option there are n, and as many others."""
+    data = Images(str(folder), size=1)
+    assert data.remedy(n) == option
+    if option:
+        enough = Images(str(folder), size=1, held_out=float(option.partition("=")[2]))
+        assert min(enough.count("train"), enough.count("test")) >= n
+    metric = FrechetDistance(features="pixels")
+    with pytest.raises(UserError, match=r"make sets of 1, and 2 are needed. Try data.held_out=0.2\.$"):
+        metric.fit_to(data)

@@ -110,6 +110,10 @@ class Data(ABC):
         """The most samples that `reference` has of a split; None: any number."""
         return None
 
+    def remedy(self, n: int) -> str | None:
+        """The option with which `reference` would have sets of n samples for metrics; None if there is none."""
+        return None
+
     @cached_property
     def fingerprint(self) -> dict[str, Any] | None:
         """Number, shape and checksum of the samples, by which a resumed run knows its data; None if they never end."""

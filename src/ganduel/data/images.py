@@ -12,6 +12,7 @@ suffix.
 """
 
 import logging
+import math
 import os
 import warnings
 from collections import Counter
@@ -143,6 +144,10 @@ class Images(TensorData):
 
     def count(self, split: Split) -> int:
         return len(self.indices_of(split))
+
+    def remedy(self, n: int) -> str | None:
+        percent = math.ceil(100 * n / len(self.readable))
+        return f"data.held_out={percent / 100}" if percent <= 50 else None
 
     def samples_of(self, split: Split) -> Tensor:
         return self.samples[self.indices_of(split).to(self.samples.device)]

@@ -105,7 +105,9 @@ class SampleMetric(Metric, ABC):
         most = self.most_samples(data)
         if most is None or most >= self.least_samples:
             return None
-        return f"its real samples make sets of {most}, and {self.least_samples} are needed"
+        remedy = data.remedy(self.least_samples)
+        advice = "" if remedy is None else f". Try {remedy}"
+        return f"its real samples make sets of {most}, and {self.least_samples} are needed{advice}"
 
     def fit_to(self, data: Data) -> None:
         """Set what the metric takes from the data."""
