@@ -26,7 +26,7 @@ from ganduel import rng
 from ganduel.atomic import output_file
 from ganduel.command.interpolate import interpolate
 from ganduel.command.source import Source, choose_device, load
-from ganduel.errors import UserError
+from ganduel.errors import UserError, nearest
 from ganduel.image_grid import (
     GAP,
     animate,
@@ -56,7 +56,7 @@ def sample(
     interpolate: bool = False,
     device: str = "auto",
     trust: bool = False,
-    label: int | None = None,
+    label: str | None = None,
 ) -> str:
     """Write samples to a file; returns one line that says what was written.
 
@@ -69,12 +69,12 @@ def sample(
         interpolate: walks from one z to another instead of samples.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         trust: whether a generator that is not ganduel's may be built, which runs its code.
-        label: the class of all samples, of a G that takes labels; None: each in turn.
+        label: the class of all samples, of a G that takes labels, by number or name; None: each in turn.
     """
     n = (9 if interpolate else 64) if n is None else n
     check(path, out, n, interpolate)
-    source = replace(load(path, live, choose_device(device), trust), label=label)
-    check_class(source)
+    source = load(path, live, choose_device(device), trust)
+    source = source if label is None else replace(source, label=class_number(source, label))
     suffix = out.suffix.lower()
     if suffix != ".npz":
         check_picture(source, n, out, interpolate)
@@ -112,17 +112,17 @@ def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
         raise UserError(f"--out {out}: the folder {out.parent} is not writable. Choose another.")
 
 
-def check_class(source: Source) -> None:
-    """Refuse a class that the generator does not know."""
+def class_number(source: Source, label: str) -> int:
+    """The number of a class that the generator knows, by number or name."""
     classes = getattr(source.generator, "classes", None)
-    if source.label is None:
-        return
     if classes is None:
-        raise UserError(
-            f"--class {source.label}: the generator was trained without labels. Train with condition=concat."
-        )
-    if not 0 <= source.label < classes:
-        raise UserError(f"--class {source.label}: there are {classes} classes, 0 to {classes - 1}.")
+        raise UserError(f"--class {label}: the generator was trained without labels. Train with condition=concat.")
+    if label in source.classes:
+        return source.classes.index(label)
+    if not label.isdecimal() or int(label) >= classes:
+        names = f" {nearest(label, source.classes)}" if source.classes else ""
+        raise UserError(f"--class {label}: there are {classes} classes, 0 to {classes - 1}.{names}")
+    return int(label)
 
 
 def check_picture(source: Source, n: int, out: Path, interpolate: bool) -> None:

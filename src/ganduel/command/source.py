@@ -1,5 +1,6 @@
 """The generator of a run or of a checkpoint, without its data and without a Trainer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from inspect import isclass
@@ -11,7 +12,7 @@ from torch import nn
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
-from ganduel.build import build_generator
+from ganduel.build import build_generator, recorded_data
 from ganduel.data.base import is_image
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels
@@ -31,6 +32,7 @@ class Source:
         image: whether that is an image.
         iteration: the number of iterations of its training.
         name: which weights these are, in words.
+        classes: the names of the data's classes, where they have names.
         label: the class of all samples; None: each in turn, where G takes labels.
     """
 
@@ -39,6 +41,7 @@ class Source:
     image: bool
     iteration: int
     name: str
+    classes: Sequence[str] = ()
     label: int | None = None
 
     def labels(self, n: int, start: int = 0) -> Labels | None:
@@ -59,9 +62,11 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
     checkpoint = checkpoints.read(path)
     try:
         shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
-        image = checkpoint["ganduel"].get("image", is_image(shape))  # one of an older version does not say
+        image = checkpoint["ganduel"].get("image", True)  # one of an older version does not say
+        image = image and is_image(shape, "image" in checkpoint["ganduel"])
         stored = checkpoint["ganduel"]["config"]
         node = stored["model"]["generator"]
+        names = recorded_data(stored).get("classes", ())
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
@@ -82,7 +87,7 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
         raise UserError(f"{path}: its weights are not those of {node['_target_']} ({reason}).") from error
     name = "the average of G" if prefix == "ema.net." else "G itself"
     name += "" if averages or live else " (the run keeps no average)"
-    return Source(generator.to(device).eval(), shape, image, iteration, name)
+    return Source(generator.to(device).eval(), shape, image, iteration, name, names)
 
 
 def is_network(target: str) -> bool:

@@ -79,8 +79,7 @@ class Mapped:
     @property
     def readable(self) -> Int64[Tensor, " n"]:
         """The rows that have an array."""
-        missing = torch.tensor(sorted(self.about.missing), dtype=torch.int64)
-        return torch.ones(len(self.rows), dtype=torch.bool).index_fill_(0, missing, False).nonzero().flatten()
+        return without(len(self.rows), self.about.missing)
 
 
 class Store:
@@ -122,11 +121,9 @@ class Store:
                     if isinstance(mapped, str):
                         if mapped:
                             log.info("%s: %s %s: decoded again", self.name, self.folder, mapped)
-                        self.write(signature, "part" if alone else f"{uuid4().hex[:8]}.part")
-                        mapped = self.complete(signature)
+                        mapped = self.write(signature, "part" if alone else f"{uuid4().hex[:8]}.part")
             except OSError as error:
                 raise UserError(f"{self.folder} cannot be written: {error.strerror or error}. {ADVICE}") from error
-        assert isinstance(mapped, Mapped), f"{self.path} {mapped}"
         return mapped
 
     def signature(self) -> str:
@@ -151,8 +148,8 @@ class Store:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return DAMAGED
 
-    def write(self, signature: str, token: str) -> None:
-        """Write the file, or what is missing of it."""
+    def write(self, signature: str, token: str) -> Mapped:
+        """Write the file, or what is missing of it; returns its arrays."""
         part, journal = self.folder / f"images.{token}", self.folder / f"journal.{token}"
         missing = read_journal(journal, signature)
         if missing is None:  # of other sources, or none
@@ -162,14 +159,15 @@ class Store:
         if self.signature() != signature:
             journal.unlink()
             raise UserError(f"{self.name} has changed while it was read. Start again when nothing writes to it.")
-        checksum = checksum_of(Mapped(map_file(part), About(signature, "", missing, [])))
+        rows = map_file(part)
+        about = About(signature, checksum_of(rows, missing), missing, stamp_of(part))
         os.replace(part, self.path)
-        with atomic_write(self.about) as path:
-            about = About(signature, checksum, missing, stamp_of(self.path))
+        with atomic_write(self.about, token) as path:
             path.write_text(json.dumps(asdict(about)), encoding="utf-8")
         journal.unlink()
         n = f"{len(self.sources) - len(missing):,}"
         log.info("%s: %s images decoded into %s (%s)", self.name, n, self.path, in_bytes(about.stamp[0]))
+        return Mapped(rows, about)
 
     def append(self, part: Path, journal: Path, missing: Reasons) -> Reasons:
         """Append the rows that a part lacks; returns which have no array."""
@@ -242,11 +240,16 @@ def stamp_of(path: Path) -> list[int]:
     return [state.st_size, state.st_mtime_ns]
 
 
-def checksum_of(mapped: Mapped) -> str:
+def without(n: int, missing: Iterable[int]) -> Int64[Tensor, " n"]:
+    """The numbers from 0 to n − 1, except for those that are missing."""
+    return torch.ones(n, dtype=torch.bool).index_fill_(0, torch.tensor(list(missing)).long(), False).nonzero().flatten()
+
+
+def checksum_of(rows: Tensor, missing: Iterable[int]) -> str:
     """The SHA-256 of all rows that have an array."""
     digest = hashlib.sha256()
-    for rows in mapped.readable.split(CHUNK):
-        digest.update(mapped.rows[rows].numpy().data)
+    for readable in without(len(rows), missing).split(CHUNK):
+        digest.update(rows[readable].numpy().data)
     return digest.hexdigest()
 
 

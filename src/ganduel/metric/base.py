@@ -92,9 +92,11 @@ class SampleMetric(Metric, ABC):
         """Why the metric is not applicable to data of this kind, in words; None if it is."""
         if self.features or data.features:
             return None
+        group, _, name = self.label.rpartition(".")
+        chosen = f"{group}={name} " if group else ""
         features = "pixels" if data.is_image else "points"
         return (
-            f"it names no features. Try {self.label}.features={features} with train.py, or write features = "
+            f"it names no features. Try {chosen}{self.label}.features={features} with train.py, or write features = "
             f'"{features}" into the data\'s class'
         )
 
