@@ -83,7 +83,7 @@ def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> N
 
 def listed(record: Mapping[str, Any]) -> str:
     """The names of the classes that data are on record with, in brackets; nothing where they have none."""
-    names = record.get("classes", ())
+    names = [name if name.isprintable() else repr(name) for name in map(str, record.get("classes", ()))]
     return f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
 
 

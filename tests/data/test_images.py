@@ -7,8 +7,10 @@ import pytest
 import torch
 from image_files import RED, only, plain, uniform
 
+from ganduel.data import images
 from ganduel.data.base import denormalise
 from ganduel.data.images import Images, divide
+from ganduel.data.mapped import Mapped
 from ganduel.errors import UserError
 from ganduel.metric.frechet import FrechetDistance
 
@@ -53,6 +55,23 @@ def test_a_hidden_folder_may_be_named(tmp_path):
 def test_home_folder_is_understood(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     assert Images(dir=f"~/{folder.name}", held_out=0.0).size == 10
+
+
+# What is decoded
+
+
+def test_a_folder_is_decoded_once(folder, monkeypatch):
+    """For all jobs of a sweep, all ranks and evaluations, and whichever images are held out; again for other pixels."""
+    reads = []
+    monkeypatch.setattr(images, "read", lambda path, form: reads.append(path) or np.zeros(form.shape, form.dtype))
+    first = Images(str(folder), size=2)
+    monkeypatch.chdir(folder.parent)
+    second = Images(folder.name, size=2, held_out=0.5, flip=True)
+    assert len(reads) == 10
+    assert first.samples.data_ptr() != second.samples.data_ptr()
+    assert first.fingerprint == second.fingerprint
+    Images(str(folder), size=2, background="black")
+    assert len(reads) == 20
 
 
 # What is held out
@@ -141,3 +160,17 @@ def test_a_metric_that_lacks_real_samples_names_the_option(folder, n, option):
     metric = FrechetDistance(features="pixels")
     with pytest.raises(UserError, match=r"make sets of 1, and 2 are needed. Try data.held_out=0.2\.$"):
         metric.fit_to(data)
+
+
+def test_the_next_minibatch_is_read_ahead(folder, monkeypatch):
+    """Of each seed, the rows of this rank, over the end of an epoch; what is taken then is what was asked for."""
+    data, asked = Images(str(folder), size=1, channels=1, held_out=0.0), []
+    monkeypatch.setattr(Mapped, "prefetch", lambda self, indices: asked.append(indices))
+    for position in range(5):
+        images, _ = data.minibatch(1, position, 4, slice(1, 3))
+        if position > 0:
+            assert torch.equal(denormalise(images), data.samples[asked[position - 1]])
+    asked.clear()
+    data.minibatches([1, 2], 5, 4)
+    taken, _ = data.minibatches([1, 2], 6, 4)
+    assert torch.equal(denormalise(taken), data.samples[torch.stack(asked[:2])])

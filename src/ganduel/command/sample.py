@@ -120,7 +120,7 @@ def class_number(source: Source, label: str) -> int:
     if label in source.classes:
         return source.classes.index(label)
     if not label.isdecimal() or int(label) >= classes:
-        names = f" {nearest(label, source.classes)}" if source.classes else ""
+        names = f" {nearest(label, filter(str.isprintable, source.classes))}" if source.classes else ""
         raise UserError(f"--class {label}: there are {classes} classes, 0 to {classes - 1}.{names}")
     return int(label)
 

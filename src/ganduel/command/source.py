@@ -66,9 +66,9 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
         image = image and is_image(shape, "image" in checkpoint["ganduel"])
         stored = checkpoint["ganduel"]["config"]
         node = stored["model"]["generator"]
-        names = recorded_data(stored).get("classes", ())
+        names = [str(name) for name in recorded_data(stored).get("classes", ())]
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
     config = {"model": {"generator": node}} | {key: stored[key] for key in ("condition",) if key in stored}
     check_stored(config, path, "--trust", trust)

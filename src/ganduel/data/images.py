@@ -76,12 +76,12 @@ class Images(TensorData):
         if not 0 <= held_out < 1:
             raise UserError(f"data.held_out={held_out} must be a share of the images, at least 0 and less than 1.")
         self.dir, self.flip = dir, flip
-        self.class_folders, mapped = load(dir, form)
-        self.readable, self.checksum = mapped.readable, mapped.about.checksum
+        self.class_folders, self.mapped = load(dir, form)
+        self.readable = self.mapped.readable
         training, out = divide(len(self.readable), held_out)
         if len(training) == 0:
             raise UserError(f"data.held_out={held_out} leaves none of the {len(out)} images for training.")
-        super().__init__(mapped.rows, subset=self.readable[training])
+        super().__init__(self.mapped.rows, subset=self.readable[training])
         self.held_out = self.readable[out]
         if len(out):
             self.splits = ("train", "test")
@@ -118,21 +118,29 @@ class Images(TensorData):
         self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
     ) -> tuple[Samples, Labels | None]:
         images, labels = super().minibatch(seed, position, batch_size, rows)
+        self.prefetch([seed], position + 1, batch_size, rows)
         return (flipped(images, seed, position, batch_size, rows) if self.flip else images), labels
 
     def minibatches(
         self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
     ) -> tuple[Tensor, Tensor | None]:
         images, labels = super().minibatches(seeds, position, batch_size, rows)
+        self.prefetch(seeds, position + 1, batch_size, rows)
         if self.flip:
             pairs = zip(images, seeds, strict=True)
             images = torch.stack([flipped(of_seed, seed, position, batch_size, rows) for of_seed, seed in pairs])
         return images, labels
 
+    def prefetch(self, seeds: Sequence[int], position: int, batch_size: int, rows: slice) -> None:
+        """Begin to read what comes next from the file, in the background."""
+        if self.samples.device.type == "cpu":
+            for seed in seeds:
+                self.mapped.prefetch(self.indices(seed, position, batch_size)[rows])
+
     @cached_property
     def fingerprint(self) -> dict[str, Any] | None:
         """Of all images of the folder: those held out decide which ones are trained on."""
-        record = {"samples": len(self.readable), "shape": list(self.shape), "checksum": self.checksum[:16]}
+        record = {"samples": len(self.readable), "shape": list(self.shape), "checksum": self.mapped.about.checksum[:16]}
         if self.sample_labels is None:
             return record
         labels = fingerprint(self.sample_labels.cpu()[self.readable])["checksum"]
@@ -140,7 +148,9 @@ class Images(TensorData):
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)
-        return self.samples[choose(self.indices_of(split), split, n, draw).to(self.samples.device)].cpu()
+        indices = choose(self.indices_of(split), split, n, draw)
+        self.mapped.prefetch(indices)
+        return self.mapped.rows[indices]
 
     def count(self, split: Split) -> int:
         return len(self.indices_of(split))
@@ -150,7 +160,7 @@ class Images(TensorData):
         return f"data.held_out={percent / 100}" if percent <= 50 else None
 
     def samples_of(self, split: Split) -> Tensor:
-        return self.samples[self.indices_of(split).to(self.samples.device)]
+        return self.mapped.rows[self.indices_of(split)]
 
     def indices_of(self, split: Split) -> Int64[Tensor, " n"]:
         """Of the images that a split has."""

@@ -5,8 +5,11 @@
     FOLDER/*.part           of what is not finished yet: a killed process's work is continued
 
 All processes on a machine read the same pages, which the operating system keeps in memory while there is room: sets
-may be larger than memory. One process writes, others wait for it. Sources are known by name, size and times; if any of
-these changes, all are read again. The file is known by its own size and time: any other file in its place is replaced.
+may be larger than memory. It is told of the rows that come next, and reads them while a minibatch is computed; untold,
+it would read 32 pages around each one that is missing.
+
+One process writes, others wait for it. Sources are known by name, size and times; if any of these changes, all are read
+again. The file is known by its own size and time: any other in its place is replaced.
 """
 
 import hashlib
@@ -20,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from mmap import ALLOCATIONGRANULARITY, mmap
 from pathlib import Path
 from typing import IO, cast
 from uuid import uuid4
@@ -34,7 +38,8 @@ from ganduel.errors import UserError
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing is locked
+    from mmap import MADV_RANDOM, MADV_WILLNEED
+except ImportError:  # not on Windows, where nothing is locked, and nothing read ahead
     fcntl = None
 
 FORMAT = 1  # of what a source becomes: to be increased when the same file gives another array
@@ -69,17 +74,27 @@ class Mapped:
     """The arrays.
 
     Attributes:
-        rows: (sources, *shape), read-only: memory that is mapped from the file.
+        rows: (sources, *shape), read-only.
+        memory: mapped from the file, in which they are.
         about: what they are.
     """
 
     rows: Tensor
+    memory: mmap
     about: About
 
     @property
     def readable(self) -> Int64[Tensor, " n"]:
         """The rows that have an array."""
         return without(len(self.rows), self.about.missing)
+
+    def prefetch(self, indices: Tensor) -> None:
+        """Begin to read rows in the background, where the file is not in memory."""
+        row_bytes = self.rows[0].nbytes
+        start = len(self.memory) - len(self.rows) * row_bytes
+        for first in (start + indices.flatten() * row_bytes).tolist() if fcntl else ():
+            page = first - first % ALLOCATIONGRANULARITY
+            self.memory.madvise(MADV_WILLNEED, page, first + row_bytes - page)
 
 
 class Store:
@@ -142,7 +157,7 @@ class Store:
             about = About(**{**values, "missing": {int(row): why for row, why in values["missing"].items()}})
             if about.signature != signature:
                 return "is of other files, or of these before they changed"
-            return Mapped(map_file(self.path), about) if stamp_of(self.path) == about.stamp else DAMAGED
+            return open_mapped(self.path, about) if stamp_of(self.path) == about.stamp else DAMAGED
         except FileNotFoundError:
             return DAMAGED if self.about.exists() else ""
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -159,15 +174,14 @@ class Store:
         if self.signature() != signature:
             journal.unlink()
             raise UserError(f"{self.name} has changed while it was read. Start again when nothing writes to it.")
-        rows = map_file(part)
-        about = About(signature, checksum_of(rows, missing), missing, stamp_of(part))
+        about = About(signature, checksum_of(map_file(part)[0], missing), missing, stamp_of(part))
         os.replace(part, self.path)
         with atomic_write(self.about, token) as path:
             path.write_text(json.dumps(asdict(about)), encoding="utf-8")
         journal.unlink()
         n = f"{len(self.sources) - len(missing):,}"
         log.info("%s: %s images decoded into %s (%s)", self.name, n, self.path, in_bytes(about.stamp[0]))
-        return Mapped(rows, about)
+        return open_mapped(self.path, about)
 
     def append(self, part: Path, journal: Path, missing: Reasons) -> Reasons:
         """Append the rows that a part lacks; returns which have no array."""
@@ -224,14 +238,23 @@ def header_of(shape: Sequence[int], dtype: np.dtype) -> bytes:
     return header.getvalue()
 
 
-def map_file(path: Path) -> Tensor:
-    """The array in a file, mapped to memory.
+def open_mapped(path: Path, about: About) -> Mapped:
+    """The arrays in a file, to be read in any order."""
+    rows, memory = map_file(path)
+    if fcntl:
+        memory.madvise(MADV_RANDOM)
+    return Mapped(rows, memory, about)
+
+
+def map_file(path: Path) -> tuple[Tensor, mmap]:
+    """The array in a file, mapped to memory, and that memory.
 
     Read-only: a private mapping would be charged as memory, and refused for a file that is larger than that.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-        return torch.from_numpy(np.load(path, mmap_mode="r"))
+        array = np.load(path, mmap_mode="r")
+        return torch.from_numpy(array), array.base
 
 
 def stamp_of(path: Path) -> list[int]:
