@@ -54,6 +54,14 @@ def test_a_minibatch_has_the_labels_of_its_images(pets):
     assert ((denormalise(of_seeds).view(2, 7) >= 100).long() == labels).all()
 
 
+def test_real_samples_for_metrics_have_their_labels(pets):
+    data = labelled(pets, held_out=0.3)
+    assert Images(str(pets), size=1).reference_labels("train", 5) is None
+    for split, n in (("train", 7), ("test", 3)):
+        images = data.reference(split, n, draw=1).flatten()
+        assert ((images >= 100).long() == data.reference_labels(split, n, draw=1)).all()
+
+
 def test_classes_without_an_image_are_named(pets, caplog):
     """Empty, or with none that can be read; they would be classes that D never sees. Hidden ones are no classes."""
     for name in ("ant", "bee", ".git"):

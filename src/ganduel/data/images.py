@@ -162,6 +162,9 @@ class Images(TensorData):
     def samples_of(self, split: Split) -> Tensor:
         return self.mapped.rows[self.indices_of(split)]
 
+    def labels_of(self, split: Split) -> Labels | None:
+        return None if self.sample_labels is None else self.sample_labels.cpu()[self.indices_of(split)]
+
     def indices_of(self, split: Split) -> Int64[Tensor, " n"]:
         """Of the images that a split has."""
         return self.held_out if split == "test" else self.subset
