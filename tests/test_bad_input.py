@@ -117,7 +117,7 @@ CASES = [
     ("clip.generator=0", "clip.generator=0.0 must be positive. Use clip.generator=null for no limit."),
     ("callback.statistics.every_n_iterations=0", "callback.statistics.every_n_iterations=0 must be at least 1."),
     ("penalty=r1 penalty.r1.every=0", "penalty.r1.every=0 must be at least 1."),
-    ("data=images data.dir=. data.size=0", "data.size=0 must be at least 1: the height and width in pixels."),
+    ("data=images data.dir=. data.size=0", "data.size=0 must be at least 1: the height and width in pixels, such"),
     ("data=images data.dir=. data.channels=5", "data.channels=5 is not one of 1, 2, 3, 4."),
     ("data=images data.dir=. data.size=[8]", "data.size=[8] must be at least 1: the height and width in pixels, such"),
     ("data=images data.dir=. data.held_out=1", "data.held_out=1 must be a share of the images, at least 0 and less"),
