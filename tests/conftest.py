@@ -103,6 +103,14 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of decoded images: the user's has none of the tests'."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GANDUEL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def read_once() -> Iterator[None]:
     """Files that most runs read are read once: the digits take 0.4 s to unzip, twenty config files 0.05 s to parse."""
     unzip, load = idx.read, OmegaConf.load

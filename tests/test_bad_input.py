@@ -117,8 +117,9 @@ CASES = [
     ("clip.generator=0", "clip.generator=0.0 must be positive. Use clip.generator=null for no limit."),
     ("callback.statistics.every_n_iterations=0", "callback.statistics.every_n_iterations=0 must be at least 1."),
     ("penalty=r1 penalty.r1.every=0", "penalty.r1.every=0 must be at least 1."),
-    ("data=images data.dir=. data.size=0", "data.size=0 must be at least 1: the height and width in pixels."),
-    ("data=images data.dir=. data.channels=2", "data.channels=2 is not one of 1, 3."),
+    ("data=images data.dir=. data.size=0", "data.size=0 must be at least 1: the height and width in pixels, such"),
+    ("data=images data.dir=. data.channels=5", "data.channels=5 is not one of 1, 2, 3, 4."),
+    ("data=images data.dir=. data.size=[8]", "data.size=[8] must be at least 1: the height and width in pixels, such"),
     ("data=images data.dir=. data.held_out=1", "data.held_out=1 must be a share of the images, at least 0 and less"),
     ("data=stacked_mnist trainer.max_epochs=1", "this data set never ends, so that trainer.max_epochs means nothing."),
     ("batch_size=100000", "batch_size=100000 is more than the 60000 samples of the data. Try 60000 or less."),
@@ -222,7 +223,7 @@ def test_image_files(command, tmp_path, content, message):
 def test_clothes_that_are_not_there(command, tmp_path, monkeypatch, download):
     """Neither installed as a package nor downloaded before, and the server does not answer."""
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GANDUEL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

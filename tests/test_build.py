@@ -1,6 +1,7 @@
 """Parts from configs: every file of every group makes its part, and the seed alone makes the initial weights."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -237,8 +238,15 @@ def test_data_of_a_run_are_known_again():
     check_data(recorded(TensorData(x)), TensorData(x))
     labels = torch.tensor([0, 1, 0])
     check_data(recorded(TensorData(x, labels)), TensorData(x, labels))
-    with pytest.raises(UserError, match=r"now has as many others\."):
+    with pytest.raises(UserError, match=r"now has the same in other classes\."):
         check_data(recorded(TensorData(x, labels)), TensorData(x, 1 - labels))
+    kept, now = Mock(TensorData), Mock(TensorData)
+    kept.fingerprint = {**TensorData(x).fingerprint, "labels": "a", "classes": ["cat", "dog"]}
+    now.fingerprint = {**kept.fingerprint, "classes": ["ant", *map(str, range(5))]}
+    with pytest.raises(
+        UserError, match=r"^the run .* \(2,\) \(cat, dog\), and .* the same in other classes \(ant, 0, 1, 2, 3, …\)\.$"
+    ):
+        check_data(recorded(kept), now)
     check_data({"data": {}}, TensorData(x))
     check_data({"run": {}}, TensorData(x))  # of an older version
     check_data(recorded(Gaussian1D()), Gaussian1D(mean=3.0))  # never ends; its config says it all

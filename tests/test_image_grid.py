@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ganduel.image_grid import BACKGROUND, GAP, animate, class_labels, columns_of, generate, is_image, make_grid
+from ganduel.image_grid import BACKGROUND, GAP, animate, class_labels, columns_of, generate, make_grid
 
 
 def numbered(n: int, channels: int, height: int = 3, width: int = 2) -> Tensor:
@@ -44,13 +44,6 @@ def test_floats_are_rounded_and_clamped() -> None:
 
 def test_a_picture_one_pixel_wide_stays_one() -> None:
     assert make_grid(torch.zeros(1, 1, 1, 1)).size == (1, 1)
-
-
-@pytest.mark.parametrize(
-    ("shape", "image"), [((1, 2, 2), True), ((3, 2, 2), True), ((2, 2, 2), False), ((2,), False), ((1, 2), False)]
-)
-def test_what_is_an_image(shape: tuple[int, ...], image: bool) -> None:
-    assert is_image(shape) == image
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])

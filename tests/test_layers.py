@@ -52,7 +52,7 @@ BELOW = {
     "checkpoint": ["errors", "atomic"],
     "loss": ["types", "errors", "ranks"],
     "model": ["types", "errors", "ranks", "rng"],
-    "data": ["types", "errors", "rng", "environment"],
+    "data": ["types", "errors", "rng", "environment", "atomic"],
     "augment": ["types", "errors", "rng", "ranks"],
     "condition": ["types", "errors", "loss.base", "model.base"],
     "batch": ["types", "rng", "data.base", "model.base"],

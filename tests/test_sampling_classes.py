@@ -67,7 +67,7 @@ def test_a_walk_keeps_its_class(conditional: Path, tmp_path: Path) -> None:
 
 
 def test_a_class_of_ones_own(conditional: Path, tmp_path: Path) -> None:
-    sample(conditional, tmp_path / "s.npz", n=9, device="cpu", trust=True, label=3)
+    sample(conditional, tmp_path / "s.npz", n=9, device="cpu", trust=True, label="3")
     assert set(np.load(tmp_path / "s.npz")["samples"].flatten().tolist()) == {3}
 
 
@@ -81,8 +81,24 @@ def test_a_grid_has_a_row_for_each_class(conditional: Path, tmp_path: Path) -> N
     assert pixels[:: height + 2, :: width + 2].tolist() == [[c] * 3 for c in range(7)]
 
 
-@pytest.mark.parametrize(("label", "message"), [(7, r"--class 7: there are 7 classes, 0 to 6\."), (-1, "--class -1: ")])
-def test_a_class_that_does_not_exist(conditional: Path, tmp_path: Path, label: int, message: str) -> None:
+def test_a_class_by_the_name_that_its_data_have(conditional: Path, tmp_path: Path) -> None:
+    """A name comes before a number: a folder may be called 0."""
+    named = tmp_path / "named.ckpt"
+    config = {"model": {"generator": {"_target_": "conditional_gan.Conditional", "noise_dim": 6}}}
+    config["run"] = {"data": {"classes": ["ant", "bee", "0"]}}
+    save(named, {}, {}, format=2, classes=3, config=config)
+    for label, number in {"bee": 1, "0": 2, "2": 2}.items():
+        sample(named, tmp_path / "s.npz", n=2, device="cpu", trust=True, label=label)
+        assert (np.load(tmp_path / "s.npz")["samples"] == number).all()
+    with pytest.raises(UserError, match=r"--class beee: there are 3 classes, 0 to 2\. Did you mean bee\?"):
+        sample(named, tmp_path / "s.npz", device="cpu", trust=True, label="beee")
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [("7", r"--class 7: there are 7 classes, 0 to 6\."), ("-1", "--class -1: "), ("cat", "--class cat: ")],
+)
+def test_a_class_that_does_not_exist(conditional: Path, tmp_path: Path, label: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         sample(conditional, tmp_path / "s.npz", device="cpu", trust=True, label=label)
 

@@ -71,12 +71,20 @@ def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> N
         return
     same = {key for key, value in found.items() if recorded.get(key) == value}
     number = "as many others" if {"samples", "shape"} <= same else f"{found['samples']:,}"
+    if {"samples", "shape", "checksum"} <= same:
+        number = f"the same in other classes{listed(found)}"
     shape = "" if "shape" in same else f" of shape {tuple(found['shape'])}"
     raise UserError(
-        f"{run} was trained on {recorded['samples']:,} samples of shape {tuple(recorded['shape'])}, and "
-        f"{recorded.get('dir', 'its data set')} now has {number}{shape}."
+        f"{run} was trained on {recorded['samples']:,} samples of shape {tuple(recorded['shape'])}"
+        f"{listed(recorded)}, and {recorded.get('dir', 'its data set')} now has {number}{shape}."
         + (" Say where those of the run are: data.dir=FOLDER." if "dir" in recorded else "")
     )
+
+
+def listed(record: Mapping[str, Any]) -> str:
+    """The names of the classes that data are on record with, in brackets; nothing where they have none."""
+    names = [name if name.isprintable() else repr(name) for name in map(str, record.get("classes", ()))]
+    return f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
 
 
 def data_record(config: Mapping[str, Any], data: Data) -> dict[str, Any]:

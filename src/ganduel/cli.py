@@ -83,7 +83,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
     parser.add_argument("--n", metavar="N", type=int, help=count)
     parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
-    parser.add_argument("--class", dest="label", metavar="CLASS", type=int, help="the class of all samples, from 0")
+    parser.add_argument("--class", dest="label", metavar="CLASS", help="the class of all samples, from 0 or by name")
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--interpolate", action="store_true", help=walks)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where G runs; z is the same everywhere")

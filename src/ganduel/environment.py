@@ -1,8 +1,9 @@
-"""What the environment variables of a process say: its rank, before any process group exists, and its parent."""
+"""What the environment variables of a process say: its rank, before any process group exists, its parent, its cache."""
 
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -27,3 +28,9 @@ def call_after(parent: int, end: Callable[[], Any]) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
     end()
+
+
+def cache_folder(name: str) -> Path:
+    """Where what can be made or downloaded again is kept: in $GANDUEL_CACHE, or ganduel/ in the user's cache folder."""
+    cache = os.environ.get("GANDUEL_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ganduel"
+    return Path(cache).expanduser() / name

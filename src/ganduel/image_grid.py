@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganduel.data.base import denormalise
-from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.types import Bytes, Images, Labels, Noise, Samples
 
@@ -85,6 +84,7 @@ def generate_stored(
     generator: nn.Module,
     noise: Noise,
     shape: Sequence[int],
+    image: bool,
     batch: int = 500,
     name: str = "G",
     labels: Labels | None = None,
@@ -95,6 +95,7 @@ def generate_stored(
         generator: G or its average.
         noise: z.
         shape: of one sample of the data.
+        image: whether it is an image.
         batch: samples per forward pass.
         name: which weights these are, for error messages.
         labels: as in `generate`.
@@ -104,7 +105,7 @@ def generate_stored(
         raise UserError(f"G makes samples of shape {tuple(samples.shape[1:])}, and its data have {tuple(shape)}.")
     if not samples.isfinite().all():
         raise UserError(f"{name} gives NaN or infinity: the run diverged.")
-    return denormalise(samples) if is_image(shape) else samples
+    return denormalise(samples) if image else samples
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def test_a_checkpoint_says_what_it_is(fit, tmp_path):
     fit(callbacks=[Save(tmp_path, 2, {"seed": 0, "hidden": [8], "ema": None})])
     entry = read(tmp_path / LAST)["ganduel"]
     config = {"seed": 0, "hidden": [8], "ema": None}
-    assert entry == {"format": 2, "config": config, "shape": [1, 2, 3], "classes": None}
+    assert entry == {"format": 2, "config": config, "shape": [1, 2, 3], "image": True, "classes": None}
 
 
 @pytest.mark.usefixtures("untyped")

@@ -1,10 +1,13 @@
 """What tests of data share."""
 
+import numpy as np
 import pytest
 import torch
 from image_files import plain
+from numbered import in_turn
 
 from ganduel import rng
+from ganduel.data.mapped import Store
 
 
 @pytest.fixture
@@ -27,3 +30,23 @@ def folder(tmp_path):
     for value in range(10):
         plain(value, mode="L").save(tmp_path / f"{value}.png")
     return tmp_path
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Ten files, 0 to 9; number 3 has no number."""
+    (tmp_path / "sources").mkdir()
+    paths = [tmp_path / "sources" / str(i) for i in range(10)]
+    for i, path in enumerate(paths):
+        path.write_text("three" if i == 3 else str(i))
+    return paths
+
+
+@pytest.fixture
+def store(sources, tmp_path):
+    """A function that makes a store of the sources in one folder."""
+
+    def make(read=in_turn, shape=(2,), options="", paths=sources):
+        return Store(tmp_path / "cache", "data.dir=sources", paths, read, shape, np.dtype(np.uint8), options)
+
+    return make

@@ -31,6 +31,13 @@ def test_images_have_one_or_three_channels(shape, image):
     assert is_image(shape) == image
 
 
+@pytest.mark.parametrize(("channels", "image"), [(1, True), (2, True), (3, True), (4, True), (5, False)])
+def test_images_with_alpha_are_bytes(channels, image):
+    """Floats of two or four channels may be anything, such as the latents of an autoencoder."""
+    assert TensorData(torch.zeros(2, channels, 3, 3, dtype=torch.uint8)).is_image == image
+    assert TensorData(torch.zeros(2, channels, 3, 3)).is_image == (channels in (1, 3))
+
+
 @pytest.mark.parametrize(("value", "kind"), [(math.nan, "NaN"), (math.inf, "infinity"), (-math.inf, "infinity")])
 def test_what_is_not_finite_is_counted(value, kind):
     """By samples, not by values; also beyond the rows that are looked at together."""

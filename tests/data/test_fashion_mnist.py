@@ -55,6 +55,7 @@ def machine(tmp_path, monkeypatch, closed):
         monkeypatch.setitem(MD5, name, checksum)
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
     monkeypatch.setattr(fashion_mnist, "ADDRESS", closed)
+    monkeypatch.delenv("GANDUEL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
     return tmp_path

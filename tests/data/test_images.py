@@ -1,19 +1,18 @@
 """Folders of images: every kind that is read, how they are turned, cut and coloured, and what is said of bad ones."""
 
 import logging
-import os
-import threading
-import time
 
 import numpy as np
 import pytest
 import torch
 from image_files import RED, only, plain, uniform
-from PIL import Image
 
-from ganduel.data import images as module
+from ganduel.data import images
+from ganduel.data.base import denormalise
 from ganduel.data.images import Images, divide
+from ganduel.data.mapped import Mapped
 from ganduel.errors import UserError
+from ganduel.metric.frechet import FrechetDistance
 
 # Kinds of files
 
@@ -33,101 +32,17 @@ def test_files_are_found_below_the_folder_in_order(tmp_path):
     assert data.samples.flatten().tolist() == [0, 1, 2, 3]
 
 
-SUFFIXES = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "avif", "bmp", "dib", "gif", "tif", "tiff", "ppm", "pgm",
-            "pbm", "pnm", "tga", "jp2", "j2k", "qoi", "sgi", "pcx", "ico", "mpo"]  # fmt: skip
-
-
-def test_suffixes_are_those_of_the_formats_that_pillow_decodes_itself(tmp_path):
-    """AVIF where Pillow is built with it; nothing that another program would be started for."""
-    for suffix in [*SUFFIXES, "eps", "ps", "pdf", "wmf", "psd", "h5"]:
-        (tmp_path / f"x.{suffix}").touch()
-    paths, others = module.find(tmp_path)
-    expected = {suffix for suffix in SUFFIXES if suffix != "avif" or ".avif" in Image.registered_extensions()}
-    assert {path.suffix[1:] for path in paths} == expected
-    assert {".eps", ".ps", ".pdf", ".wmf", ".psd", ".h5"} <= set(others)
-
-
-def test_other_files_are_counted_in_one_line(folder, caplog):
-    for name in ["a.txt", "b.TXT", "c.psd", "README", "d.\n"]:
-        (folder / name).touch()
-    (folder / "broken.png").symlink_to("nowhere.png")
-    with caplog.at_level(logging.INFO):
-        assert Images(dir=str(folder), held_out=0.0).size == 10
-    (record,) = caplog.records
-    assert record.getMessage().endswith(
-        ": 6 of 16 files passed over: .txt 2, without suffix 1, .png that are no files 1, .psd 1, '.\\n' 1."
-    )
-
-
-def test_what_is_a_program_is_no_image(tmp_path, monkeypatch):
-    """EPS, by its content: Pillow would have Ghostscript run it, whatever the file is called."""
-    from PIL import EpsImagePlugin
-
-    def run(*args, **options):
-        raise AssertionError("Ghostscript was called")
-
-    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
-    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(UserError, match=r"x.png \(no image that is known\)"):
-        only(tmp_path)
-
-
-def test_links_to_folders_are_followed(folder, tmp_path_factory):
-    """Class folders that lie on another disk; those of a link are part of the order by their names here."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    plain(100, mode="L").save(elsewhere / "x.png")
-    (folder / "4a").symlink_to(elsewhere)
-    data = Images(dir=str(folder), size=1, channels=1, held_out=0.0)
-    assert data.samples.flatten().tolist() == [0, 1, 2, 3, 4, 100, 5, 6, 7, 8, 9]
-
-
-@pytest.mark.parametrize("up", [".", "..", "../..", "/"])
-def test_links_upward_neither_hang_nor_double(folder, up):
-    """To the folder, to one that it lies in, to all there is: none is a part of it."""
-    (folder / "class").mkdir()
-    plain(100, mode="L").save(folder / "class" / "x.png")
-    (folder / "class" / "link").symlink_to(up)
-    assert [path.name for path in module.find(folder)[0]] == [*(f"{i}.png" for i in range(10)), "x.png"]
-
-
-def test_each_file_is_taken_once(folder, caplog):
-    """Links to what is there already, to files or to folders, and to each other."""
-    (folder / "class").mkdir()
-    plain(100, mode="L").save(folder / "class" / "x.png")
-    (folder / "again").symlink_to("class")
-    (folder / "class" / "there").symlink_to("../other")
-    (folder / "other").mkdir()
-    (folder / "other" / "back").symlink_to("../class")
-    (folder / "zero.png").symlink_to("0.png")
-    with caplog.at_level(logging.INFO):
-        data = Images(dir=str(folder), size=1, channels=1, held_out=0.0)
-    assert sorted(data.samples.flatten().tolist()) == [*range(10), 100]
-    assert "1 of 12 files passed over: links to others of these 1." in caplog.text
-
-
-def test_a_folder_that_may_not_be_read_is_counted(folder, monkeypatch):
-    scandir = os.scandir
-
-    def refuse(path):
-        if str(path).endswith("secret"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    (folder / "secret").mkdir()
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert module.find(folder)[1] == {"folders that cannot be read": 1}
-
-
 def test_hidden_files_are_passed_over_without_a_word(tmp_path, caplog):
     """Such as thumbnails, and what one system leaves beside each file on the disks of others."""
-    caplog.set_level(logging.INFO)
     plain().save(tmp_path / "x.png")
     (tmp_path / "._x.png").write_bytes(b"no image")
     (tmp_path / ".thumbnails").mkdir()
     plain().save(tmp_path / ".thumbnails" / "x.png")
     (tmp_path / "folder.png").mkdir()
-    assert only(tmp_path) == uniform(*RED)
-    assert caplog.text == ""
+    with caplog.at_level(logging.INFO):
+        assert only(tmp_path) == uniform(*RED)
+    (record,) = caplog.records
+    assert "1 images decoded" in record.getMessage()
 
 
 def test_a_hidden_folder_may_be_named(tmp_path):
@@ -142,6 +57,23 @@ def test_home_folder_is_understood(folder, monkeypatch):
     assert Images(dir=f"~/{folder.name}", held_out=0.0).size == 10
 
 
+# What is decoded
+
+
+def test_a_folder_is_decoded_once(folder, monkeypatch):
+    """For all jobs of a sweep, all ranks and evaluations, and whichever images are held out; again for other pixels."""
+    reads = []
+    monkeypatch.setattr(images, "read", lambda path, form: reads.append(path) or np.zeros(form.shape, form.dtype))
+    first = Images(str(folder), size=2)
+    monkeypatch.chdir(folder.parent)
+    second = Images(folder.name, size=2, held_out=0.5, flip=True)
+    assert len(reads) == 10
+    assert first.samples.data_ptr() != second.samples.data_ptr()
+    assert first.fingerprint == second.fingerprint
+    Images(str(folder), size=2, background="black")
+    assert len(reads) == 20
+
+
 # What is held out
 
 
@@ -149,18 +81,24 @@ def values(samples):
     return sorted(samples[:, 0, 0, 0].tolist())
 
 
+def trained_on(data):
+    """The values of an epoch's images, in minibatches of one."""
+    return sorted(denormalise(data.minibatch(0, p, 1)[0])[0, 0, 0, 0].item() for p in range(data.size))
+
+
 def test_the_held_out_share_is_the_test_split(folder):
     data = Images(dir=str(folder), size=2, held_out=0.3)
     assert data.size == 7
     assert data.splits == ("train", "test")
     assert data.reference("test", 3).dtype == torch.uint8
-    assert sorted(values(data.samples) + values(data.reference("test", 3))) == list(range(10))
-    assert values(data.reference("train", 7)) == values(data.samples)
+    assert sorted(trained_on(data) + values(data.reference("test", 3))) == list(range(10))
+    assert values(data.reference("train", 7)) == values(data.samples_of("train")) == trained_on(data)
+    assert values(data.samples_of("test")) == values(data.reference("test", 3))
 
 
 def test_the_choice_is_always_the_same(folder):
     first, second = (Images(dir=str(folder), size=2, held_out=0.3) for _ in range(2))
-    assert torch.equal(first.samples, second.samples)
+    assert torch.equal(first.samples_of("train"), second.samples_of("train"))
     assert torch.equal(first.samples_of("test"), second.samples_of("test"))
 
 
@@ -204,29 +142,35 @@ def test_fingerprint_is_of_all_images(folder):
     """Those held out too: another one would be another test set."""
     data, other = Images(str(folder), size=4), Images(str(folder), size=4, held_out=0.0)
     assert data.fingerprint["samples"] == other.fingerprint["samples"] == 10
-    held_out = int(data.held_out[0, 0, 0, 0])
+    held_out = int(data.held_out[0])
     plain(77, mode="L").save(folder / f"{held_out}.png")
     changed = Images(str(folder), size=4)
-    assert torch.equal(changed.samples, data.samples)
+    assert torch.equal(changed.samples_of("train"), data.samples_of("train"))
     assert changed.fingerprint["checksum"] != data.fingerprint["checksum"]
 
 
-@pytest.mark.parametrize(("large", "at_once"), [(15, 1), (16, 4)])
-def test_large_images_are_decoded_one_at_a_time(folder, monkeypatch, large, at_once):
-    """Pillow takes images of up to 179 million pixels: 16 threads that each held one took tens of gigabytes."""
-    decode, active, most = module.flatten, [], []
+@pytest.mark.parametrize(("n", "option"), [(2, "data.held_out=0.2"), (5, "data.held_out=0.5"), (6, None)])
+def test_a_metric_that_lacks_real_samples_names_the_option(folder, n, option):
+    """Of ten images a tenth is held out, one: no set for a metric. With the option there are n, and as many others."""
+    data = Images(str(folder), size=1)
+    assert data.remedy(n) == option
+    if option:
+        enough = Images(str(folder), size=1, held_out=float(option.partition("=")[2]))
+        assert min(enough.count("train"), enough.count("test")) >= n
+    metric = FrechetDistance(features="pixels")
+    with pytest.raises(UserError, match=r"make sets of 1, and 2 are needed. Try data.held_out=0.2\.$"):
+        metric.fit_to(data)
 
-    def flatten(*arguments):
-        active.append(None)
-        most.append(len(active))
-        together.wait(10) if large == 16 else time.sleep(0.002)  # until there are four; or long enough that there were
-        active.pop()
-        return decode(*arguments)
 
-    together = threading.Barrier(4)
-    monkeypatch.setattr(module, "flatten", flatten)
-    monkeypatch.setattr(module, "LARGE", large)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 4)
-    paths = sorted(folder.glob("*.png"))[:4] * 8  # a chunk of eight for each thread
-    assert len(module.read_all(paths, 4, 3)) == 32
-    assert max(most) == at_once
+def test_the_next_minibatch_is_read_ahead(folder, monkeypatch):
+    """Of each seed, the rows of this rank, over the end of an epoch; what is taken then is what was asked for."""
+    data, asked = Images(str(folder), size=1, channels=1, held_out=0.0), []
+    monkeypatch.setattr(Mapped, "prefetch", lambda self, indices: asked.append(indices))
+    for position in range(5):
+        images, _ = data.minibatch(1, position, 4, slice(1, 3))
+        if position > 0:
+            assert torch.equal(denormalise(images), data.samples[asked[position - 1]])
+    asked.clear()
+    data.minibatches([1, 2], 5, 4)
+    taken, _ = data.minibatches([1, 2], 6, 4)
+    assert torch.equal(denormalise(taken), data.samples[torch.stack(asked[:2])])

@@ -26,7 +26,7 @@ def test_unreadable_files_are_named_in_one_line(folder, caplog):
     with caplog.at_level(logging.INFO):
         data = Images(dir=str(folder), held_out=0.0)
     assert data.size == 10
-    (record,) = caplog.records
+    record = caplog.records[-1]
     line = record.getMessage()
     assert "\n" not in line
     assert "4 of the 14 images cannot be read and are left out: a.png (no image that is known), b.jpg (" in line
@@ -96,7 +96,13 @@ def test_folder_that_is_none():
     [
         ({"dir": None}, r"data=images needs a folder with images: type data.dir=FOLDER as well"),
         ({"size": 0}, r"data.size=0 must be at least 1"),
-        ({"channels": 2}, r"data.channels=2 must be 3 for colour or 1 for grey"),
+        ({"size": [64, 0]}, r"data.size=\[64, 0\] must be at least 1: the height and width .* 64 or \[64,48\]"),
+        ({"size": [8, 8, 3]}, r"data.size=\[8, 8, 3\] must be"),
+        ({"channels": 5}, r"data.channels=5 must be 1 for grey, 3 for colour, 2 or 4 for these with alpha"),
+        ({"fit": "stretch"}, r"data.fit=stretch is not known. There are: crop, pad"),
+        ({"background": "whitish"}, r"data.background=whitish is no colour. Try white"),
+        ({"bits": 12}, r"data.bits=12 must be 8 or 16"),
+        ({"bits": 16}, r"data.bits=16: colours are read in 8 bits. Take data.channels=1"),
         ({"held_out": 1.0}, r"data.held_out=1.0 must be a share of the images, at least 0 and less than 1"),
         ({"held_out": -0.1}, r"data.held_out=-0.1 must be a share"),
         ({"held_out": float("nan")}, r"data.held_out=nan must be a share"),

@@ -18,7 +18,7 @@ from ganduel import rng
 from ganduel.block import NEVER, Scheduled
 from ganduel.callback.base import gan_of, geometric, images_seen, next_geometric, trackers
 from ganduel.errors import UserError
-from ganduel.image_grid import animate, generate, is_image, make_grid, make_grid_of_classes
+from ganduel.image_grid import animate, generate, make_grid, make_grid_of_classes
 
 
 class SampleGrid(Callback, Scheduled):
@@ -41,7 +41,7 @@ class SampleGrid(Callback, Scheduled):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = gan_of(trainer)
-        self.on = trainer.is_global_zero and is_image(gan.batches.data.shape)
+        self.on = trainer.is_global_zero and gan.batches.data.is_image
         if not self.on:
             return
         self.noise = gan.batches.draw_noise(self.n, rng.generator(gan.batches.seed, "grid"))

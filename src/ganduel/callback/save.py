@@ -63,5 +63,5 @@ class Save(Checkpoint, Scheduled):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         data, config = gan_of(trainer).batches.data, without_secrets(self.config)
-        entry = {"format": FORMAT, "config": config, "shape": list(data.shape), "classes": data.classes}
-        checkpoint["ganduel"] = entry
+        samples = {"shape": list(data.shape), "image": data.is_image, "classes": data.classes}
+        checkpoint["ganduel"] = {"format": FORMAT, "config": config, **samples}

@@ -7,7 +7,7 @@ So n = 10 gives the first 10 of n = 100, and the same command writes the same fi
 
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,13 +26,12 @@ from ganduel import rng
 from ganduel.atomic import output_file
 from ganduel.command.interpolate import interpolate
 from ganduel.command.source import Source, choose_device, load
-from ganduel.errors import UserError
+from ganduel.errors import UserError, nearest
 from ganduel.image_grid import (
     GAP,
     animate,
     columns_of,
     generate_stored,
-    is_image,
     make_grid,
     make_grid_of_classes,
 )
@@ -57,7 +56,7 @@ def sample(
     interpolate: bool = False,
     device: str = "auto",
     trust: bool = False,
-    label: int | None = None,
+    label: str | None = None,
 ) -> str:
     """Write samples to a file; returns one line that says what was written.
 
@@ -70,15 +69,15 @@ def sample(
         interpolate: walks from one z to another instead of samples.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         trust: whether a generator that is not ganduel's may be built, which runs its code.
-        label: the class of all samples, of a G that takes labels; None: each in turn.
+        label: the class of all samples, of a G that takes labels, by number or name; None: each in turn.
     """
     n = (9 if interpolate else 64) if n is None else n
     check(path, out, n, interpolate)
-    source = replace(load(path, live, choose_device(device), trust), label=label)
-    check_class(source)
+    source = load(path, live, choose_device(device), trust)
+    source = source if label is None else replace(source, label=class_number(source, label))
     suffix = out.suffix.lower()
     if suffix != ".npz":
-        check_picture(source.shape, n, out, interpolate)
+        check_picture(source, n, out, interpolate)
     with output_file(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
         if suffix == ".npz":
             write_npz(file, source, n, seed)
@@ -88,7 +87,7 @@ def sample(
             write_walks(file, source, n, seed)
         else:
             write_grid(file, source, n, seed)
-    what = "walk" if interpolate else "image" if is_image(source.shape) else "sample"
+    what = "walk" if interpolate else "image" if source.image else "sample"
     return f"{out}: {n:,} {what}{'s' * (n > 1)} from {source.name} at iteration {source.iteration:,}, seed {seed}"
 
 
@@ -113,22 +112,23 @@ def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
         raise UserError(f"--out {out}: the folder {out.parent} is not writable. Choose another.")
 
 
-def check_class(source: Source) -> None:
-    """Refuse a class that the generator does not know."""
+def class_number(source: Source, label: str) -> int:
+    """The number of a class that the generator knows, by number or name."""
     classes = getattr(source.generator, "classes", None)
-    if source.label is None:
-        return
     if classes is None:
-        raise UserError(
-            f"--class {source.label}: the generator was trained without labels. Train with condition=concat."
-        )
-    if not 0 <= source.label < classes:
-        raise UserError(f"--class {source.label}: there are {classes} classes, 0 to {classes - 1}.")
+        raise UserError(f"--class {label}: the generator was trained without labels. Train with condition=concat.")
+    if label in source.classes:
+        return source.classes.index(label)
+    if not label.isdecimal() or int(label) >= classes:
+        names = f" {nearest(label, filter(str.isprintable, source.classes))}" if source.classes else ""
+        raise UserError(f"--class {label}: there are {classes} classes, 0 to {classes - 1}.{names}")
+    return int(label)
 
 
-def check_picture(shape: Sequence[int], n: int, out: Path, interpolate: bool) -> None:
+def check_picture(source: Source, n: int, out: Path, interpolate: bool) -> None:
     """Refuse samples that are no images, and an image that no viewer would open."""
-    if not is_image(shape):
+    shape = source.shape
+    if not source.image:
         raise UserError(f"--out {out}: samples of shape {tuple(shape)} are no pictures. Use {out.with_suffix('.npz')}.")
     gif = out.suffix.lower() == ".gif"
     columns = STEPS if interpolate and not gif else columns_of(n)
@@ -159,7 +159,7 @@ def samples(source: Source, n: int, seed: int, batch: int = BATCH) -> Iterator[T
 def generate_from(source: Source, z: Noise, labels: Labels | None = None) -> Tensor:
     """The source's samples for z: images as bytes, all else as float32."""
     name = f"{source.name} at iteration {source.iteration:,}"
-    return generate_stored(source.generator, z, source.shape, BATCH, name, labels)
+    return generate_stored(source.generator, z, source.shape, source.image, BATCH, name, labels)
 
 
 def waypoints(generator: Generator, walks: int, points: int, seed: int) -> Tensor:
@@ -171,7 +171,7 @@ def waypoints(generator: Generator, walks: int, points: int, seed: int) -> Tenso
 
 def write_npz(path: Path, source: Source, n: int, seed: int) -> None:
     """Stream the samples into a file like that of `numpy.savez(path, samples=…)`."""
-    dtype = "|u1" if is_image(source.shape) else "<f4"
+    dtype = "|u1" if source.image else "<f4"
     header: dict[str, Any] = {"descr": dtype, "fortran_order": False, "shape": (n, *source.shape)}
     member = zipfile.ZipInfo("samples.npy")  # dated 1980: the same samples give the same bytes
     with zipfile.ZipFile(path, "w") as archive, archive.open(member, "w", force_zip64=True) as file:

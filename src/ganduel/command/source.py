@@ -1,5 +1,6 @@
 """The generator of a run or of a checkpoint, without its data and without a Trainer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from inspect import isclass
@@ -11,7 +12,8 @@ from torch import nn
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
-from ganduel.build import build_generator
+from ganduel.build import build_generator, recorded_data
+from ganduel.data.base import is_image
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels
 from ganduel.model.base import Generator
@@ -27,15 +29,19 @@ class Source:
     Attributes:
         generator: G or its average, on the device where it runs.
         shape: of one sample.
+        image: whether that is an image.
         iteration: the number of iterations of its training.
         name: which weights these are, in words.
+        classes: the names of the data's classes, where they have names.
         label: the class of all samples; None: each in turn, where G takes labels.
     """
 
     generator: Generator
     shape: tuple[int, ...]
+    image: bool
     iteration: int
     name: str
+    classes: Sequence[str] = ()
     label: int | None = None
 
     def labels(self, n: int, start: int = 0) -> Labels | None:
@@ -56,10 +62,13 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
     checkpoint = checkpoints.read(path)
     try:
         shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
+        image = checkpoint["ganduel"].get("image", True)  # one of an older version does not say
+        image = image and is_image(shape, "image" in checkpoint["ganduel"])
         stored = checkpoint["ganduel"]["config"]
         node = stored["model"]["generator"]
+        names = [str(name) for name in recorded_data(stored).get("classes", ())]
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
     config = {"model": {"generator": node}} | {key: stored[key] for key in ("condition",) if key in stored}
     check_stored(config, path, "--trust", trust)
@@ -78,7 +87,7 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
         raise UserError(f"{path}: its weights are not those of {node['_target_']} ({reason}).") from error
     name = "the average of G" if prefix == "ema.net." else "G itself"
     name += "" if averages or live else " (the run keeps no average)"
-    return Source(generator.to(device).eval(), shape, iteration, name)
+    return Source(generator.to(device).eval(), shape, image, iteration, name, names)
 
 
 def is_network(target: str) -> bool:

@@ -20,7 +20,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ganduel import rng
-from ganduel.data.check import check_minibatch, checked, non_finite
+from ganduel.data.check import check_minibatch, checked, is_image, non_finite
 from ganduel.errors import UserError
 from ganduel.types import Labels, Samples
 
@@ -43,6 +43,11 @@ class Data(ABC):
     classes: int | None = None
     features: str | None = None
     splits: tuple[Split, ...] = ("train",)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a sample is an image, to be shown, and to be rounded to bytes where it is generated."""
+        return is_image(self.shape)
 
     def to(self, device: torch.device) -> None:
         """Set the training device, on which minibatches are wanted; data held in memory are moved there."""
@@ -105,6 +110,10 @@ class Data(ABC):
         """The most samples that `reference` has of a split; None: any number."""
         return None
 
+    def remedy(self, n: int) -> str | None:
+        """The option with which `reference` would have sets of n samples for metrics; None if there is none."""
+        return None
+
     @cached_property
     def fingerprint(self) -> dict[str, Any] | None:
         """Number, shape and checksum of the samples, by which a resumed run knows its data; None if they never end."""
@@ -122,15 +131,28 @@ class TensorData(Data):
     Args:
         samples: images (n, channels, height, width) of bytes, or of floats in [−1, 1]; or points (n, d).
         labels: the class of each sample, 0, 1, …; None: no classes.
+        subset: the indices of the samples that are trained on; None: all.
     """
 
-    def __init__(self, samples: Tensor, labels: Int64[Tensor, " n"] | None = None):
-        self.samples, self.sample_labels = checked(samples, type(self).__name__), None
+    device = torch.device("cpu")
+
+    def __init__(
+        self,
+        samples: Tensor,
+        labels: Int64[Tensor, " n"] | None = None,
+        subset: Int64[Tensor, " size"] | None = None,
+    ):
+        self.samples, self.sample_labels = self.checked(samples), None
+        self.subset = torch.arange(len(samples)) if subset is None else subset
         if labels is not None:
             self.set_labels(labels)
         self.shape = tuple(samples.shape[1:])
-        self.size = len(samples)
+        self.size = len(self.subset)
         self._orders: dict[int, tuple[int, Tensor]] = {}  # per seed: the epoch last asked for, and its order
+
+    def checked(self, samples: Tensor) -> Tensor:
+        """The samples as they are stored, once all have been looked at."""
+        return checked(samples, type(self).__name__)
 
     def set_labels(self, labels: Int64[Tensor, " n"]) -> None:
         """The class of each sample."""
@@ -138,31 +160,37 @@ class TensorData(Data):
         assert labels.min() >= 0, "labels are numbers from 0"
         self.sample_labels, self.classes = labels, int(labels.max()) + 1
 
+    @property
+    def is_image(self) -> bool:
+        return is_image(self.shape, self.samples.dtype == torch.uint8)
+
     def check(self, seed: int, batch_size: int) -> None:
         return  # all samples have been looked at
 
     def to(self, device: torch.device) -> None:
-        self.samples = self.samples.to(device)
+        self.device, self.samples = device, self.samples.to(device)
         if self.sample_labels is not None:
             self.sample_labels = self.sample_labels.to(device)
 
     def minibatch(
         self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
     ) -> tuple[Samples, Labels | None]:
-        indices = self.indices(seed, position, batch_size)[rows]
-        labels = None if self.sample_labels is None else self.sample_labels[indices]
-        return normalise(self.samples.index_select(0, indices)), labels
+        return self.take(self.indices(seed, position, batch_size)[rows])
 
     def minibatches(
         self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
     ) -> tuple[Tensor, Tensor | None]:
-        indices = torch.stack([self.indices(seed, position, batch_size)[rows] for seed in seeds])
-        labels = None if self.sample_labels is None else self.sample_labels[indices]
-        return normalise(self.samples.index_select(0, indices.flatten()).unflatten(0, indices.shape)), labels
+        return self.take(torch.stack([self.indices(seed, position, batch_size)[rows] for seed in seeds]))
+
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The samples of these indices and their labels, on the training device."""
+        labels = None if self.sample_labels is None else self.sample_labels[indices].to(self.device)
+        samples = self.samples.index_select(0, indices.flatten()).unflatten(0, indices.shape)
+        return normalise(samples.to(self.device)), labels
 
     def indices(self, seed: int, position: int, batch_size: int) -> Tensor:
         """The indices of a minibatch's samples."""
-        size = len(self.samples)
+        size = len(self.subset)
         if batch_size > size:
             raise UserError(f"batch_size={batch_size} is more than the {size} samples of the data. Try {size} or less.")
         epoch, batch_index = divmod(position, size // batch_size)
@@ -196,8 +224,8 @@ class TensorData(Data):
     def order(self, seed: int, epoch: int) -> Tensor:
         """The order in which an epoch takes the samples; the last one per seed is cached."""
         if seed not in self._orders or self._orders[seed][0] != epoch:
-            order = torch.randperm(len(self.samples), generator=rng.generator(seed, "order", epoch))
-            self._orders[seed] = epoch, order.to(self.samples.device)
+            order = torch.randperm(len(self.subset), generator=rng.generator(seed, "order", epoch))
+            self._orders[seed] = epoch, self.subset[order].to(self.samples.device)
         return self._orders[seed][1]
 
 

@@ -24,9 +24,9 @@ TOLERANCE = 1e-3  # beyond [−1, 1], by rounding
 log = logging.getLogger("ganduel")
 
 
-def is_image(shape: Sequence[int]) -> bool:
-    """Whether samples of this shape are images: (1 or 3, height, width)."""
-    return len(shape) == 3 and shape[0] in (1, 3)
+def is_image(shape: Sequence[int], stored_as_bytes: bool = False) -> bool:
+    """Whether samples of this shape are images: (1 or 3, height, width); of bytes 2 or 4 too, these with alpha."""
+    return len(shape) == 3 and shape[0] in ((1, 2, 3, 4) if stored_as_bytes else (1, 3))
 
 
 def checked(samples: Tensor, name: str) -> Tensor:

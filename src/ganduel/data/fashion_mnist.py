@@ -1,8 +1,8 @@
 """Fashion-MNIST: 70,000 pictures of clothes in the size, number and files of MNIST, but harder.
 
 The files are not shipped. They are looked for in the folder of Debian's package `dataset-fashion-mnist`, then in
-$XDG_CACHE_HOME/ganduel/fashion_mnist (~/.cache where that is not set); if neither has them, they are downloaded once
-into the latter from the data set's address: 30 MB. Splits are MNIST's.
+the user's cache, ~/.cache/ganduel/fashion_mnist ($GANDUEL_CACHE or $XDG_CACHE_HOME say another); if neither has them,
+they are downloaded once into the latter from the data set's address: 30 MB. Splits are MNIST's.
 Source: Xiao, Rasul, Vollgraf 2017, "Fashion-MNIST" (arXiv:1708.07747), Zalando SE; licence MIT.
 """
 
@@ -18,6 +18,7 @@ from urllib.request import urlopen
 
 from ganduel.data import idx
 from ganduel.data.mnist import MNIST, TrainOn
+from ganduel.environment import cache_folder
 from ganduel.errors import UserError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -52,7 +53,7 @@ class FashionMNIST(MNIST):
         super().__init__(dir, train_on)
 
     def locate(self) -> Path:
-        cache = cache_folder()
+        cache = cache_folder("fashion_mnist")
         for folder in (DEBIAN, cache):
             if not missing(folder):
                 return folder
@@ -72,11 +73,6 @@ class FashionMNIST(MNIST):
                 f"which failed: {reason}."
             ) from error
         return cache
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganduel" / "fashion_mnist"
 
 
 def missing(folder: Path) -> list[str]:

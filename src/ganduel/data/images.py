@@ -1,47 +1,46 @@
-"""The images of a folder, cut to squares of one size and held in memory as bytes.
+"""The images of a folder, made into one shape and decoded once: into a memory-mapped file, of any size.
 
-    files      all below the folder with a suffix of FORMATS, in the order of their names, except for hidden ones;
-               links are followed, but not to a folder that they lie in, and each file is taken once
-    decoded    and rotated by the EXIF entry; on white where transparent; the first of several frames
-    cut        to the largest square in the middle, which is resized by an antialiased Lanczos filter
+    files      which are taken: ganduel.data.image_files
+    decoded    what an image becomes: ganduel.data.decode
+    kept       in the user's cache, n · channels · height · width bytes, 4 for each of 16 bits: ganduel.data.mapped
+    classes    the folders in the folder, where a condition asks for labels
     held out   round(held_out · n) of the n images, chosen by a fixed shuffle: the split "test", never trained on
+    flipped    left to right, each image of a minibatch with probability ½, from (seed, "flip", position)
 
-n images take n · channels · size² bytes. Files that cannot be read are left out, with a warning that names them; files
-that are passed over are counted by suffix.
+Files that cannot be read are left out, with a warning that names them; files that are passed over are counted by
+suffix.
 """
 
 import logging
+import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from hashlib import sha256
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
-from PIL.PngImagePlugin import PngImageFile
+from jaxtyping import Int64
+from PIL import ImageColor
 from torch import Tensor
 from tqdm import tqdm
 
 from ganduel import rng
-from ganduel.data.base import Split, TensorData, fingerprint
-from ganduel.environment import rank_from_environment
+from ganduel.data.base import Split, TensorData, choose, fingerprint
+from ganduel.data.decode import MODES, Fit, PixelFormat, read
+from ganduel.data.image_files import find, listed, printable
+from ganduel.data.mapped import Mapped, Store
+from ganduel.environment import cache_folder, rank_from_environment
 from ganduel.errors import UserError
-from ganduel.types import Bytes
+from ganduel.types import Labels, Samples
 
-# Pillow's formats of pixels that it decodes itself; EPS, for one, is a program, which it has Ghostscript run.
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA",
-           "TIFF", "WEBP")  # fmt: skip
-MAX_LISTED = 10  # unreadable files in the warning
 THREADS = 16  # at most: each holds an image of full size
-LARGE = 2**25  # pixels: images that have more take up to gigabytes each, and are decoded one at a time
-ONE_AT_A_TIME = Lock()
+SHARE = 0.25  # of a GPU's free memory: larger sets are not held there
 
 log = logging.getLogger("ganduel")
 
@@ -51,37 +50,150 @@ class Images(TensorData):
 
     Args:
         dir: the folder.
-        size: height and width after resizing, in pixels.
-        channels: 3 for colour, 1 for grey.
+        size: height and width in pixels, or one number for both.
+        channels: 1 for grey, 3 for colour, 2 and 4 for these with alpha.
         held_out: the fraction of the images that is kept out of training; 0 for none.
+        fit: "crop" the largest rectangle of that shape, in the middle, or "pad" the whole image.
+        background: the colour below what is transparent, and beside what is padded.
+        bits: 8, or 16 for grey values of that many bits, as floats.
+        flip: whether images are mirrored at random.
     """
 
-    def __init__(self, dir: str | None = None, size: int = 32, channels: Literal[1, 3] = 3, held_out: float = 0.1):
+    def __init__(
+        self,
+        dir: str | None = None,
+        size: int | Sequence[int] = 32,
+        channels: Literal[1, 2, 3, 4] = 3,
+        held_out: float = 0.1,
+        fit: Fit = "crop",
+        background: str = "white",
+        bits: Literal[8, 16] = 8,
+        flip: bool = False,
+    ):
         if dir is None:
             raise UserError("data=images needs a folder with images: type data.dir=FOLDER as well.")
-        if size < 1:
-            raise UserError(f"data.size={size} must be at least 1: the height and width in pixels.")
-        if channels not in (1, 3):
-            raise UserError(f"data.channels={channels} must be 3 for colour or 1 for grey.")
+        form = pixel_format(size, channels, fit, background, bits)
         if not 0 <= held_out < 1:
             raise UserError(f"data.held_out={held_out} must be a share of the images, at least 0 and less than 1.")
-        images = load(dir, size, channels)
-        training, out = divide(len(images), held_out)
+        self.dir, self.flip = dir, flip
+        self.class_folders, self.mapped = load(dir, form)
+        self.readable = self.mapped.readable
+        training, out = divide(len(self.readable), held_out)
         if len(training) == 0:
-            raise UserError(f"data.held_out={held_out} leaves none of the {len(images)} images for training.")
-        super().__init__(images[training])
-        self.held_out = images[out]
+            raise UserError(f"data.held_out={held_out} leaves none of the {len(out)} images for training.")
+        super().__init__(self.mapped.rows, subset=self.readable[training])
+        self.held_out = self.readable[out]
         if len(out):
             self.splits = ("train", "test")
+
+    def checked(self, samples: Tensor) -> Tensor:
+        """Floats are of our own making."""
+        return samples if samples.is_floating_point() else super().checked(samples)
+
+    def use_labels(self) -> None:
+        """An image's class is the folder that it lies in, of those in `dir`."""
+        if loose := self.class_folders.count(""):
+            raise UserError(
+                f"a condition needs classes, which are the folders in data.dir={self.dir}: {loose:,} of the "
+                f"{len(self.class_folders):,} images lie in none of them. Move these, or use condition=none."
+            )
+        counts = Counter(self.class_folders[i] for i in self.readable.tolist())
+        self.class_names = sorted(counts)
+        number = {name: i for i, name in enumerate(self.class_names)}
+        self.set_labels(torch.tensor([number.get(name, 0) for name in self.class_folders]))
+        if rank_from_environment() == 0:
+            each = listed([f"{printable(name)} {counts[name]:,}" for name in self.class_names])
+            log.info("data.dir=%s: %s classes: %s.", self.dir, len(counts), each)
+            if empty := sorted(subfolders(Path(self.dir)) - counts.keys()):
+                log.warning("data.dir=%s: folders without an image are no classes: %s.", self.dir, listed(empty))
+
+    def to(self, device: torch.device) -> None:
+        """Images that take more than a quarter of a GPU's free memory stay where they are; minibatches are copied."""
+        if device.type == "cuda" and self.samples.nbytes > SHARE * torch.cuda.mem_get_info(device)[0]:
+            self.device = device
+        else:
+            super().to(device)
+
+    def minibatch(
+        self, seed: int, position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Samples, Labels | None]:
+        images, labels = super().minibatch(seed, position, batch_size, rows)
+        self.prefetch([seed], position + 1, batch_size, rows)
+        return (flipped(images, seed, position, batch_size, rows) if self.flip else images), labels
+
+    def minibatches(
+        self, seeds: Sequence[int], position: int, batch_size: int, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor | None]:
+        images, labels = super().minibatches(seeds, position, batch_size, rows)
+        self.prefetch(seeds, position + 1, batch_size, rows)
+        if self.flip:
+            pairs = zip(images, seeds, strict=True)
+            images = torch.stack([flipped(of_seed, seed, position, batch_size, rows) for of_seed, seed in pairs])
+        return images, labels
+
+    def prefetch(self, seeds: Sequence[int], position: int, batch_size: int, rows: slice) -> None:
+        """Begin to read what comes next from the file, in the background."""
+        if self.samples.device.type == "cpu":
+            for seed in seeds:
+                self.mapped.prefetch(self.indices(seed, position, batch_size)[rows])
 
     @cached_property
     def fingerprint(self) -> dict[str, Any] | None:
         """Of all images of the folder: those held out decide which ones are trained on."""
-        both = len(self.samples) + len(self.held_out)
-        return {**fingerprint(self.samples, self.held_out), "samples": both}
+        record = {"samples": len(self.readable), "shape": list(self.shape), "checksum": self.mapped.about.checksum[:16]}
+        if self.sample_labels is None:
+            return record
+        labels = fingerprint(self.sample_labels.cpu()[self.readable])["checksum"]
+        return {**record, "labels": labels, "classes": self.class_names}
+
+    def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
+        self.check_split(split)
+        indices = choose(self.indices_of(split), split, n, draw)
+        self.mapped.prefetch(indices)
+        return self.mapped.rows[indices]
+
+    def count(self, split: Split) -> int:
+        return len(self.indices_of(split))
+
+    def remedy(self, n: int) -> str | None:
+        percent = math.ceil(100 * n / len(self.readable))
+        return f"data.held_out={percent / 100}" if percent <= 50 else None
 
     def samples_of(self, split: Split) -> Tensor:
-        return self.held_out if split == "test" else self.samples
+        return self.mapped.rows[self.indices_of(split)]
+
+    def labels_of(self, split: Split) -> Labels | None:
+        return None if self.sample_labels is None else self.sample_labels.cpu()[self.indices_of(split)]
+
+    def indices_of(self, split: Split) -> Int64[Tensor, " n"]:
+        """Of the images that a split has."""
+        return self.held_out if split == "test" else self.subset
+
+
+def pixel_format(size: int | Sequence[int], channels: int, fit: Fit, background: str, bits: int) -> PixelFormat:
+    """What the images are made into, unless an option has no meaning."""
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or min(sides) < 1:
+        raise UserError(f"data.size={size} must be at least 1: the height and width in pixels, such as 64 or [64,48].")
+    if channels not in MODES:
+        raise UserError(f"data.channels={channels} must be 1 for grey, 3 for colour, 2 or 4 for these with alpha.")
+    if fit not in get_args(Fit):
+        raise UserError(f"data.fit={fit} is not known. There are: {', '.join(get_args(Fit))}.")
+    try:
+        ImageColor.getrgb(background)
+    except ValueError:
+        raise UserError(f"data.background={background} is no colour. Try white, black or '#808080'.") from None
+    if bits not in (8, 16):
+        raise UserError(f"data.bits={bits} must be 8 or 16.")
+    if bits == 16 and channels != 1:
+        raise UserError("data.bits=16: colours are read in 8 bits. Take data.channels=1 as well, or data.bits=8.")
+    return PixelFormat((sides[0], sides[1]), channels, fit, background, bits)
+
+
+def flipped(images: Samples, seed: int, position: int, batch_size: int, rows: slice) -> Samples:
+    """A minibatch of which each image is mirrored, left to right, with probability ½."""
+    chosen = torch.rand(batch_size, generator=rng.generator(seed, "flip", position))[rows] < 0.5
+    return torch.where(chosen.to(images.device)[:, None, None, None], images.flip(3), images)
 
 
 def divide(n: int, held_out: float) -> tuple[Tensor, Tensor]:
@@ -91,9 +203,9 @@ def divide(n: int, held_out: float) -> tuple[Tensor, Tensor]:
     return order[out:].sort().values, order[:out].sort().values
 
 
-def load(dir: str, size: int, channels: int) -> Bytes:
-    """All readable images below a folder."""
-    folder = Path(dir).expanduser()
+def load(dir: str, form: PixelFormat) -> tuple[list[str], Mapped]:
+    """All images below a folder, and of each in which of its folders it lies: "" for none."""
+    folder = Path(dir).expanduser().resolve()
     if not folder.is_dir():
         raise UserError(f"data.dir={dir} is not a folder. Give the folder with the images.")
     paths, others = find(folder)
@@ -104,128 +216,41 @@ def load(dir: str, size: int, channels: int) -> Bytes:
         raise UserError(f"data.dir={dir} holds no images: no file there ends in .png, .jpg, .webp or the like{files}.")
     if others and rank_from_environment() == 0:
         log.info("data.dir=%s: %s.", dir, passed_over)
-    results = read_all(paths, size, channels)
-    images = [image for image in results if not isinstance(image, str)]
-    pairs = zip(paths, results, strict=True)
-    unreadable = [f"{printable(path.relative_to(folder))} ({why})" for path, why in pairs if isinstance(why, str)]
-    if not images:
+    options = f"{'x'.join(map(str, form.shape))}-{sha256(repr((str(folder), form)).encode()).hexdigest()[:8]}"
+    mapped = Store(
+        cache_folder("images") / f"{folder.name}-{options}",
+        f"data.dir={dir}",
+        paths,
+        partial(read_all, form=form),
+        form.shape,
+        form.dtype,
+        options,
+    ).load()
+    unreadable = [
+        f"{printable(paths[row].relative_to(folder))} ({why})" for row, why in sorted(mapped.about.missing.items())
+    ]
+    if len(unreadable) == len(paths):
         raise UserError(f"data.dir={dir}: none of the {len(paths)} images can be read: {listed(unreadable)}.")
     if unreadable and rank_from_environment() == 0:
         counts = f"{len(unreadable)} of the {len(paths)} images"
         log.warning("data.dir=%s: %s cannot be read and are left out: %s.", dir, counts, listed(unreadable))
-    return torch.from_numpy(np.stack(images))
+    parts = [path.relative_to(folder).parts for path in paths]
+    return [part[0] if len(part) > 1 else "" for part in parts], mapped
 
 
-def read_all(paths: Sequence[Path], size: int, channels: int) -> list[np.ndarray | str]:
+def read_all(paths: Sequence[Path], done: int = 0, *, form: PixelFormat) -> Iterator[np.ndarray | str]:
     """`read` of each path, by several threads: decoders release the GIL.
 
-    A progress bar is shown on a terminal after two seconds.
+    A progress bar is shown on a terminal after two seconds; `done` others are behind it.
     """
     with warnings.catch_warnings(), ThreadPool(min(THREADS, os.cpu_count() or 1)) as pool:
         warnings.filterwarnings("ignore", module="PIL")  # about oddities of readable files
-        images = pool.imap(partial(read, size=size, channels=channels), paths, chunksize=8)
+        images = pool.imap(partial(read, form=form), paths, chunksize=8)
         hidden = rank_from_environment() > 0 or None  # None: where there is no terminal
-        return list(tqdm(images, "images", len(paths), leave=False, delay=2, disable=hidden))
+        total = done + len(paths)
+        yield from tqdm(images, "images", total, initial=done, leave=False, delay=2, disable=hidden)
 
 
-def find(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """The image files below a folder in the order of their names, each once; and how many others there are, by kind."""
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
-    paths, taken, others = list[Path](), set[str](), Counter[str]()
-    for path, real in sorted(walk(folder, lambda _: others.update(["folders that cannot be read"]))):
-        suffix = printable(path.suffix.lower())
-        if suffix not in suffixes:
-            others[suffix or "without suffix"] += 1
-        elif real in taken:
-            others["links to others of these"] += 1
-        elif not os.path.isfile(real):
-            others[f"{suffix} that are no files"] += 1
-        else:
-            taken.add(real)
-            paths.append(path)
-    return paths, others
-
-
-def walk(folder: Path, onerror: Callable[[OSError], None]) -> Iterator[tuple[Path, str]]:
-    """The files below a folder with their real paths, except for hidden ones.
-
-    Links to folders are followed, but not to one that they lie in; a folder that several lead to is walked once.
-    """
-    walked = set[str]()
-    for path, folders, names in os.walk(folder, onerror=onerror, followlinks=True):
-        here = os.path.realpath(path)
-        down = [name for name in folders if not Path(here).is_relative_to(os.path.realpath(os.path.join(path, name)))]
-        folders[:] = [] if here in walked else sorted(name for name in down if not name.startswith("."))
-        for name in [] if here in walked else names:
-            if not name.startswith("."):
-                is_link = os.path.islink(os.path.join(path, name))
-                yield Path(path, name), os.path.realpath(os.path.join(path, name)) if is_link else f"{here}/{name}"
-        walked.add(here)
-
-
-def read(path: Path, size: int, channels: int) -> np.ndarray | str:
-    """The image in a file as bytes (channels, size, size), or in a few words the reason why it cannot be read."""
-    formats = [name for name in FORMATS if name in Image.OPEN]
-    try:
-        with Image.open(path, formats=formats) as image, ONE_AT_A_TIME if is_large(image) else nullcontext():
-            scale_transparency(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            square = cut(flatten(image, "L" if channels == 1 else "RGB"), size)
-    except Image.DecompressionBombError as error:
-        reason = f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, which may be an attack"
-        raise UserError(f"{printable(path)} is too large: {reason}. Make it smaller, or take it away.") from error
-    except Image.UnidentifiedImageError:
-        return "no image that is known"
-    except Exception as error:  # decoders raise errors of any type
-        return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
-    return np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
-
-
-def is_large(image: Image.Image) -> bool:
-    return image.width * image.height > LARGE
-
-
-def scale_transparency(image: Image.Image) -> None:
-    """Scale a PNG's transparent value to 8 bits, as Pillow scales its pixels when it reads them; not of 16-bit grey."""
-    value = image.info.get("transparency")
-    if value is None or not isinstance(image, PngImageFile):
-        return
-    rawmode = image.tile[0].args
-    if rawmode in ("L;2", "L;4"):
-        image.info["transparency"] = value * (85 if rawmode == "L;2" else 17)
-    elif rawmode == "RGB;16B":
-        image.info["transparency"] = tuple(channel >> 8 for channel in value)
-
-
-def flatten(image: Image.Image, mode: str) -> Image.Image:
-    """The image in 8-bit grey (mode "L") or colour ("RGB"), on white where it is transparent."""
-    if image.mode == "F":
-        raise ValueError("floating-point values, whose range is unknown")
-    if image.mode.startswith("I"):  # Pillow would clip these at 255
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("values beyond 16 bits")
-        values[values == image.info.get("transparency")] = 65535  # white
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image if image.mode == mode else image.convert(mode)
-
-
-def cut(image: Image.Image, size: int) -> Image.Image:
-    """The largest square in the middle, resized; cut first, since the rest may be large."""
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first of the names, and the number of the others."""
-    more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
-def printable(path: Path | str) -> str:
-    """A path, or a part of one, on one line in printable characters."""
-    return str(path) if str(path).isprintable() else repr(str(path))
+def subfolders(folder: Path) -> set[str]:
+    """The names of the folders in a folder, except for hidden ones."""
+    return {path.name for path in folder.expanduser().iterdir() if path.is_dir() and not path.name.startswith(".")}

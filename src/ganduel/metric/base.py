@@ -28,7 +28,6 @@ except ModuleNotFoundError:
 from torchmetrics.utilities import dim_zero_cat
 
 from ganduel.data.base import Data, Split
-from ganduel.data.check import is_image
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features
 from ganduel.types import Labels, Scalar
@@ -93,9 +92,11 @@ class SampleMetric(Metric, ABC):
         """Why the metric is not applicable to data of this kind, in words; None if it is."""
         if self.features or data.features:
             return None
-        features = "pixels" if is_image(data.shape) else "points"
+        group, _, name = self.label.rpartition(".")
+        chosen = f"{group}={name} " if group else ""
+        features = "pixels" if data.is_image else "points"
         return (
-            f"it names no features. Try {self.label}.features={features} with train.py, or write features = "
+            f"it names no features. Try {chosen}{self.label}.features={features} with train.py, or write features = "
             f'"{features}" into the data\'s class'
         )
 
@@ -106,7 +107,9 @@ class SampleMetric(Metric, ABC):
         most = self.most_samples(data)
         if most is None or most >= self.least_samples:
             return None
-        return f"its real samples make sets of {most}, and {self.least_samples} are needed"
+        remedy = data.remedy(self.least_samples)
+        advice = "" if remedy is None else f". Try {remedy}"
+        return f"its real samples make sets of {most}, and {self.least_samples} are needed{advice}"
 
     def fit_to(self, data: Data) -> None:
         """Set what the metric takes from the data."""

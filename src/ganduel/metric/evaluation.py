@@ -220,7 +220,8 @@ class Evaluation:
         noise = generator.draw(max(metric.samples for metric in self.metrics), rng.generator("evaluate", draw))
         for i, z in enumerate(noise.split(BATCH)):
             labels = class_labels(generator, len(z), start=i * BATCH)
-            yield LabelledSamples(generate_stored(generator, z, self.data.shape, BATCH, labels=labels), labels)
+            samples = generate_stored(generator, z, self.data.shape, self.data.is_image, BATCH, labels=labels)
+            yield LabelledSamples(samples, labels)
 
     @torch.no_grad()
     def gather(

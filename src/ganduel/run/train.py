@@ -11,8 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ganduel import checkpoint as checkpoints
+from ganduel.data.base import is_image
 from ganduel.errors import typed
-from ganduel.image_grid import is_image
 from ganduel.run.app import read_summary
 from ganduel.run.folder import is_population
 from ganduel.run.lock import folder_lock
@@ -58,6 +58,6 @@ def report(folder: Path, summary: Mapping[str, Any]) -> None:
     if status == "stopped":
         log.info("%s by %s. Go on: python train.py %s", ended, summary["reason"], typed("resume", folder))
     else:
-        shape = checkpoints.read(checkpoints.latest(folder))["ganduel"]["shape"]
-        out = "samples.png" if is_image(shape) else "samples.npz"
+        entry = checkpoints.read(checkpoints.latest(folder))["ganduel"]
+        out = "samples.png" if entry.get("image", is_image(entry["shape"])) else "samples.npz"
         log.info("%s. Samples: ganduel sample %s --out %s", ended, shlex.quote(str(folder)), out)

@@ -1,6 +1,8 @@
 """Kinds of pixels, their turns, and how images get the size of the data."""
 
 import struct
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import torch
 from image_files import BLUE, GREEN, RED, WHITE, only, plain, png, uniform
 from PIL import Image
 
-from ganduel.data.images import cut
+from ganduel.data import decode as module
+from ganduel.data import images
+from ganduel.data.decode import PixelFormat
 from ganduel.errors import UserError
 
 
@@ -167,14 +171,35 @@ def test_cutting_first_is_resizing_first(tmp_path):
     x = np.linspace(0, 255, 96)
     image = Image.fromarray(np.broadcast_to(x, (32, 96)).round().astype(np.uint8))
     resized = np.asarray(image.resize((24, 8), Image.Resampling.LANCZOS).crop((8, 0, 16, 8))).astype(int)
-    assert np.abs(np.asarray(cut(image, 8)).astype(int) - resized)[:, 1:-1].max() <= 1
+    assert np.abs(np.asarray(PixelFormat((8, 8)).resize(image)).astype(int) - resized)[:, 1:-1].max() <= 1
 
 
 def test_a_long_image_takes_no_more_memory_than_its_square():
     """Resized whole, this would be 512 by 30 million pixels."""
-    assert cut(plain(size=(60_000, 1)), 512).size == (512, 512)
+    assert PixelFormat((512, 512)).resize(plain(size=(60_000, 1))).size == (512, 512)
 
 
 def test_small_images_are_enlarged(tmp_path):
     plain(GREEN, size=(1, 2)).save(tmp_path / "x.png")
     assert only(tmp_path, size=5) == uniform(*GREEN, size=5)
+
+
+@pytest.mark.parametrize(("large", "at_once"), [(15, 1), (16, 4)])
+def test_large_images_are_decoded_one_at_a_time(folder, monkeypatch, large, at_once):
+    """Pillow takes images of up to 179 million pixels: 16 threads that each held one took tens of gigabytes."""
+    decode, active, most = module.to_mode, [], []
+
+    def to_mode(*arguments):
+        active.append(None)
+        most.append(len(active))
+        together.wait(10) if large == 16 else time.sleep(0.002)  # until there are four; or long enough that there were
+        active.pop()
+        return decode(*arguments)
+
+    together = threading.Barrier(4)
+    monkeypatch.setattr(module, "to_mode", to_mode)
+    monkeypatch.setattr(module, "LARGE", large)
+    monkeypatch.setattr(images.os, "cpu_count", lambda: 4)
+    paths = sorted(folder.glob("*.png"))[:4] * 8  # a chunk of eight for each thread
+    assert len(list(images.read_all(paths, form=PixelFormat((4, 4))))) == 32
+    assert max(most) == at_once
