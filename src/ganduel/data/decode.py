@@ -9,6 +9,7 @@ bits       8: bytes; 16: grey in 65,536 steps as floats in [−1, 1], since Pill
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -69,17 +70,18 @@ class PixelFormat:
         return ImageOps.pad(image, (width, height), Image.Resampling.LANCZOS, bar_colour(image.mode, self.background))
 
 
-def read(path: Path, form: PixelFormat) -> np.ndarray | str:
+def read(file: Path | BytesIO, form: PixelFormat) -> np.ndarray | str:
     """The image in a file as an array, or in a few words the reason why it cannot be read."""
     formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with Image.open(path, formats=formats) as image, ONE_AT_A_TIME if is_large(image) else nullcontext():
+        with Image.open(file, formats=formats) as image, ONE_AT_A_TIME if is_large(image) else nullcontext():
             scale_transparency(image)
             ImageOps.exif_transpose(image, in_place=True)
             return form.array(image)
     except Image.DecompressionBombError as error:
         reason = f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, which may be an attack"
-        raise UserError(f"{printable(path)} is too large: {reason}. Make it smaller, or take it away.") from error
+        name = printable(file) if isinstance(file, Path) else "An image"
+        raise UserError(f"{name} is too large: {reason}. Make it smaller, or take it away.") from error
     except Image.UnidentifiedImageError:
         return "no image that is known"
     except Exception as error:  # decoders raise errors of any type
