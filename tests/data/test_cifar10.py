@@ -1,11 +1,14 @@
 """CIFAR-10 from either form of its files, and what is refused."""
 
+import hashlib
 import pickle
+import tarfile
 
 import pytest
 import torch
 from cifar_files import NAMES, as_tensor, made_up, write_binary, write_pickled
 
+from ganduel.data import cifar10
 from ganduel.data.cifar10 import CIFAR10
 from ganduel.errors import UserError
 
@@ -78,9 +81,38 @@ def test_damaged_pickles(tmp_path, content):
 
 
 def test_without_its_files(tmp_path):
-    with pytest.raises(UserError, match=r"data=cifar10 needs the folder of the published files: data\.dir=FOLDER"):
-        CIFAR10()
     folder = write_binary(tmp_path / "f", FILES)
     (folder / "test_batch.bin").unlink()
     with pytest.raises(UserError, match=r"does not hold CIFAR-10: data_batch_1\.bin to 5 and test_batch\.bin"):
         CIFAR10(str(folder))
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The archive of the files above, at an address that is a folder, and an empty cache."""
+    write_binary(tmp_path / "cifar-10-batches-bin", FILES)
+    archive = tmp_path / "published" / "cifar-10-binary.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "cifar-10-batches-bin", "cifar-10-batches-bin")
+    monkeypatch.setattr(cifar10, "ADDRESS", archive.parent.as_uri())
+    monkeypatch.setattr(cifar10, "MD5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setenv("GANDUEL_CACHE", str(tmp_path / "cache"))
+    return archive
+
+
+def test_a_download_is_unpacked_once(published):
+    """The archive is not kept; the second time nothing is asked for."""
+    data = CIFAR10()
+    assert torch.equal(data.samples, as_tensor(FILES, *NAMES[:5])[0])
+    published.unlink()
+    assert CIFAR10(download=False).fingerprint == data.fingerprint
+    assert [path.name for path in published.parents[1].glob("cache/cifar10/*")] == ["cifar-10-batches-bin"]
+
+
+def test_what_is_not_the_published_archive_is_not_kept(published):
+    published.write_bytes(published.read_bytes() + b"0")
+    with pytest.raises(UserError, match=r"data\.dir=.*, which failed: what .* sends is not the published file\."):
+        CIFAR10()
+    with pytest.raises(UserError, match=r"or allow its download: data\.download=true"):
+        CIFAR10(download=False)

@@ -11,7 +11,7 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 import pytest
 import torch
 
-from ganduel.data import fashion_mnist
+from ganduel.data import download, fashion_mnist
 from ganduel.data.fashion_mnist import DEBIAN, MD5, FashionMNIST
 from ganduel.errors import UserError
 
@@ -189,7 +189,7 @@ def test_a_server_that_does_not_have_it(cache, server):
 def test_a_server_that_says_nothing(closed, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(fashion_mnist, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(fashion_mnist, "TIMEOUT", 0.05)
+        monkeypatch.setattr(download, "TIMEOUT", 0.05)
         with pytest.raises(UserError, match=r"which failed: .*timed out"):
             FashionMNIST()
 
@@ -198,9 +198,9 @@ def test_a_server_that_hangs_up(monkeypatch):
     """No OSError, but an error of HTTP's."""
 
     def hang_up(*args, **kwargs):
-        raise fashion_mnist.HTTPException("")
+        raise download.HTTPException("")
 
-    monkeypatch.setattr(fashion_mnist, "urlopen", hang_up)
+    monkeypatch.setattr(download, "urlopen", hang_up)
     with pytest.raises(UserError, match=r"which failed: HTTPException"):
         FashionMNIST()
 

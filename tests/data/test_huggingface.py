@@ -9,6 +9,7 @@ from PIL import Image
 from ganduel.data.huggingface import HuggingFace
 from ganduel.errors import UserError
 
+pytestmark = pytest.mark.slow  # an extra that the fast tests do without
 datasets = pytest.importorskip("datasets")
 
 

@@ -6,76 +6,104 @@ The published files, in either of their forms, in `dir` or a folder of the archi
                            green, blue, each row by row
     cifar-10-batches-py    data_batch_1 … 5, test_batch: pickled dictionaries of the same arrays
 
-Pickles run code when they are loaded as usual; here only arrays are let through.
+Pickles run code when they are loaded as usual; here only arrays are let through. Without `dir` the binary archive
+(162 MB) is downloaded once into the user's cache, ~/.cache/ganduel/cifar10.
 Source: A. Krizhevsky 2009, "Learning multiple layers of features from tiny images". Its authors state no licence.
 """
 
+import hashlib
 import io
+import logging
 import pickle
-from functools import cached_property
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ganduel.data.base import Split, TensorData
+from ganduel.data.download import FAILURES, download, reason_of
+from ganduel.data.parts import Part, Parts
+from ganduel.environment import cache_folder
 from ganduel.errors import UserError
 
-ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar.html"
+ADDRESS = "https://www.cs.toronto.edu/~kriz"
+MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # of the binary archive, as its page says
+LARGEST = 2**28  # bytes of it
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPE = (3, 32, 32)
 FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
-FORMS = {"cifar-10-batches-bin": ".bin", "cifar-10-batches-py": ""}
+BINARY = "cifar-10-batches-bin"
+FORMS = {BINARY: ".bin", "cifar-10-batches-py": ""}
 HARMLESS = {("numpy._core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
 
+log = logging.getLogger("ganduel")
 
-class CIFAR10(TensorData):
+
+class CIFAR10(Parts):
     """The photographs.
 
     Args:
-        dir: the folder with the published files, or with the folder that their archive holds.
+        dir: the folder with the published files, or with the folder that their archive holds; None: the user's cache.
+        download: whether they may be downloaded into it, if they are not there.
     """
 
-    splits = ("train", "test")
-
-    def __init__(self, dir: str | None = None):
-        if dir is None:
-            raise UserError(f"data=cifar10 needs the folder of the published files: data.dir=FOLDER, from {ADDRESS}.")
-        self.folder, self.suffix = located(Path(dir).expanduser())
-        self.train_images, self.train_labels = self.read("train")
-        super().__init__(self.train_images)
-
-    def use_labels(self) -> None:
-        """The ten kinds of things."""
-        self.set_labels(self.train_labels)
-
-    def samples_of(self, split: Split) -> Tensor:
-        return self.samples if split == "train" else self.test_set[0]
-
-    def labels_of(self, split: Split) -> Tensor | None:
-        if self.classes is None:
-            return None
-        return self.train_labels if split == "train" else self.test_set[1]
-
-    @cached_property
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        return self.read("test")
-
-    def read(self, split: Split) -> tuple[Tensor, Tensor]:
-        """The images of a split, uint8 (n, 3, 32, 32), and their classes."""
-        parts = [read(self.folder / f"{name}{self.suffix}") for name in FILES[split]]
-        images, labels = (torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
-        return images.reshape(-1, *SHAPE), labels.long()
+    def __init__(self, dir: str | None = None, download: bool = True):
+        folder = cached(download) if dir is None else located(Path(dir).expanduser())
+        train, test = (part(folder, split) for split in FILES)
+        super().__init__(train, test, NAMES)
 
 
-def located(folder: Path) -> tuple[Path, str]:
-    """The folder that has all six files, and what their names end in."""
+def part(folder: Path, split: str) -> Part:
+    """The images of a split, uint8 (n, 3, 32, 32), and their classes."""
+    suffix = suffix_in(folder)
+    arrays = zip(*(read(folder / f"{name}{suffix}") for name in FILES[split]), strict=True)
+    images, labels = (torch.from_numpy(np.concatenate(files)) for files in arrays)
+    return Part(images.reshape(-1, *SHAPE), labels.long())
+
+
+def cached(may_download: bool) -> Path:
+    """The folder in the user's cache, once it has the files."""
+    cache = cache_folder("cifar10")
+    if suffix_in(cache / BINARY) is not None:
+        return cache / BINARY
+    ways = f"Give the folder of its published files as data.dir= ({ADDRESS})"
+    if not may_download:
+        raise UserError(f"CIFAR-10 is not on this machine. {ways}, or allow its download: data.download=true.")
+    archive = cache / "cifar-10-binary.tar.gz"
+    try:
+        log.info("downloading CIFAR-10 (162 MB) to %s", cache)
+        download(f"{ADDRESS}/{archive.name}", archive, LARGEST, check_archive)
+        with tarfile.open(archive) as packed:
+            for name in (f"{name}{FORMS[BINARY]}" for names in FILES.values() for name in names):
+                packed.extract(f"{BINARY}/{name}", cache, filter="data")
+        archive.unlink()
+    except (*FAILURES, tarfile.TarError) as error:
+        raise UserError(
+            f"CIFAR-10 is not on this machine. {ways}, or try its download to {cache} again, which failed: "
+            f"{reason_of(error)}."
+        ) from error
+    return located(cache)
+
+
+def check_archive(path: Path) -> None:
+    """Refuse another file than the published one."""
+    with open(path, "rb") as file:
+        if hashlib.file_digest(file, "md5").hexdigest() != MD5:
+            raise UserError("it has another checksum")
+
+
+def suffix_in(folder: Path) -> str | None:
+    """What the names of the files end in that are in a folder; None if one is missing in either form."""
+    names = [name for files in FILES.values() for name in files]
+    return next((end for end in FORMS.values() if all((folder / f"{name}{end}").is_file() for name in names)), None)
+
+
+def located(folder: Path) -> Path:
+    """The folder that has all six files."""
     for place in (folder, *(folder / name for name in FORMS)):
-        for suffix in FORMS.values():
-            if all((place / f"{name}{suffix}").is_file() for names in FILES.values() for name in names):
-                return place, suffix
+        if suffix_in(place) is not None:
+            return place
     raise UserError(
         f"data.dir={folder} does not hold CIFAR-10: data_batch_1.bin to 5 and test_batch.bin, or the same without .bin,"
         f" there or in {' or '.join(FORMS)}."

@@ -7,23 +7,17 @@ Source: Xiao, Rasul, Vollgraf 2017, "Fashion-MNIST" (arXiv:1708.07747), Zalando 
 """
 
 import logging
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPException
+from functools import partial
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from ganduel.data import idx
+from ganduel.data.download import FAILURES, download, reason_of
 from ganduel.data.mnist import MNIST, TrainOn
 from ganduel.environment import cache_folder
 from ganduel.errors import UserError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-TIMEOUT = 10.0  # seconds that the server may be silent
 LARGEST = 2**26  # bytes; the largest of the files has 26 million
 MD5 = {  # of the unzipped files
     "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -62,15 +56,12 @@ class FashionMNIST(MNIST):
             raise UserError(f"Fashion-MNIST is not on this machine. {ways}, or allow its download: data.download=true.")
         try:
             log.info("downloading Fashion-MNIST (30 MB) to %s", cache)
-            cache.mkdir(parents=True, exist_ok=True)
             for name in missing(cache):
-                download(f"{ADDRESS}/{name}.gz", cache / f"{name}.gz", MD5[name])
-        except (OSError, HTTPException, UserError) as error:
-            cause = error.reason if type(error) is URLError else error
-            reason = (str(cause).splitlines() or [type(cause).__name__])[0].rstrip(".")
+                download(f"{ADDRESS}/{name}.gz", cache / f"{name}.gz", LARGEST, partial(idx.read, md5=MD5[name]))
+        except FAILURES as error:
             raise UserError(
                 f"Fashion-MNIST is not on this machine. {ways}, or try its download to {cache} again, "
-                f"which failed: {reason}."
+                f"which failed: {reason_of(error)}."
             ) from error
         return cache
 
@@ -78,31 +69,3 @@ class FashionMNIST(MNIST):
 def missing(folder: Path) -> list[str]:
     """The names of the files that a folder lacks."""
     return [name for name in MD5 if not (folder / name).is_file() and not (folder / f"{name}.gz").is_file()]
-
-
-def download(url: str, path: Path, md5: str) -> None:
-    """Download a file whose unzipped content has this checksum; written atomically."""
-    try:
-        with urlopen(url, timeout=TIMEOUT) as response:
-            content = response.read(LARGEST)
-    except HTTPError as error:
-        error.close()  # the error is the response too
-        raise
-    with temporary_file(path) as new:
-        new.write_bytes(content)
-        try:
-            idx.read(new, md5)
-        except UserError as error:
-            raise UserError(f"what {url} sends is not the published file") from error
-
-
-@contextmanager
-def temporary_file(path: Path) -> Iterator[Path]:
-    """A new file in the same folder, moved to `path` at the end; other ranks may do so at the same time."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    os.close(descriptor)
-    try:
-        yield Path(name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
