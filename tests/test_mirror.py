@@ -11,7 +11,8 @@ CONF, SOURCE, TESTS = ROOT / "conf", ROOT / "src" / "ganduel", ROOT / "tests"
 GROUPS = ("loss", "penalty", "penalty_g", "augment", "condition", "model", "data", "metric")
 PACKAGES = {"penalty_g": "penalty"}  # of G: modules like those of D's
 # What choices are made of.
-SHARED = {"ganduel.data.mixture", "ganduel.data.parts", "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",
+SHARED = {"ganduel.data.mixture", "ganduel.data.parts",
+          "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",
           "ganduel.metric.labelled",
           "ganduel.model.dropout", "ganduel.model.residual", "ganduel.model.attention", "ganduel.model.equalised",
           "ganduel.model.minibatch_std", "ganduel.model.modulated", "ganduel.model.packing",
