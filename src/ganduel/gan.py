@@ -104,7 +104,7 @@ class GAN(LightningModule):
         return {"loss/g": loss.detach(), "loss/penalty_g": penalty.detach(), "grad/norm_g": norm,
                 "logit/fake_g": self.loss.logits(of_fake).detach()}  # fmt: skip
 
-    def objective_d(self, b: Minibatch, fake: Samples, due: Due) -> tuple[Scalar, Scalar, Tensor, Tensor]:
+    def objective_d(self, b: Minibatch, fake: Samples, due: Due) -> tuple[Tensor, ...]:
         """L_D and D's penalties, and D's output for real and generated samples."""
         of_real, of_fake = discriminate(self.output, b, fake, self.mixes_samples)
         penalty = self.penalty(self.penalties_d.values(), due, self.logits, b, fake.to(b.real.dtype))

@@ -29,7 +29,7 @@ class HuggingFace(Parts):
 
     Args:
         name: of the set on the hub, or a folder.
-        config: which of the set's configurations, where it has several.
+        configuration: which of the set's configurations, where it has several.
         train_on: the split to train on.
         image: the column of the images; None: the first of type Image.
         label: the column of the classes; None: the first of type ClassLabel, if there is one.
@@ -39,7 +39,7 @@ class HuggingFace(Parts):
     def __init__(
         self,
         name: str | None = None,
-        config: str | None = None,
+        configuration: str | None = None,
         train_on: str = "train",
         image: str | None = None,
         label: str | None = None,
@@ -51,7 +51,7 @@ class HuggingFace(Parts):
         if name is None:
             raise UserError("data=huggingface needs the name of a data set: type data.name=NAME as well.")
         form = pixel_format(size, channels, fit, background, 8)
-        splits = load(name, config)
+        splits = load(name, configuration)
         if train_on not in splits:
             raise UserError(f"data.train_on={train_on} is no split of {name}. {nearest(train_on, splits)}")
         image = column(splits[train_on], "Image", "data.image", image)
