@@ -13,7 +13,7 @@ PACKAGES = {"penalty_g": "penalty"}  # of G: modules like those of D's
 # What choices are made of.
 SHARED = {"ganduel.data.mixture", "ganduel.data.parts",
           "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",
-          "ganduel.metric.labelled",
+          "ganduel.metric.labelled", "ganduel.metric.efficientnet_lite0",
           "ganduel.model.dropout", "ganduel.model.residual", "ganduel.model.attention", "ganduel.model.equalised",
           "ganduel.model.minibatch_std", "ganduel.model.modulated", "ganduel.model.packing",
           "ganduel.model.unrolled",

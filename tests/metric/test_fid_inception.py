@@ -1,5 +1,10 @@
 """FID: real loading code, with weights made on the spot where torch-fidelity is installed."""
 
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from unittest.mock import MagicMock
+
 import pytest
 import torch
 
@@ -8,7 +13,7 @@ from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, Extractor, Inception
 from ganduel.metric.fid_inception import FIDInception
-from ganduel.metric.functional import frechet_distance
+from ganduel.metric.functional import frechet_distance, kernel_distance, precision_recall
 
 
 class Small(Extractor):
@@ -42,6 +47,40 @@ def test_key_split_and_value(small):
 def test_points_are_no_images():
     with pytest.raises(UserError, match=r"metric\.fid_inception does not fit Ring8: its samples are no images"):
         FIDInception().fit_to(Ring8())
+
+
+@pytest.fixture
+def fidelity(monkeypatch):
+    """A function to import modules of torch-fidelity: those of metrics need no torchvision, the package itself does."""
+    if find_spec("torch_fidelity") is None:
+        pytest.skip("needs torch-fidelity")
+    if find_spec("torchvision") is None:
+        for name in ("", ".datasets", ".transforms", ".transforms.functional"):
+            monkeypatch.setitem(sys.modules, f"torchvision{name}", MagicMock())
+    imported = {name: module for name, module in sys.modules.items() if name.startswith("torch_fidelity")}
+    for name in imported:
+        monkeypatch.delitem(sys.modules, name)
+    yield lambda name: import_module(f"torch_fidelity.{name}")
+    for name in [name for name in sys.modules if name.startswith("torch_fidelity")]:
+        del sys.modules[name]
+
+
+@pytest.mark.slow
+def test_values_are_those_of_torch_fidelity(fidelity):
+    """On the same features; that package's first set is the generated one. It has no density and coverage."""
+    draws = torch.Generator().manual_seed(0)
+    real = torch.randn(300, 8, generator=draws).relu()
+    fake = torch.randn(300, 8, generator=draws).mul(1.2).add(0.1).relu()
+    fid, kid, prc = (fidelity(name) for name in ("metric_fid", "metric_kid", "metric_prc"))
+    fd = fid.fid_statistics_to_metric(*map(fid.fid_features_to_statistics, (fake, real)), verbose=False)
+    assert frechet_distance(real, fake).item() == pytest.approx(fd["frechet_inception_distance"], rel=1e-5)
+    kd = kid.kid_features_to_metric(fake, real, kid_subsets=1, kid_subset_size=300, verbose=False)
+    assert kernel_distance(real, fake).item() == pytest.approx(kd["kernel_inception_distance_mean"], abs=1e-5)
+    both = prc.prc_features_to_metric(fake, real, verbose=False)
+    precision, recall = precision_recall(real, fake)
+    assert precision.item() == pytest.approx(both["precision"])
+    assert recall.item() == pytest.approx(both["recall"])
+    assert precision < recall  # exchanged, they would not be
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
-from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features
+from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features, default_features, is_colour
 from ganduel.types import Labels, Scalar
 
 log = logging.getLogger("ganduel")
@@ -40,7 +40,7 @@ class SampleMetric(Metric, ABC):
 
     Args:
         samples: the number of each; None: what the metric's source uses, or 10,000, or as many as the data allow.
-        features: the name of the features; None: the data's own.
+        features: the name of the features; None: the data's own, or those of colour images.
 
     Attributes:
         features: the name of the features; empty before `fit_to`, if the data choose.
@@ -90,10 +90,15 @@ class SampleMetric(Metric, ABC):
 
     def inapplicable_reason(self, data: Data) -> str | None:
         """Why the metric is not applicable to data of this kind, in words; None if it is."""
-        if self.features or data.features:
+        if self.features or default_features(data):
             return None
         group, _, name = self.label.rpartition(".")
         chosen = f"{group}={name} " if group else ""
+        if data.features is None and is_colour(data):
+            return (
+                "colour images are compared in features that are not installed: pip install 'ganduel[features]'. "
+                f"Or type {chosen}{self.label}.features=pixels with train.py"
+            )
         features = "pixels" if data.is_image else "points"
         return (
             f"it names no features. Try {chosen}{self.label}.features={features} with train.py, or write features = "
@@ -115,7 +120,7 @@ class SampleMetric(Metric, ABC):
         """Set what the metric takes from the data."""
         if (reason := self.refusal(data)) is not None:
             raise UserError(f"{self.label} does not fit {type(data).__name__}: {reason}.")
-        self.features = self.features or data.features or ""
+        self.features = self.features or default_features(data) or ""
         most = self.most_samples(data)
         if most is not None and self.samples > most:
             if self.requested_samples is not None:

@@ -11,6 +11,7 @@ from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.image_modes import ImageModes
 from ganduel.metric.intra_frechet import IntraFrechet
 from ganduel.metric.kernel import KernelDistance
+from ganduel.metric.memorisation import Memorisation
 from ganduel.metric.modes import Modes
 from ganduel.metric.neighbours import Neighbours
 from ganduel.metric.parzen import Parzen
@@ -25,6 +26,7 @@ METRICS: dict[str, type[SampleMetric]] = {
     "neighbours": Neighbours,
     "intra_frechet": IntraFrechet,
     "accuracy": Accuracy,
+    "memorisation": Memorisation,
     "parzen": Parzen,
     "fid_inception": FIDInception,
 }

@@ -3,6 +3,7 @@
 from ganduel.metric.functional.divergence import Grid, grid, jensen_shannon, optimal_discriminator
 from ganduel.metric.functional.frechet import frechet_distance
 from ganduel.metric.functional.kernel import kernel_distance
+from ganduel.metric.functional.memorisation import Memorisation, memorisation
 from ganduel.metric.functional.modes import ClassCoverage, ModeCoverage, class_coverage, mode_coverage
 from ganduel.metric.functional.neighbours import (
     DensityCoverage,
@@ -19,6 +20,7 @@ __all__ = [
     "ClassCoverage",
     "DensityCoverage",
     "Grid",
+    "Memorisation",
     "ModeCoverage",
     "Neighbourhood",
     "PrecisionRecall",
@@ -29,6 +31,7 @@ __all__ = [
     "grid",
     "jensen_shannon",
     "kernel_distance",
+    "memorisation",
     "mode_coverage",
     "neighbourhood",
     "optimal_discriminator",
