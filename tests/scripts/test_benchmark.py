@@ -123,7 +123,7 @@ def test_contender_trains_the_convolutional_networks(benchmark, convolutional, u
         pairs = [(before.get_parameter(key), p) for key, p in after.named_parameters()]
         assert all(not torch.equal(a, b) and b.isfinite().all() for a, b in pairs)
         assert all((a - b).abs().max() < 1e-2 for a, b in pairs)  # a few steps of Adam at 2e-4 from it
-        assert sum(isinstance(m, nn.BatchNorm2d) for m in after.modules()) == (2 if after is block.generator else 1)
+        assert sum(isinstance(m, nn.BatchNorm2d) for m in after.modules()) == (3 if after is block.generator else 2)
         layouts |= {p.is_contiguous() for _, p in pairs if p.ndim == 4 and min(p.shape[:2]) > 1}
     assert layouts == {name != "hand_channels_last"}
     order = "".join("d" if same(taken, list(block.discriminator.parameters())) else "g" for taken in updates)

@@ -65,7 +65,7 @@ def test_each_iteration_after_the_warm_up_is_timed(script, monkeypatch):
     assert len(times) == 2
     assert min(times) > 0
     modules = [*gans[0].generator.modules(), *gans[0].discriminator.modules()]
-    assert [m.out_channels for m in modules if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)] == [16, 1, 16, 32]
+    assert [m.out_channels for m in modules if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)] == [32, 16, 1, 16, 32, 64]
     assert not any(isinstance(m, nn.BatchNorm2d | nn.GroupNorm) for m in modules)
 
 
