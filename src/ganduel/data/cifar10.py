@@ -67,7 +67,7 @@ def cached(may_download: bool) -> Path:
     cache = cache_folder("cifar10")
     if suffix_in(cache / BINARY) is not None:
         return cache / BINARY
-    ways = f"Give the folder of its published files as data.dir= ({ADDRESS})"
+    ways = f"Give the folder of its published files as data.dir= ({ADDRESS}/cifar.html)"
     if not may_download:
         raise UserError(f"CIFAR-10 is not on this machine. {ways}, or allow its download: data.download=true.")
     archive = cache / "cifar-10-binary.tar.gz"
