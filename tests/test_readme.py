@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small import EVALUATION, SMALL
+from small import EVALUATION, NETWORKS, SMALL
 
 from ganduel.cli import parse
 from ganduel.run.lock import LOCK
@@ -23,6 +23,7 @@ def commands(beginning: str) -> list[str]:
 
 
 WORDS = (*SMALL, *EVALUATION, "trainer.max_steps=2", "tracking=none")
+NARROW = ("model.generator.width=2", "model.discriminator.width=2")  # of convolutions
 
 
 def test_two_commands_do_all_the_set_up():
@@ -48,7 +49,8 @@ def test_a_command_of_the_readme_runs(command: Callable, compose: Callable[..., 
         assert config["trainer"]["devices"] in (2, 8) or config["engine"] == "cuda_graph"
         return
     few = ("population.seeds=2",) if "population" in line else ()
-    assert command(*words, *(() if "--help" in words else (*WORDS, *few))).code == 0
+    small = [*(word for word in WORDS if word not in NETWORKS), *NARROW] if "dcgan" in line else WORDS
+    assert command(*words, *(() if "--help" in words else (*small, *few))).code == 0
 
 
 @pytest.mark.parametrize("line", commands("ganduel sample"))
