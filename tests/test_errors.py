@@ -5,7 +5,7 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ganduel.errors import Diverged, UserError, nearest, typed
+from ganduel.errors import Diverged, UserError, listed, nearest, printable, typed
 
 LOSSES = ["saturating", "nonsaturating", "wgan"]
 
@@ -53,3 +53,12 @@ def test_a_path_that_is_printed_can_be_pasted(path: str):
 
 def test_a_plain_path_needs_no_quotes():
     assert typed("resume", "runs/2026-01-31/12-00-00-nonsaturating") == "resume=runs/2026-01-31/12-00-00-nonsaturating"
+
+
+def test_long_lists_are_cut_off():
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([str(i) for i in range(13)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more"
+
+
+def test_names_of_files_stay_on_one_line():
+    assert [printable("é a"), printable("a\nb")] == ["é a", "'a\\nb'"]

@@ -20,7 +20,7 @@ from ganduel.condition.base import Condition
 from ganduel.data.base import Data
 from ganduel.distributed import on_cpu, world_size
 from ganduel.ema import EMA
-from ganduel.errors import UserError
+from ganduel.errors import UserError, listed, printable
 from ganduel.gan import GAN
 from ganduel.model.base import Generator, initialise_lazy_layers, labels_for_trial
 from ganduel.model.packing import Packed, packed_shape
@@ -72,19 +72,19 @@ def check_data(config: Mapping[str, Any], data: Data, run: str = "the run") -> N
     same = {key for key, value in found.items() if recorded.get(key) == value}
     number = "as many others" if {"samples", "shape"} <= same else f"{found['samples']:,}"
     if {"samples", "shape", "checksum"} <= same:
-        number = f"the same in other classes{listed(found)}"
+        number = f"the same in other classes{named_classes(found)}"
     shape = "" if "shape" in same else f" of shape {tuple(found['shape'])}"
     raise UserError(
         f"{run} was trained on {recorded['samples']:,} samples of shape {tuple(recorded['shape'])}"
-        f"{listed(recorded)}, and {recorded.get('dir', 'its data set')} now has {number}{shape}."
+        f"{named_classes(recorded)}, and {recorded.get('dir', 'its data set')} now has {number}{shape}."
         + (" Say where those of the run are: data.dir=FOLDER." if "dir" in recorded else "")
     )
 
 
-def listed(record: Mapping[str, Any]) -> str:
+def named_classes(record: Mapping[str, Any]) -> str:
     """The names of the classes that data are on record with, in brackets; nothing where they have none."""
-    names = [name if name.isprintable() else repr(name) for name in map(str, record.get("classes", ()))]
-    return f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
+    names = [printable(str(name)) for name in record.get("classes", ())]
+    return f" ({listed(names)})" if names else ""
 
 
 def data_record(config: Mapping[str, Any], data: Data) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
+
+MAX_LISTED = 10  # names in a message
 
 
 class UserError(ValueError):
@@ -38,3 +41,14 @@ def quoted(text: str) -> str:
 def typed(key: str, value: object) -> str:
     """An override as one types it in a shell: resume='"multirun/mine/k=2,seed=3"'."""
     return f"{key}={shlex.quote(quoted(str(value)))}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of the names, and the number of the others."""
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def printable(path: Path | str) -> str:
+    """A path, or a part of one, on one line in printable characters."""
+    return str(path) if str(path).isprintable() else repr(str(path))

@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 
-from ganduel.data.image_files import FORMATS, printable
-from ganduel.errors import UserError
+from ganduel.data.image_files import FORMATS
+from ganduel.errors import UserError, printable
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
 LARGE = 2**25  # pixels: images that have more take up to gigabytes each, and are decoded one at a time

@@ -7,17 +7,18 @@ others   are counted by suffix
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image
+
+from ganduel.errors import printable
 
 # Pillow's formats that it decodes itself. EPS is a program, which it has Ghostscript run; BUFR, GRIB, HDF5 and WMF need
 # a program that is registered for them; of MPEG it knows the size alone.
 FORMATS = ("AVIF", "BLP", "BMP", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "FTEX", "GBR", "GIF", "ICNS", "ICO", "IM",
            "IPTC", "JPEG", "JPEG2000", "MPO", "MSP", "PCD", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN",
            "TGA", "TIFF", "WEBP", "XBM", "XPM")  # fmt: skip
-MAX_LISTED = 10  # names in a message
 
 
 def find(folder: Path) -> tuple[list[Path], Counter[str]]:
@@ -53,14 +54,3 @@ def walk(folder: Path, onerror: Callable[[OSError], None]) -> Iterator[tuple[Pat
                 is_link = os.path.islink(os.path.join(path, name))
                 yield Path(path, name), os.path.realpath(os.path.join(path, name)) if is_link else f"{here}/{name}"
         walked.add(here)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first of the names, and the number of the others."""
-    more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
-def printable(path: Path | str) -> str:
-    """A path, or a part of one, on one line in printable characters."""
-    return str(path) if str(path).isprintable() else repr(str(path))
