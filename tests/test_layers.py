@@ -58,7 +58,7 @@ BELOW = {
     "batch": ["types", "rng", "data.base", "model.base"],
     "penalty": ["types", "errors", "ranks", "augment.transforms", "batch", "model.base"],
     "image_grid": ["types", "errors", "data.base", "data.check"],
-    "metric": ["types", "errors", "rng", "image_grid", "data.base", "data.check", "model.base"],
+    "metric": ["types", "errors", "rng", "image_grid", "data.base", "data.check", "data.labelled", "model.base"],
     "tracking": ["errors", "environment", "atomic"],
     "block": ["errors"],
     "gan": [

@@ -85,7 +85,7 @@ def test_what_the_recipes_of_dcgan_differ_in(compose, experiment, parts):
     assert {key for key in config if config[key] != of_digits[key]} == parts
 
 
-def test_dcgan_s_recipe_learns_digits_by_their_class(command):
+def test_what_the_recipe_of_digits_by_class_measures(command):
     """Two iterations of it, narrow: what it measures at its end."""
     narrow = [f"model.{net}.width=2" for net in ("generator", "discriminator")]
     short = ["tracking=none", "trainer.max_steps=2", "trainer.accelerator=cpu", "batch_size=4", "callback=[evaluate]"]

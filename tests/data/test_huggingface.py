@@ -36,9 +36,10 @@ def saved(tmp_path):
 
 def test_images_and_classes_of_both_splits(saved):
     data = HuggingFace(str(saved), size=4)
-    assert (data.shape, data.size, data.classes, data.class_names) == ((3, 4, 4), 20, None, ["cat", "dog"])
+    assert (data.shape, data.size, data.classes) == ((3, 4, 4), 20, None)
     assert data.samples[:, 0, 0, 0].tolist() == list(range(20))
     data.use_labels()
+    assert (data.classes, data.class_names) == (2, ["cat", "dog"])
     assert data.labels_of("train").tolist() == [0, 1] * 10
     assert data.samples_of("test")[:, 0, 0, 0].tolist() == list(range(100, 105))
     assert data.labels_of("test").tolist() == [0, 1, 0, 1, 0]
@@ -48,6 +49,16 @@ def test_a_set_without_another_split_is_divided(tmp_path):
     made_up(20).save_to_disk(tmp_path / "one")
     data = HuggingFace(str(tmp_path / "one"), size=4, channels=1)
     assert (data.shape, len(data.samples), len(data.samples_of("test"))) == ((1, 4, 4), 18, 2)
+
+
+def test_a_split_without_known_classes_is_not_compared_with(tmp_path):
+    """They are −1 in the test splits of many sets."""
+    unknown = made_up(5, 100).map(lambda row: {**row, "kind": -1})
+    datasets.DatasetDict({"train": made_up(20), "test": unknown}).save_to_disk(tmp_path / "set")
+    data = HuggingFace(str(tmp_path / "set"), size=4)
+    data.use_labels()
+    assert (len(data.samples), data.count("test")) == (18, 2)
+    assert torch.equal(data.labels_of("test"), data.samples_of("test")[:, 0, 0, 0].long() % 2)
 
 
 def test_files_as_they_are_on_the_hub(tmp_path):

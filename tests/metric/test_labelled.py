@@ -11,7 +11,6 @@ from ganduel.metric.accuracy import Accuracy
 from ganduel.metric.evaluation import Evaluation
 from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.intra_frechet import IntraFrechet
-from ganduel.metric.labelled import LabelledSamples
 from ganduel.model.base import Generator
 
 
@@ -97,9 +96,3 @@ def test_references_have_the_classes_of_their_samples():
     assert torch.equal(labels, data.labels("test")[index])
     points, components = (ask("test", 200, 3) for ask in (labelled_ring().reference, labelled_ring().reference_labels))
     assert torch.equal(labelled_ring().classify(points), components)
-
-
-def test_batches_have_the_classes_of_their_rows():
-    batches = list(LabelledSamples(torch.arange(7), torch.arange(7) + 10).split(3))
-    assert [batch.labels.tolist() for batch in batches] == [[10, 11, 12], [13, 14, 15], [16]]
-    assert [len(batch) for batch in LabelledSamples(torch.arange(4), None).split(2)] == [2, 2]

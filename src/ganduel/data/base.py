@@ -34,7 +34,8 @@ class Data(ABC):
         shape: the shape of one sample: (channels, height, width) for images, with values in [−1, 1]; (d,) for points.
         size: the number of samples, or None if they are drawn from a density and never end.
         classes: the number of classes, numbered from 0; None if samples have no labels.
-        features: the name of the features for metrics (ganduel.metric.features); None if there are none.
+        features: the name of the features for metrics (ganduel.metric.features); None: those of colour images, or none;
+            empty: none.
         splits: the parts that `reference` knows; metrics compare with "test" where there is one.
     """
 
@@ -154,11 +155,12 @@ class TensorData(Data):
         """The samples as they are stored, once all have been looked at."""
         return checked(samples, type(self).__name__)
 
-    def set_labels(self, labels: Int64[Tensor, " n"]) -> None:
-        """The class of each sample."""
+    def set_labels(self, labels: Int64[Tensor, " n"], names: Sequence[str] = ()) -> None:
+        """The class of each sample, and what the classes are called, if they have names."""
         assert len(labels) == len(self.samples) > 0, f"{len(labels)} labels for {len(self.samples)} samples"
         assert labels.min() >= 0, "labels are numbers from 0"
-        self.sample_labels, self.classes = labels, int(labels.max()) + 1
+        self.sample_labels, self.class_names = labels, list(names)
+        self.classes = int(labels.max()) + 1
 
     @property
     def is_image(self) -> bool:
@@ -199,8 +201,14 @@ class TensorData(Data):
     @cached_property
     def fingerprint(self) -> dict[str, Any] | None:
         """Of the samples, and of labels apart: with and without a condition a run has the same samples."""
-        labels = {} if self.sample_labels is None else {"labels": fingerprint(self.sample_labels)["checksum"]}
-        return fingerprint(self.samples) | labels
+        return fingerprint(self.samples) | self.record_of(self.sample_labels)
+
+    def record_of(self, labels: Int64[Tensor, " n"] | None) -> dict[str, Any]:
+        """What a fingerprint says of labels: their checksum, and the names of the classes, if they have names."""
+        if labels is None:
+            return {}
+        names = {"classes": self.class_names} if self.class_names else {}
+        return {"labels": fingerprint(labels)["checksum"], **names}
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)

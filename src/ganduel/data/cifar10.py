@@ -14,16 +14,20 @@ Source: A. Krizhevsky 2009, "Learning multiple layers of features from tiny imag
 import hashlib
 import io
 import logging
+import os
 import pickle
 import tarfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
 from ganduel.data.download import FAILURES, download, reason_of
-from ganduel.data.parts import Part, Parts
+from ganduel.data.labelled import LabelledSamples
+from ganduel.data.parts import Parts
 from ganduel.environment import cache_folder
 from ganduel.errors import UserError
 
@@ -54,12 +58,12 @@ class CIFAR10(Parts):
         super().__init__(train, test, NAMES)
 
 
-def part(folder: Path, split: str) -> Part:
+def part(folder: Path, split: str) -> LabelledSamples:
     """The images of a split, uint8 (n, 3, 32, 32), and their classes."""
     suffix = suffix_in(folder)
     arrays = zip(*(read(folder / f"{name}{suffix}") for name in FILES[split]), strict=True)
     images, labels = (torch.from_numpy(np.concatenate(files)) for files in arrays)
-    return Part(images.reshape(-1, *SHAPE), labels.long())
+    return LabelledSamples(images.reshape(-1, *SHAPE), labels.long())
 
 
 def cached(may_download: bool) -> Path:
@@ -70,14 +74,17 @@ def cached(may_download: bool) -> Path:
     ways = f"Give the folder of its published files as data.dir= ({ADDRESS}/cifar.html)"
     if not may_download:
         raise UserError(f"CIFAR-10 is not on this machine. {ways}, or allow its download: data.download=true.")
-    archive = cache / "cifar-10-binary.tar.gz"
     try:
         log.info("downloading CIFAR-10 (162 MB) to %s", cache)
-        download(f"{ADDRESS}/{archive.name}", archive, LARGEST, check_archive)
-        with tarfile.open(archive) as packed:
-            for name in (f"{name}{FORMS[BINARY]}" for names in FILES.values() for name in names):
-                packed.extract(f"{BINARY}/{name}", cache, filter="data")
-        archive.unlink()
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache) as own:  # a kill leaves no half of it, and other ranks may do so too
+            archive = Path(own) / "cifar-10-binary.tar.gz"
+            download(f"{ADDRESS}/{archive.name}", archive, LARGEST, check_archive)
+            with tarfile.open(archive) as packed:
+                for name in (f"{name}{FORMS[BINARY]}" for names in FILES.values() for name in names):
+                    packed.extract(f"{BINARY}/{name}", own, filter="data")
+            with suppress(OSError):  # another rank was faster
+                os.rename(Path(own) / BINARY, cache / BINARY)
     except (*FAILURES, tarfile.TarError) as error:
         raise UserError(
             f"CIFAR-10 is not on this machine. {ways}, or try its download to {cache} again, which failed: "

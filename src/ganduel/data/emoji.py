@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganduel.data.parts import Part, Parts
+from ganduel.data.labelled import LabelledSamples
+from ganduel.data.parts import Parts
 from ganduel.errors import UserError
 
 FILE = Path(__file__).parent / "assets" / "emoji" / "emoji.npz"
@@ -35,5 +36,5 @@ class Emoji(Parts):
             raise UserError(f"{FILE} is damaged: its SHA-256 is {sha256}. Install ganduel again.")
         with np.load(FILE) as arrays:
             images, labels, held_out = (torch.from_numpy(arrays[name]) for name in ("images", "labels", "held_out"))
-        whole = Part(images, labels.long())
+        whole = LabelledSamples(images, labels.long())
         super().__init__(whole.rows(~held_out), whole.rows(held_out), GROUPS)

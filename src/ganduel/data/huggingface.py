@@ -3,9 +3,10 @@
     data=huggingface data.name=mnist                    of the hub, downloaded once into the cache of `datasets`
     data=huggingface data.name=FOLDER                   of `save_to_disk`, or with Parquet files or images
 
-The images are made into one shape, as those of data=images, and held in memory. To compare with there is the split
-`test` or `validation` if the set has one; otherwise a tenth of the training images is held out. Classes are those of
-the column of type ClassLabel. Needs `pip install 'ganduel[hf]'`.
+The images are made into one shape, as those of data=images, and held in memory. Classes are those of the column of
+type ClassLabel; a split in which some are unknown (−1) has none. To compare with there is the split `test` or
+`validation`, if the set has one with classes where the training split has them; otherwise a tenth is held out.
+Needs `pip install 'ganduel[hf]'`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,8 @@ import torch
 
 from ganduel.data.decode import Fit, PixelFormat, read
 from ganduel.data.images import pixel_format
-from ganduel.data.parts import Part, Parts
+from ganduel.data.labelled import LabelledSamples
+from ganduel.data.parts import Parts, divided
 from ganduel.errors import UserError, nearest, summary_of
 
 TO_COMPARE_WITH = ("test", "validation")
@@ -58,10 +60,15 @@ class HuggingFace(Parts):
         label = column(splits[train_on], "ClassLabel", "data.label", label)
         if image is None:
             raise UserError(f"data.name={name} has no column of images: {', '.join(splits[train_on].column_names)}.")
-        train = part(splits[train_on], image, label, form)
-        other = next((split for split in TO_COMPARE_WITH if split in splits and split != train_on), None)
-        parts = train.divided() if other is None else (train, part(splits[other], image, label, form))
-        super().__init__(*parts, [] if label is None else splits[train_on].features[label].names)
+        train = decoded(splits[train_on], image, label, form)
+        others = (
+            decoded(splits[split], image, label, form)
+            for split in TO_COMPARE_WITH
+            if split in splits and split != train_on
+        )
+        test = next((other for other in others if (other.labels is None) == (train.labels is None)), None)
+        names = [] if label is None else splits[train_on].features[label].names
+        super().__init__(*(divided(train) if test is None else (train, test)), names)
 
 
 def load(name: str, config: str | None) -> dict[str, Any]:
@@ -88,19 +95,22 @@ def column(split: Any, kind: str, option: str, name: str | None) -> str | None:
     return name or next(iter(able), None)
 
 
-def part(split: Any, image: str, label: str | None, form: PixelFormat) -> Part:
+def decoded(split: Any, image: str, label: str | None, form: PixelFormat) -> LabelledSamples:
     """All images of a split and their classes."""
     import datasets
 
     encoded = split.cast_column(image, datasets.Image(decode=False))
-    pixels = torch.from_numpy(np.stack(list(decoded(encoded[image], form, image))))
-    return Part(pixels, None if label is None else torch.tensor(split[label]))
+    pixels = torch.from_numpy(np.stack(list(arrays(encoded[image], form, image))))
+    labels = None if label is None else torch.tensor(split[label])
+    if labels is not None and labels.min() < 0:  # a class is unknown, as often in splits for tests
+        labels = None
+    return LabelledSamples(pixels, labels)
 
 
-def decoded(encoded: Iterable[dict[str, Any]], form: PixelFormat, name: str) -> Iterable[np.ndarray]:
+def arrays(encoded: Iterable[dict[str, Any]], form: PixelFormat, name: str) -> Iterable[np.ndarray]:
     """Each image in the form; one that cannot be read ends it, as the classes are counted."""
     for row, entry in enumerate(encoded):
-        pixels = read(entry["path"] if entry["bytes"] is None else BytesIO(entry["bytes"]), form)
+        pixels = read(Path(entry["path"]) if entry["bytes"] is None else BytesIO(entry["bytes"]), form)
         if isinstance(pixels, str):
             raise UserError(f"image {row:,} of the column {name} cannot be read: {pixels}.")
         yield pixels

@@ -31,12 +31,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganduel import rng
-from ganduel.data.base import Split, TensorData, choose, fingerprint
+from ganduel.data.base import Split, TensorData, choose
 from ganduel.data.decode import MODES, Fit, PixelFormat, read
-from ganduel.data.image_files import find, listed, printable
+from ganduel.data.image_files import find
 from ganduel.data.mapped import Mapped, Store
 from ganduel.environment import cache_folder, rank_from_environment
-from ganduel.errors import UserError
+from ganduel.errors import UserError, listed, printable
 from ganduel.types import Labels, Samples
 
 THREADS = 16  # at most: each holds an image of full size
@@ -98,11 +98,11 @@ class Images(TensorData):
                 f"{len(self.class_folders):,} images lie in none of them. Move these, or use condition=none."
             )
         counts = Counter(self.class_folders[i] for i in self.readable.tolist())
-        self.class_names = sorted(counts)
-        number = {name: i for i, name in enumerate(self.class_names)}
-        self.set_labels(torch.tensor([number.get(name, 0) for name in self.class_folders]))
+        names = sorted(counts)
+        number = {name: i for i, name in enumerate(names)}
+        self.set_labels(torch.tensor([number.get(name, 0) for name in self.class_folders]), names)
         if rank_from_environment() == 0:
-            each = listed([f"{printable(name)} {counts[name]:,}" for name in self.class_names])
+            each = listed([f"{printable(name)} {counts[name]:,}" for name in names])
             log.info("data.dir=%s: %s classes: %s.", self.dir, len(counts), each)
             if empty := sorted(subfolders(Path(self.dir)) - counts.keys()):
                 log.warning("data.dir=%s: folders without an image are no classes: %s.", self.dir, listed(empty))
@@ -141,10 +141,7 @@ class Images(TensorData):
     def fingerprint(self) -> dict[str, Any] | None:
         """Of all images of the folder: those held out decide which ones are trained on."""
         record = {"samples": len(self.readable), "shape": list(self.shape), "checksum": self.mapped.about.checksum[:16]}
-        if self.sample_labels is None:
-            return record
-        labels = fingerprint(self.sample_labels.cpu()[self.readable])["checksum"]
-        return {**record, "labels": labels, "classes": self.class_names}
+        return record | self.record_of(None if self.sample_labels is None else self.sample_labels.cpu()[self.readable])
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)

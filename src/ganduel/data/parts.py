@@ -4,30 +4,14 @@ Data that are published as such parts are made of them; of others a tenth is hel
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from torch import Tensor
 
 from ganduel.data.base import Split, TensorData
 from ganduel.data.images import divide
-from ganduel.types import Labels
+from ganduel.data.labelled import LabelledSamples
 
 HELD_OUT = 0.1
-
-
-class Part(NamedTuple):
-    """Samples as they are stored, and the class of each; None without classes."""
-
-    samples: Tensor
-    labels: Labels | None
-
-    def divided(self) -> "tuple[Part, Part]":
-        """Nine tenths to train on, and those held out."""
-        train, out = divide(len(self.samples), HELD_OUT)
-        return self.rows(train), self.rows(out)
-
-    def rows(self, indices: Tensor) -> "Part":
-        return Part(self.samples[indices], None if self.labels is None else self.labels[indices])
 
 
 class Parts(TensorData):
@@ -40,9 +24,9 @@ class Parts(TensorData):
 
     splits = ("train", "test")
 
-    def __init__(self, train: Part, test: Part, class_names: Sequence[str] = ()):
-        self.parts: dict[Split, Part] = {"train": train, "test": test}
-        self.class_names = list(class_names)
+    def __init__(self, train: LabelledSamples, test: LabelledSamples, class_names: Sequence[str] = ()):
+        self.parts: dict[Split, LabelledSamples] = {"train": train, "test": test}
+        self.names = class_names
         super().__init__(train.samples)
 
     def use_labels(self) -> None:
@@ -50,10 +34,16 @@ class Parts(TensorData):
         if (labels := self.parts["train"].labels) is None:
             super().use_labels()
         else:
-            self.set_labels(labels)
+            self.set_labels(labels, self.names)
 
     def samples_of(self, split: Split) -> Tensor:
         return self.samples if split == "train" else self.parts[split].samples
 
     def labels_of(self, split: Split) -> Tensor | None:
         return None if self.classes is None else self.parts[split].labels
+
+
+def divided(whole: LabelledSamples) -> tuple[LabelledSamples, LabelledSamples]:
+    """Nine tenths to train on, and those held out."""
+    train, out = divide(len(whole), HELD_OUT)
+    return whole.rows(train), whole.rows(out)

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from ganduel.data.decode import Fit, PixelFormat, read
-from ganduel.data.image_files import printable
 from ganduel.data.images import pixel_format
-from ganduel.data.parts import Part, Parts
-from ganduel.errors import UserError
+from ganduel.data.labelled import LabelledSamples
+from ganduel.data.parts import Parts, divided
+from ganduel.errors import UserError, printable
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "ppm", "pgm")  # suffixes
 
@@ -53,7 +53,7 @@ class WebDataset(Parts):
             raise UserError(f"data.dir={dir}: the {len(shards)} tar files hold no images.")
         images, classes = zip(*samples, strict=True)
         labels = None if None in classes else torch.tensor(classes)
-        super().__init__(*Part(torch.from_numpy(np.stack(images)), labels).divided())
+        super().__init__(*divided(LabelledSamples(torch.from_numpy(np.stack(images)), labels)))
 
 
 def samples_of(shard: Path, form: PixelFormat) -> Iterator[tuple[np.ndarray, int | None]]:
@@ -68,7 +68,7 @@ def samples_of(shard: Path, form: PixelFormat) -> Iterator[tuple[np.ndarray, int
                 pixels = read(BytesIO(encoded), form)
                 if isinstance(pixels, str):
                     raise UserError(f"{printable(shard)}: the image {printable(name)} cannot be read: {pixels}.")
-                yield pixels, int(files["cls"]) if "cls" in files else None
+                yield pixels, class_number(files["cls"]) if "cls" in files else None
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise UserError(f"{printable(shard)} cannot be read: {error}.") from error
 
@@ -77,6 +77,13 @@ def stem_of(member: tarfile.TarInfo) -> str:
     """The name that the files of a sample have in common: up to the first point after the last slash."""
     folder, slash, name = member.name.rpartition("/")
     return folder + slash + name.partition(".")[0]
+
+
+def class_number(text: bytes) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"the class {number} is negative")
+    return number
 
 
 def content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -28,11 +28,11 @@ import torch
 
 from ganduel import rng
 from ganduel.data.base import Data, Split
+from ganduel.data.labelled import LabelledSamples
 from ganduel.errors import UserError
 from ganduel.image_grid import class_labels, generate_stored
 from ganduel.metric.base import SampleMetric, log_reduced
-from ganduel.metric.features import extractor
-from ganduel.metric.labelled import LabelledSamples
+from ganduel.metric.features import checksum_of, extractor
 from ganduel.metric.registry import applicable
 from ganduel.model.base import Generator
 
@@ -183,7 +183,10 @@ class Evaluation:
     @cached_property
     def reference_key(self) -> str:
         """A hash of all that the reference depends on, the real samples included."""
-        sets = [(str(real.samples.dtype), tuple(real.samples.shape), *real.checksums) for real in self.real_sets()]
+        sets = [
+            (str(real.samples.dtype), tuple(real.samples.shape), checksum_of(real.samples), checksum_of(real.labels))
+            for real in self.real_sets()
+        ]
         return hashed([str(self.device), self.protocols, sets])
 
     def accumulate_real(self, draw: int, progress: ProgressFn) -> list[SampleMetric]:
@@ -261,12 +264,12 @@ class Evaluation:
             "samples": metric.samples,
             "draws": self.draws,
             "split": metric.real_split(self.data),
-            "real": real.checksums[0],
+            "real": checksum_of(real.samples),
             "preprocessing": "bytes by rounding" if real.samples.dtype == torch.uint8 else "none",
             "noise": "evaluate",
         }
         if metric.uses_labels:
-            protocol["labels"] = real.checksums[1]
+            protocol["labels"] = checksum_of(real.labels)
         protocol["hash"] = hashed(protocol)
         limits = metric.limits
         return {

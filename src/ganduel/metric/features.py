@@ -223,3 +223,8 @@ def load_classifier(name: str) -> tuple[Classifier, str]:
 def checksum(data: bytes) -> str:
     """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def checksum_of(x: Tensor | None) -> str | None:
+    """Likewise, of the values of a tensor; None of none."""
+    return None if x is None else checksum(x.contiguous().numpy().tobytes())

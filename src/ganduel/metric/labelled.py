@@ -1,4 +1,4 @@
-"""Samples with their classes, and the base of metrics that need these: those asked of G, and those of real samples.
+"""The base of metrics that need the classes of samples: those asked of G, and those of real samples.
 
     metric.update(features, real, labels)      # the class of each sample
     metric.compute()
@@ -8,49 +8,19 @@ as they do for a condition.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias, cast
 
-import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from ganduel.data.base import Data
 from ganduel.errors import UserError
 from ganduel.metric.base import SampleMetric, gathered
-from ganduel.metric.features import FakeFeatures, Features, checksum
+from ganduel.metric.features import FakeFeatures, Features
 from ganduel.types import Labels, Scalar
 
 RealLabels: TypeAlias = Int64[Tensor, " n"]
 FakeLabels: TypeAlias = Int64[Tensor, " m"]
-
-
-@dataclass(frozen=True)
-class LabelledSamples:
-    """Samples as they are stored, and the class of each; None without classes."""
-
-    samples: Tensor
-    labels: Labels | None
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def rows(self, rows: slice) -> "LabelledSamples":
-        return LabelledSamples(self.samples[rows], None if self.labels is None else self.labels[rows])
-
-    def split(self, n: int) -> "Iterator[LabelledSamples]":
-        """Batches of n."""
-        return (self.rows(slice(i, i + n)) for i in range(0, len(self), n))
-
-    def to(self, device: torch.device) -> "LabelledSamples":
-        return LabelledSamples(self.samples.to(device), None if self.labels is None else self.labels.to(device))
-
-    @cached_property
-    def checksums(self) -> list[str | None]:
-        """Of the samples, and of the classes."""
-        return [None if x is None else checksum(x.contiguous().numpy().tobytes()) for x in (self.samples, self.labels)]
 
 
 class LabelledMetric(SampleMetric):
