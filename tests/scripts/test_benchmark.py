@@ -1,15 +1,14 @@
 """The benchmark's contenders do the work that they are timed for, and its file has what it promises."""
 
-import importlib
 import json
 import logging
 import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
+from script_modules import imported
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -20,7 +19,6 @@ from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.gan import GAN
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 NAMES = ["ours", "ours_bf16", "hand_tuned", "matmuls", "pytorch_gan", "lightning_tutorial"]
 ON_GPU = [f"ours{part}" for part in ("", "_tf32", "_bf16", "_eager", "_eager_bf16", "_compile", "_compile_bf16")]
 CONVOLUTIONAL = ["ours", "ours_bf16", "hand_tuned", "hand_channels_last", "pytorch_gan"]
@@ -31,11 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the tutorial's Trainer is l
 
 @pytest.fixture(scope="module")
 def benchmark() -> Iterator[types.ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        yield importlib.import_module("benchmark")
-        for name in ("benchmark", "step_loops", "published_loops", "population_loops", "memory_loop", "blocks"):
-            del sys.modules[name]
+    with imported("benchmark") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

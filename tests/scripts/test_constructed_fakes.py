@@ -1,21 +1,15 @@
 """The faults are what their names say."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
+from script_modules import imported
 
 from ganduel.data.mnist import MNIST
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
 
 @pytest.fixture
-def fakes(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    yield importlib.import_module("constructed_fakes").fakes(MNIST(), 300)
-    del sys.modules["constructed_fakes"]
+def fakes():
+    with imported("constructed_fakes") as module:
+        yield module.fakes(MNIST(), 300)
 
 
 def test_each_has_its_fault(fakes):

@@ -1,19 +1,16 @@
 """The profile's parts add up to the iteration that they are parts of, and its limits are what they are said to be."""
 
-import importlib
 import json
-import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
+from script_modules import imported
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganduel.data.mnist import MNIST
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 WARMUP, ITERATIONS = 1, 2
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, which a run silences and pytest lets be heard again
@@ -21,13 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, which a run si
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[types.ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        module = importlib.import_module("profile_step")
+    with imported("profile_step") as module:
         module.run.quiet()
         yield module
-        for name in ("profile_step", "step_loops", "blocks"):
-            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")

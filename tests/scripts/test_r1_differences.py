@@ -1,17 +1,13 @@
 """R1's gradient by differences is that of a double backward pass where D is smooth, and is timed against it."""
 
-import importlib
 import json
-import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
+from script_modules import imported
 from torch import nn
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 class Smooth(nn.Module):
@@ -27,11 +23,8 @@ class Smooth(nn.Module):
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[types.ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        yield importlib.import_module("r1_differences")
-        for name in ("r1_differences", "step_loops", "blocks"):
-            del sys.modules[name]
+    with imported("r1_differences") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

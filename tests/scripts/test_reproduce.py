@@ -1,21 +1,17 @@
 """Several seeds of an experiment become one file, with the interval that scipy gives."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
 
 import pytest
 from scipy import stats
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from script_modules import imported
 
 
 @pytest.fixture
-def reproduce(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    yield importlib.import_module("reproduce")
-    del sys.modules["reproduce"]
+def reproduce():
+    with imported("reproduce") as module:
+        yield module
 
 
 def test_interval_is_students(reproduce):

@@ -1,32 +1,23 @@
 """Every choice of a run is timed against the same run without it, and the networks' sizes are what they are."""
 
-import importlib
 import json
-import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from script_modules import imported
 from torch import nn
 
 from ganduel.data.mnist import MNIST
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-MODULES = ("zoo_cost", "benchmark", "step_loops", "published_loops", "population_loops", "memory_loop", "blocks")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, which a run silences and pytest lets be heard again
 
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[types.ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        module = importlib.import_module("zoo_cost")
+    with imported("zoo_cost") as module:
         module.run.quiet()
         yield module
-        for name in MODULES:
-            del sys.modules[name]
 
 
 def test_the_file_has_the_ratio_of_each_choice(script, monkeypatch, tmp_path, capsys):
