@@ -5,7 +5,7 @@ are applicable to the data.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -70,17 +70,9 @@ def evaluate(
     if data_dir is not None:
         configs = [moved(config, data_dir) for config in configs]
     data_nodes = [config["data"] for config in configs]
-    if other := next((i for i, node in enumerate(data_nodes) if node != data_nodes[0]), None):
-        raise UserError(
-            f"{paths[0]} and {paths[other]} were trained on different data ({describe(data_nodes[0])}; "
-            f"{describe(data_nodes[other])}). Evaluate them apart."
-        )
-    taught = [getattr(source.generator, "classes", None) for source in sources]
-    if other := next((i for i, classes in enumerate(taught) if classes != taught[0]), None):
-        raise UserError(
-            f"{paths[0]} and {paths[other]} were trained with other classes ({taught[0] or 'none'}; "
-            f"{taught[other] or 'none'}). Evaluate them apart."
-        )
+    check_same(paths, "on different data", data_nodes, describe)
+    classes = [getattr(source.generator, "classes", None) for source in sources]
+    check_same(paths, "with other classes", classes, lambda n: str(n or "none"))
     schema.check_target(data_nodes[0], "data")
     data = build_data(configs[0])
     for path, config in zip(paths, configs, strict=True):
@@ -98,6 +90,15 @@ def evaluate(
         console.print_json(to_json({"runs": rows, "protocols": evaluation.protocols}))
     else:
         console.print(*make_tables(paths, sources, results, console), sep="\n")
+
+
+def check_same(paths: Sequence[Path], how: str, values: Sequence[Any], shown: Callable[[Any], str]) -> None:
+    """Refuse runs that differ in how they were trained."""
+    if other := next((i for i, value in enumerate(values) if value != values[0]), None):
+        raise UserError(
+            f"{paths[0]} and {paths[other]} were trained {how} ({shown(values[0])}; {shown(values[other])}). "
+            "Evaluate them apart."
+        )
 
 
 def runs_and_checkpoints(paths: Sequence[Path]) -> list[Path]:
