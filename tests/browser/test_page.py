@@ -33,6 +33,7 @@ from page_reader import (
     values,
     write,
 )
+from PIL import Image
 from playwright.sync_api import Page
 
 
@@ -71,6 +72,21 @@ def test_samples(duel_page: Page):
     assert captions[0] == "nonsaturating, seed 0, iteration 500"
     assert captions[-1] == "real samples"
     assert count(page, "#grids img", "one.alt && one.complete && one.naturalWidth === 16") == 11
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quiet")
+def test_nearest_training_images(show: Callable[..., Page], tmp_path: Path):
+    """Of the runs that have the picture, and of the chosen seeds."""
+    folder = make_sweep(tmp_path / "sweep", 2)
+    for seed in (0, 1):
+        picture = folder / f"loss=saturating,seed={seed}" / "samples" / "memorisation.png"
+        Image.new("L", (20, 10)).save(picture)
+    page = show(write(folder))
+    assert texts(page, "#nearest figcaption") == ["saturating, seed 0"]
+    page.select_option("#seed", "all")
+    assert texts(page, "#nearest figcaption") == ["saturating, seed 0", "saturating, seed 1"]
+    assert count(page, "#nearest img", "one.alt && one.complete && one.naturalWidth === 20") == 2
 
 
 @pytest.mark.usefixtures("quiet")

@@ -7,6 +7,7 @@ import signal
 import pytest
 import torch
 from lightning.pytorch import Callback
+from PIL import Image
 
 from ganduel import checkpoint
 from ganduel.build import build_gan
@@ -21,6 +22,7 @@ from ganduel.metric.evaluation import Evaluation
 from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.kernel import KernelDistance
 from ganduel.metric.modes import Modes
+from ganduel.tracking.base import Logger
 from ganduel.tracking.files import rows
 from ganduel.tracking.run_logger import RunLogger
 
@@ -83,6 +85,27 @@ def test_protocols_are_on_record_once(fit, ring, tmp_path):
     assert protocols[0]["class"] == "ganduel.metric.frechet.FrechetDistance"
     assert [row["higher_is_better"] for row in protocols] == [False, True, True, False]
     assert [row["range"] for row in protocols] == [[0, None], [0, 8], [0, 1], [0, pytest.approx(math.log(8))]]
+
+
+def test_pictures_of_metrics_are_saved_and_logged(fit, ring, tmp_path, monkeypatch):
+    """That of the last evaluation, in the run's folder."""
+    shades = iter((10, 200))
+    monkeypatch.setattr(Modes, "picture", lambda self, data, generator: Image.new("L", (3, 3), next(shades)))
+    logged = []
+
+    class Log(Logger):
+        name = version = None
+
+        def log_metrics(self, metrics, step=None):
+            pass
+
+        def log_picture(self, key, path, caption, step):
+            logged.append((key, path.name, step))
+
+    fit(callbacks=[Evaluate(metrics(), every_n_iterations=4)], loggers=[RunLogger(tmp_path), Log()], gan=ring())
+    with Image.open(tmp_path / "samples" / "modes.png") as picture:
+        assert picture.getpixel((0, 0)) == 200
+    assert logged == [("samples/modes", "modes.png", 4), ("samples/modes", "modes.png", 6)]
 
 
 @pytest.mark.parametrize(("values", "kept"), [([5.0, 3.0, 4.0], 4), ([5.0, 6.0, 4.0], 6), ([5.0, 5.0, 5.0], 2)])

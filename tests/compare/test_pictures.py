@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from duels import NS, SAT
-from golden import config, make_sweep
+from golden import config, make_run, make_sweep
+from PIL import Image
 
 from ganduel.compare import pictures as module
 from ganduel.compare.pictures import PICTURES, pictures
@@ -29,7 +30,11 @@ def gallery(folder: Path, seeds: int, iterations: int, size: int, real: int = 10
                 (run_folder / f"{n}.png").write_bytes(f"{loss} {seed} {n} ".encode().ljust(size, b"."))
             (run_folder / "real.png").write_bytes(f"real {loss} {seed}".encode().ljust(real, b"."))
             grids = {10 * n: run_folder / f"{n}.png" for n in range(iterations)}
-            runs.append(Run(run_folder, config(loss, seed), "finished", pictures=grids, real=run_folder / "real.png"))
+            runs.append(
+                Run(
+                    run_folder, config(loss, seed), "finished", pictures=grids, stills={"real": run_folder / "real.png"}
+                )
+            )
     return runs
 
 
@@ -40,7 +45,7 @@ def test_pictures_are_the_files_bytes_each_once(tmp_path):
         assert [n for n, _ in shown["grids"]] == [0, 500]
         files = {n: run.folder / "samples" / f"iteration_{n:08d}.png" for n in (0, 500)}
         assert all(decoded(images[image]) == files[n].read_bytes() for n, image in shown["grids"])
-        assert decoded(images[shown["real"]]) == files[0].with_name("real.png").read_bytes()
+        assert decoded(images[shown["stills"]["real"]]) == files[0].with_name("real.png").read_bytes()
     assert len(images) == 1 + 1 + 2, "real and first are the same for all, the last for both forms"
 
 
@@ -66,7 +71,8 @@ def test_pictures_stay_within_their_size(tmp_path, monkeypatch, seeds, iteration
     for run, entry in zip(runs, entries, strict=True):
         for n, image in entry["grids"]:
             assert decoded(images[image]) == run.pictures[n].read_bytes()
-    used = {image for entry in entries for _, image in entry["grids"]} | {entry["real"] for entry in entries} - {None}
+    used = {image for entry in entries for _, image in entry["grids"]}
+    used |= {image for entry in entries for image in entry["stills"].values()}
     assert used == set(range(len(images)))
 
 
@@ -76,3 +82,12 @@ def test_pictures_that_are_gone_are_passed_over(tmp_path):
     _, gallery_of = pictures(runs)
     assert [n for n, _ in gallery_of[0]["grids"]] == [0, 20]
     assert [n for n, _ in gallery_of[1]["grids"]] == [0, 10, 20]
+
+
+def test_pictures_beside_the_grids_are_embedded_by_name(tmp_path):
+    folder = make_run(tmp_path / "run")
+    Image.new("L", (5, 5)).save(folder / "samples" / "memorisation.png")
+    Image.new("L", (5, 5)).save(folder / "samples" / "other.png")
+    images, (entry,) = pictures(read_all([folder])[0])
+    assert set(entry["stills"]) == {"real", "memorisation"}
+    assert decoded(images[entry["stills"]["memorisation"]]) == (folder / "samples" / "memorisation.png").read_bytes()

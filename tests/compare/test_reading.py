@@ -52,7 +52,7 @@ def test_a_run_as_it_is_on_disk(tmp_path):
     assert run.histograms["d/fake"].sum(1).tolist() == [64] * 11
     assert run.histograms["iteration"].tolist() == run.curves["iteration"].tolist()
     assert sorted(run.pictures) == [0, 500]
-    assert run.real == tmp_path / "a" / "samples" / "real.png"
+    assert run.stills == {"real": tmp_path / "a" / "samples" / "real.png"}
     assert run.loss_form is not None
     assert run.loss_form["name"] == "NonSaturating"
 
@@ -263,4 +263,4 @@ def test_a_run_needs_only_its_config_and_rows(tmp_path):
         (folder / name).unlink()
     (folder / "samples").rename(folder / "elsewhere")
     run = run_of(folder)
-    assert (run.protocols, run.histograms, run.loss_form, run.pictures, run.real) == ({}, {}, None, {}, None)
+    assert (run.protocols, run.histograms, run.loss_form, run.pictures, run.stills) == ({}, {}, None, {}, {})

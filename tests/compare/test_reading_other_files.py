@@ -63,7 +63,7 @@ def test_a_world_of_known_density_shows_samples_over_d(tmp_path):
         path.unlink()
     (folder / "samples" / "theory_00000100.png").write_bytes(plot)
     run = run_of(folder)
-    assert (list(run.pictures), run.real) == ([100], None)
+    assert (list(run.pictures), run.stills) == ([100], {})
 
 
 @pytest.mark.parametrize(

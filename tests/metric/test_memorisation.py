@@ -1,10 +1,11 @@
 """A generator that copies its training data is caught, and one that draws from their density is not."""
 
+import numpy as np
 import pytest
 import torch
 from replay import Replay
 
-from ganduel.data.base import TensorData
+from ganduel.data.base import TensorData, normalise
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
 from ganduel.metric.evaluation import Evaluation
@@ -71,3 +72,40 @@ def test_it_needs_stored_data_with_some_held_out():
         with pytest.raises(UserError, match=r"metric\.memorisation does not fit .* stored, and others held out"):
             Memorisation().fit_to(data)
     assert not Memorisation.automatic
+
+
+class Drawings(TensorData):
+    """Images of 4×4 pixels; 600 to train on, of which 100 are for validation, and 300 held out."""
+
+    features = "pixels"
+    splits = ("train", "validation", "test")
+
+    def __init__(self):
+        self.images = torch.randint(256, (900, 1, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        super().__init__(self.images[:600])
+
+    def samples_of(self, split):
+        return self.images[{"train": slice(500), "validation": slice(500, 600), "test": slice(600, 900)}[split]]
+
+
+def test_the_picture_has_the_nearest_samples_over_their_training_images():
+    """Two copies among five hundred images of noise come first, one of a training image, one of validation."""
+    data = Drawings()
+    samples = torch.rand(500, 1, 4, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    samples[17], samples[60] = normalise(data.images[3]), normalise(data.images[550])
+    metric = Memorisation()
+    metric.fit_to(data)
+    picture = np.array(metric.picture(data, Replay(samples)))
+    assert picture.shape == (6 * 6 - 2, 8 * 6 - 2), "three times a row of samples and one of training images"
+    cells = [[picture[6 * i : 6 * i + 4, 6 * j : 6 * j + 4] for j in range(8)] for i in range(6)]
+    shown = {cell.tobytes() for cell in cells[0]}
+    assert {data.images[i].numpy().tobytes() for i in (3, 550)} <= shown, "the samples of the first row"
+    for above, below in zip(cells[0], cells[1], strict=True):
+        distance = data.images[:600].double().sub(torch.from_numpy(above)).flatten(1).norm(dim=1)
+        assert (below == data.images[distance.argmin()].numpy()).all()
+
+
+def test_points_have_no_picture():
+    metric = Memorisation()
+    metric.fit_to(Cloud())
+    assert metric.picture(Cloud(), Replay(Cloud().points)) is None

@@ -154,7 +154,7 @@ def test_a_folder_of_pictures_elsewhere_shows_none(tmp_path: Path) -> None:
     (folder / "samples").symlink_to(tmp_path / "elsewhere")
     run = read(folder)
     assert isinstance(run, Run)
-    assert (run.pictures, run.real, run.note) == ({}, None, "iteration_00000000.png is a link out of the folder")
+    assert (run.pictures, run.stills, run.note) == ({}, {}, "iteration_00000000.png is a link out of the folder")
 
 
 def test_a_search_for_runs_ends(tmp_path: Path) -> None:

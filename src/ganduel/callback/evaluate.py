@@ -2,6 +2,7 @@
 
     fd/mnist_cnn_10k, fd/mnist_cnn_10k/floor, …    in metrics.jsonl, W&B and the summary
     protocols.jsonl                                what each number depends on, with a hash of it
+    samples/memorisation.png                       of metrics that have something to show, a picture
     checkpoints/best.ckpt                          the best by one of them
 
 Samples are of the average of G's weights where there is one. Their noise is the evaluation's own, so that training is
@@ -108,12 +109,15 @@ class Evaluate(Callback, Scheduled):
         """Measure, log, and keep the checkpoint if it is the best."""
         bars = [bar.second("evaluating", self.evaluation.total) for bar in others(trainer, ProgressBar)]
         started = time.monotonic()
+        generator = cast(Generator, gan_of(trainer).ema_generator)
         try:
             with bars[0] if bars else nullcontext(lambda n: None) as advance:
-                values = self.evaluation(cast(Generator, gan_of(trainer).ema_generator), watched(advance, trainer))
+                values = self.evaluation(generator, watched(advance, trainer))
         except Interrupted:
             logger.info("the evaluation is left out; ganduel evaluate makes it later")
             return
+        if trainer.is_global_zero:
+            self.draw(trainer, generator)
         self.evaluated = trainer.global_step
         for clocked in others(trainer, Clocked):
             clocked.leave_out(time.monotonic() - started)
@@ -126,6 +130,18 @@ class Evaluate(Callback, Scheduled):
         if self.key is not None and self.better(values[self.key].value):
             self.record = values[self.key].value
             trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / BEST)
+
+    def draw(self, trainer: Trainer, generator: Generator) -> None:
+        """Save and log the metrics' pictures, in the file of the last time."""
+        for metric in self.evaluation.metrics:
+            picture = metric.picture(self.evaluation.data, generator)
+            if picture is not None:
+                name = metric.label.rpartition(".")[2]
+                path = Path(trainer.default_root_dir) / "samples" / f"{name}.png"
+                path.parent.mkdir(exist_ok=True)
+                picture.save(path)
+                for tracker in trackers(trainer):
+                    tracker.log_picture(f"samples/{name}", path, metric.label, step=trainer.global_step)
 
     def better(self, value: float) -> bool:
         """Whether it beats the best so far; NaN never does."""

@@ -14,9 +14,9 @@ PICTURES = 5_000_000  # bytes of all pictures
 
 
 def pictures(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The pictures within the size limit as data URIs, and per run the indices of its own: real, and by iteration."""
-    files = [path for run in runs for path in (*run.pictures.values(), run.real) if path is not None and path.is_file()]
-    sizes = {path: path.stat().st_size for path in files}
+    """The pictures within the size limit as data URIs, and per run the indices of its own, by name and by iteration."""
+    files = [path for run in runs for path in (*run.pictures.values(), *run.stills.values())]
+    sizes = {path: path.stat().st_size for path in files if path.is_file()}
     iterations = sorted({iteration for run in runs for iteration in run.pictures})
     shown = list(runs)
     while shown and total(shown, iterations, sizes) > PICTURES:
@@ -45,12 +45,20 @@ def pictures(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, Any]]]:
         grids = {
             n: path for n, path in run.pictures.items() if run.folder in folders and n in selected and path in sizes
         }
-        real = embed(run.real) if grids and run.real in sizes else None
-        gallery.append({"real": real, "grids": [[n, embed(path)] for n, path in grids.items()]})
+        stills = {name: path for name, path in run.stills.items() if grids and path in sizes}
+        gallery.append(
+            {
+                "grids": [[n, embed(path)] for n, path in grids.items()],
+                "stills": {name: embed(path) for name, path in stills.items()},
+            }
+        )
     return images, gallery
 
 
 def total(runs: Sequence[Run], iterations: Sequence[int], sizes: Mapping[Path, int]) -> int:
-    """The bytes of these runs' pictures of these iterations and of their real samples."""
-    files = [path for run in runs for path in (run.real, *(run.pictures.get(n) for n in iterations))]
-    return sum(sizes.get(path, 0) for path in files if path is not None)
+    """The bytes of these runs' pictures of these iterations, and of those that have no iteration."""
+    return sum(
+        sizes.get(path, 0)
+        for run in runs
+        for path in (*(path for n, path in run.pictures.items() if n in iterations), *run.stills.values())
+    )

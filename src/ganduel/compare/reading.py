@@ -59,7 +59,7 @@ class Run:
         histograms: per key counts (rows, bins); "iteration" holds the rows' iterations.
         protocols: the last protocol of each sample metric.
         pictures: sample grids (or the plots that replace them) by iteration.
-        real: the grid of real samples.
+        stills: pictures by name: "real", samples of the data, and "memorisation", G's beside the nearest of them.
         loss_form: G's loss term on a grid of logits.
         device: the device type that it trained on, such as cpu or cuda; None if unknown.
         ranks: the number of ranks, if the result depends on it; None if it does not, or if that is unknown.
@@ -75,7 +75,7 @@ class Run:
     histograms: Mapping[str, np.ndarray] = field(default_factory=dict)
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pictures: Mapping[int, Path] = field(default_factory=dict)
-    real: Path | None = None
+    stills: Mapping[str, Path] = field(default_factory=dict)
     loss_form: Mapping[str, Any] | None = None
     device: str | None = None
     ranks: int | None = None
@@ -187,7 +187,7 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
         return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")
     metric_rows = rows(folder / METRICS)
     curves, last = to_columns(metric_rows)
-    pictures, real, unusable = read_pictures(folder)
+    pictures, stills, unusable = read_pictures(folder)
     if not len(curves["iteration"]) and summary.get("status") not in FAILED_STATUSES:
         return SkippedFolder(folder, f"{summary.get('status')}: {reason or 'it has no rows'}" if summary else NO_ROWS)
     return Run(
@@ -201,7 +201,7 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
         histograms=read_histograms(folder / HISTOGRAMS),
         protocols={str(row["metric"]): row for row in rows(folder / PROTOCOLS) if "metric" in row},
         pictures=pictures,
-        real=real,
+        stills=stills,
         loss_form=read_loss_form(folder / LOSS_FORM),
         device=device_type(summary, config),
         ranks=ranks if summary.get("depends_on_ranks") is True and type(ranks := summary.get("ranks")) is int else None,
@@ -238,20 +238,23 @@ def device_type(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str | 
     return "cuda" if machine.get("gpus") else None if "macOS" in str(machine.get("platform")) else "cpu"
 
 
-def read_pictures(folder: Path) -> tuple[dict[int, Path], Path | None, str | None]:
-    """The sample grids by iteration, the grid of real samples, and a note if one of them cannot be shown.
+def read_pictures(folder: Path) -> tuple[dict[int, Path], dict[str, Path], str | None]:
+    """The sample grids by iteration, the other pictures by name, and a note if one of them cannot be shown.
 
     Data of known density have no grids, but plots of samples over D.
     """
-    pictures: dict[str, dict[int, Path]] = {"iteration": {}, "theory": {}, "real": {}}
+    grids: dict[str, dict[int, Path]] = {"iteration": {}, "theory": {}}
+    stills: dict[str, Path] = {}
     note = None
     for path in sorted((folder / SAMPLES).glob("*.png")):
-        match = re.fullmatch(r"(iteration|theory)_([0-9]+)\.png|(real)\.png", path.name)
-        if match and (reason := unusable_reason(path, folder)) is None:
-            pictures[match[1] or match[3]][int(match[2] or 0)] = path
-        elif match:
+        match = re.fullmatch(r"(iteration|theory)_([0-9]+)|real|memorisation", path.stem)
+        if match and (reason := unusable_reason(path, folder)) is not None:
             note = note or f"{path.name} {reason}"
-    return dict(sorted((pictures["iteration"] or pictures["theory"]).items())), pictures["real"].get(0), note
+        elif match and match[1]:
+            grids[match[1]][int(match[2])] = path
+        elif match:
+            stills[path.stem] = path
+    return dict(sorted((grids["iteration"] or grids["theory"]).items())), stills, note
 
 
 def unusable_reason(path: Path, folder: Path) -> str | None:

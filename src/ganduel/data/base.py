@@ -212,11 +212,11 @@ class TensorData(Data):
 
     def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
         self.check_split(split)
-        return choose(self.samples_of(split), split, n, draw).cpu()
+        return self.rows_of(split, choose(self.count(split), split, n, draw))
 
     def reference_labels(self, split: Split, n: int, draw: int = 0) -> Labels | None:
         labels = self.labels_of(split)
-        return None if labels is None else choose(labels, split, n, draw).cpu()
+        return None if labels is None else labels[choose(len(labels), split, n, draw)].cpu()
 
     def count(self, split: Split) -> int:
         return len(self.samples_of(split))
@@ -225,8 +225,12 @@ class TensorData(Data):
         """All samples of a split; without splits, the training samples."""
         return self.samples
 
+    def rows_of(self, split: Split, indices: Int64[Tensor, " n"]) -> Tensor:
+        """Some samples of a split, on the CPU."""
+        return self.samples_of(split)[indices].cpu()
+
     def labels_of(self, split: Split) -> Labels | None:
-        """The class of each of them; None without classes."""
+        """The class of each sample of a split; None without classes."""
         return self.sample_labels
 
     def order(self, seed: int, epoch: int) -> Tensor:
@@ -242,15 +246,20 @@ def fingerprint(samples: Tensor, *others: Tensor | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for tensor in (samples, *others):
         if tensor is not None:
-            digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            digest.update(bytes_of(tensor))
     return {"samples": len(samples), "shape": list(samples.shape[1:]), "checksum": digest.hexdigest()[:16]}
 
 
-def choose(samples: Tensor, split: Split, n: int, draw: int) -> Tensor:
-    """N distinct samples, a pure function of (split, draw)."""
-    if n > len(samples):
-        raise UserError(f"{n} samples of the split {split} are asked for, and it has {len(samples)}.")
-    return samples[torch.randperm(len(samples), generator=rng.generator("reference", split, draw))[:n]]
+def bytes_of(tensor: Tensor) -> memoryview:
+    """The bytes of a tensor's values, for a checksum."""
+    return tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data
+
+
+def choose(count: int, split: Split, n: int, draw: int) -> Int64[Tensor, " n"]:
+    """Indices of n of so many samples, a pure function of (split, draw)."""
+    if n > count:
+        raise UserError(f"{n} samples of the split {split} are asked for, and it has {count}.")
+    return torch.randperm(count, generator=rng.generator("reference", split, draw))[:n]
 
 
 def normalise(samples: Tensor) -> Samples:

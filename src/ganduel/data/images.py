@@ -31,7 +31,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganduel import rng
-from ganduel.data.base import Split, TensorData, choose
+from ganduel.data.base import Split, TensorData
 from ganduel.data.decode import MODES, Fit, PixelFormat, read
 from ganduel.data.image_files import find
 from ganduel.data.mapped import Mapped, Store
@@ -143,12 +143,6 @@ class Images(TensorData):
         record = {"samples": len(self.readable), "shape": list(self.shape), "checksum": self.mapped.about.checksum[:16]}
         return record | self.record_of(None if self.sample_labels is None else self.sample_labels.cpu()[self.readable])
 
-    def reference(self, split: Split, n: int, draw: int = 0) -> Tensor:
-        self.check_split(split)
-        indices = choose(self.indices_of(split), split, n, draw)
-        self.mapped.prefetch(indices)
-        return self.mapped.rows[indices]
-
     def count(self, split: Split) -> int:
         return len(self.indices_of(split))
 
@@ -158,6 +152,11 @@ class Images(TensorData):
 
     def samples_of(self, split: Split) -> Tensor:
         return self.mapped.rows[self.indices_of(split)]
+
+    def rows_of(self, split: Split, indices: Int64[Tensor, " n"]) -> Tensor:
+        rows = self.indices_of(split)[indices]
+        self.mapped.prefetch(rows)
+        return self.mapped.rows[rows]
 
     def labels_of(self, split: Split) -> Labels | None:
         return None if self.sample_labels is None else self.sample_labels.cpu()[self.indices_of(split)]

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 
 try:
@@ -30,6 +31,7 @@ from torchmetrics.utilities import dim_zero_cat
 from ganduel.data.base import Data, Split
 from ganduel.errors import UserError
 from ganduel.metric.features import EXTRACTORS, FakeFeatures, Features, default_features, is_colour
+from ganduel.model.base import Generator
 from ganduel.types import Labels, Scalar
 
 log = logging.getLogger("ganduel")
@@ -180,6 +182,10 @@ class SampleMetric(Metric, ABC):
     @abstractmethod
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
         """The quantities of two sets of features."""
+
+    def picture(self, data: Data, generator: Generator) -> Image.Image | None:
+        """What is worth looking at beside the values; None: nothing."""
+        return None
 
     def forget_fake(self) -> None:
         """Remove the generated samples and keep the real ones."""

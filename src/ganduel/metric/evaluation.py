@@ -100,8 +100,8 @@ class Evaluation:
             raise UserError(f"draws={draws} must be at least 1.")
         metrics = [deepcopy(metric) for metric in metrics] or applicable(data)
         for metric in metrics:
-            metric.fit_to(data)
             metric.to(device)
+            metric.fit_to(data)
         if ranks[0] == 0:
             log_reduced(metrics, type(data).__name__)
         keys = [key for metric in metrics for key in metric.directions]

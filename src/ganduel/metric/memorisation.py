@@ -5,19 +5,29 @@ images have. A generator that copies is below the floor in nearest and in fd_tra
 `fd`, to held-out images, sees nothing wrong with it.
 """
 
+import hashlib
 import math
 from typing import Any
 
 import torch
+from PIL import Image
+from torch import Tensor
 
-from ganduel.data.base import Data, Split, TensorData, fingerprint
+from ganduel import rng
+from ganduel.data.base import Data, Split, TensorData, bytes_of, denormalise
+from ganduel.image_grid import class_labels, generate_stored, make_grid
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.features import FakeFeatures, Features, extractor
+from ganduel.metric.functional.distance import squared_distances
 from ganduel.metric.functional.frechet import frechet_distance
-from ganduel.metric.functional.memorisation import memorisation
+from ganduel.metric.functional.memorisation import memorisation, nearest_distances
+from ganduel.model.base import Generator
 from ganduel.types import Scalar
 
 BATCH = 500
+AMONG = 1000  # samples of which the nearest are shown
+PAIRS = 24
+COLUMNS = 8
 
 
 class Memorisation(SampleMetric):
@@ -53,12 +63,44 @@ class Memorisation(SampleMetric):
     def fit_to(self, data: Data) -> None:
         super().fit_to(data)
         assert isinstance(data, TensorData)
-        train = torch.cat([data.samples_of(split).cpu() for split in data.splits if split != "test"])
-        extract = extractor(self.features, torch.device("cpu"))
-        with torch.no_grad():
-            self.train_features = torch.cat([extract(rows) for rows in train.split(BATCH)])
-        self.train_checksum = fingerprint(train)["checksum"]
+        extract, digest, features = extractor(self.features, self.device), hashlib.sha256(), []
+        for split in trained_on(data):
+            for indices in torch.arange(data.count(split)).split(BATCH):
+                rows = data.rows_of(split, indices)
+                digest.update(bytes_of(rows))
+                features.append(extract(rows.to(self.device)))
+        self.train_features = torch.cat(features).cpu()
+        self.train_checksum = digest.hexdigest()[:16]
 
     def compare(self, real: Features, fake: FakeFeatures) -> dict[str, Scalar]:
         train = self.train_features.to(fake.device)
         return memorisation(train, fake)._asdict() | {"fd_train": frechet_distance(train, fake)}
+
+    @torch.no_grad()
+    def picture(self, data: Data, generator: Generator) -> Image.Image | None:
+        """Of 1,000 samples the 24 that are nearest to a training image, in rows above these."""
+        if not data.is_image:
+            return None
+        assert isinstance(data, TensorData)
+        noise = generator.draw(AMONG, rng.generator("evaluate", 0))
+        samples = generate_stored(generator, noise, data.shape, True, labels=class_labels(generator, AMONG))
+        extract, train = extractor(self.features, self.device), self.train_features.double()
+        features = torch.cat([extract(rows.to(self.device)) for rows in samples.split(BATCH)]).cpu().double()
+        chosen = nearest_distances(features, train).argsort()[:PAIRS]
+        nearest = training_images(data, squared_distances(features[chosen], train)[0].argmin(1))
+        rows = [
+            rows for pair in zip(samples[chosen].split(COLUMNS), nearest.split(COLUMNS), strict=True) for rows in pair
+        ]
+        return make_grid(torch.cat(rows), COLUMNS)
+
+
+def trained_on(data: TensorData) -> list[Split]:
+    """All splits but that of held-out samples."""
+    return [split for split in data.splits if split != "test"]
+
+
+def training_images(data: TensorData, numbers: Tensor) -> Tensor:
+    """Those of these numbers, counted through all splits that are trained on, as bytes."""
+    places = [(split, i) for split in trained_on(data) for i in range(data.count(split))]
+    images = torch.cat([data.rows_of(split, torch.tensor([i])) for split, i in (places[n] for n in numbers.tolist())])
+    return images if images.dtype == torch.uint8 else denormalise(images)

@@ -392,16 +392,21 @@ function samples() {
   $("seed").append(element("option", { value: "all" }, "all"));
   const time = slider("iteration", iterations, () => {
     const at = time.at(), seed = $("seed").value;
-    const cards = runs
-      .filter((run) => seed === "all" || String(run.seed) === seed)
-      .map((run) => {
-        const [n, image] = run.pictures.grids.findLast(([m]) => m <= at) ?? run.pictures.grids[0];
-        const caption = `${groupName(run)}, seed ${run.seed}, iteration ${n.toLocaleString("en")}`;
-        return picture(data.images[image], `samples of ${caption}`, caption);
-      });
-    const real = runs.find((run) => run.pictures.real !== null);
-    if (real) cards.push(picture(data.images[real.pictures.real], "real samples", "real samples"));
+    const shown = runs.filter((run) => seed === "all" || String(run.seed) === seed);
+    const cards = shown.map((run) => {
+      const [n, image] = run.pictures.grids.findLast(([m]) => m <= at) ?? run.pictures.grids[0];
+      const caption = `${groupName(run)}, seed ${run.seed}, iteration ${n.toLocaleString("en")}`;
+      return picture(data.images[image], `samples of ${caption}`, caption);
+    });
+    const real = runs.find((run) => "real" in run.pictures.stills);
+    if (real) cards.push(picture(data.images[real.pictures.stills.real], "real samples", "real samples"));
     $("grids").replaceChildren(...cards);
+    const beside = shown.filter((run) => "memorisation" in run.pictures.stills);
+    $("memorisation").hidden = !beside.length;
+    $("nearest").replaceChildren(...beside.map((run) => {
+      const caption = `${groupName(run)}, seed ${run.seed}`;
+      return picture(data.images[run.pictures.stills.memorisation], `samples and training images, ${caption}`, caption);
+    }));
   });
   bind("seed", "change", time.show);
   time.show();
