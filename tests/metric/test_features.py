@@ -1,6 +1,7 @@
 """What metrics see: shipped weights as their records state them, shapes, and what does not fit."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
 from ganduel.errors import UserError
 from ganduel.metric import features
-from ganduel.metric.features import ASSETS, EXTRACTORS, Inception, checksum, extractor, load_classifier
+from ganduel.metric.features import ASSETS, EXTRACTORS, DINOv2, Inception, checksum, extractor, load_classifier
 
 CPU = torch.device("cpu")
 SHIPPED = sorted(path.stem for path in ASSETS.glob("*.safetensors"))
@@ -112,6 +113,12 @@ def test_inception_without_torch_fidelity_says_how_to_get_it(monkeypatch):
         UserError, match=r"Inception's features need torch-fidelity: pip install 'ganduel\[inception\]'"
     ):
         Inception()
+
+
+def test_dinov2_without_torch_fidelity_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_dinov2", None)
+    with pytest.raises(UserError, match=r"need torch-fidelity and torchvision .*: pip install 'ganduel\[dinov2\]'"):
+        DINOv2()
 
 
 def test_inception_names_a_missing_file(monkeypatch):

@@ -1,4 +1,4 @@
-"""FID: real loading code, with weights made on the spot where torch-fidelity is installed."""
+"""FID, and features of DINOv2: real loading code, weights made on the spot, where torch-fidelity is installed."""
 
 import sys
 from importlib import import_module
@@ -11,7 +11,7 @@ import torch
 from ganduel.data.mnist import MNIST
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
-from ganduel.metric.features import EXTRACTORS, Extractor, Inception
+from ganduel.metric.features import EXTRACTORS, DINOv2, Extractor, Inception
 from ganduel.metric.fid_inception import FIDInception
 from ganduel.metric.functional import frechet_distance, kernel_distance, precision_recall
 
@@ -97,6 +97,34 @@ def test_inception_runs_with_weights_made_on_the_spot(tmp_path, monkeypatch):
     assert found.shape == (2, 2048)
     assert not torch.equal(found[0], found[1])
     assert len(net.version) == 64
+
+
+@pytest.mark.slow
+def test_dinov2_runs_with_a_network_made_on_the_spot(fidelity, monkeypatch):
+    """What torch.hub would fetch gets what its authors normalise: ImageNet's mean to 0, in each channel."""
+    seen = {}
+
+    class Means(torch.nn.Module):
+        def forward(self, x):
+            seen["x"] = x
+            return x.mean((2, 3))
+
+    def load(repository, name):
+        seen["name"] = (repository, name)
+        return Means()
+
+    def normalize(x, mean, std, inplace):
+        return (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+    monkeypatch.setattr(torch.hub, "load", load)
+    module = fidelity("feature_extractor_dinov2")
+    monkeypatch.setattr(module.torchvision.transforms.functional, "normalize", normalize)
+    net = DINOv2()
+    assert seen["name"] == ("facebookresearch/dinov2", "dinov2_vitl14")
+    found = net(torch.full((2, 1, 28, 28), 127, dtype=torch.uint8))
+    assert seen["x"].shape == (2, 3, 224, 224)
+    expected = [(127 / 255 - mean) / std for mean, std in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))]
+    torch.testing.assert_close(found, torch.tensor([expected, expected]), atol=1e-5, rtol=0)
 
 
 def random_weights(fidelity):

@@ -8,12 +8,14 @@
     efficientnet_lite0  1,280 of a classifier of photographs (ganduel.metric.efficientnet_lite0); those of colour images
                         by default, where their package is installed
     inception           2,048 of Inception v3, those of FID (Heusel et al. 2017), through torchmetrics; see below
+    dinov2              1,024 of DINOv2 ViT-L/14 (Stein et al. 2023), through torch-fidelity; see below
 
 Extractors take samples as they are stored – bytes (n, channel, height, width), or points (n, *shape) – and give
 float32 (n, d). Numbers in different features are not comparable, so the key of each metric names its features.
 
 Inception needs `pip install 'ganduel[inception]'` and its weights, which are not shipped (91 MB): torchmetrics
-downloads them at the first use, or reads the file that GANDUEL_INCEPTION names.
+downloads them at the first use, or reads the file that GANDUEL_INCEPTION names. DINOv2 needs `'ganduel[dinov2]'`; its
+code and weights (1.1 GB) are fetched by torch.hub from its authors' repository at the first use.
 """
 
 import hashlib
@@ -136,18 +138,44 @@ class Inception(Extractor):
         except (ImportError, ModuleNotFoundError) as error:
             raise UserError("Inception's features need torch-fidelity: pip install 'ganduel[inception]'.") from error
         except Exception as error:  # of any type: a download that fails, a file that holds something else
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
             raise UserError(
-                f"Inception's weights cannot be had ({reason}). Download {WEIGHTS} from the releases of "
+                f"Inception's weights cannot be had ({first_line(error)}). Download {WEIGHTS} from the releases of "
                 f"torch-fidelity, and set {INCEPTION} to its path."
             ) from error
-        self.version = checksum(b"".join(w.cpu().numpy().tobytes() for w in self.net.state_dict().values()))
+        self.version = checksum_of_weights(self.net)
 
     def fits(self, shape: Sequence[int]) -> bool:
         return len(shape) == 3 and shape[0] in (1, 3)
 
     def forward(self, x: Tensor) -> Features:
         return self.net(x.expand(-1, 3, -1, -1)).float()
+
+
+class DINOv2(Extractor):
+    """DINOv2 ViT-L/14 with torch-fidelity's preprocessing: 224×224, bilinear, without antialiasing."""
+
+    def __init__(self):
+        super().__init__()
+        try:
+            from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
+
+            self.net = FeatureExtractorDinoV2("dinov2-vit-l-14", ["dinov2"])
+        except (ImportError, ModuleNotFoundError) as error:
+            raise UserError(
+                f"DINOv2's features need torch-fidelity and torchvision ({error}): pip install 'ganduel[dinov2]'."
+            ) from error
+        except Exception as error:  # of any type, as above
+            raise UserError(
+                f"DINOv2 cannot be had ({first_line(error)}). torch.hub fetches it once, from facebookresearch/dinov2, "
+                f"into {torch.hub.get_dir()}."
+            ) from error
+        self.version = checksum_of_weights(self.net)
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        return len(shape) == 3 and shape[0] in (1, 3)
+
+    def forward(self, x: Tensor) -> Features:
+        return self.net(x.expand(-1, 3, -1, -1))[0]
 
 
 class EfficientNetLite0(Extractor):
@@ -185,6 +213,7 @@ EXTRACTORS: dict[str, Any] = {
     "mnist_cnn_rgb": lambda: ClassifierFeatures("mnist_cnn", channels=3),
     "efficientnet_lite0": EfficientNetLite0,
     "inception": Inception,
+    "dinov2": DINOv2,
 }
 
 
@@ -225,6 +254,16 @@ def checksum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def checksum_of_weights(net: nn.Module) -> str:
+    """Likewise, of all weights and buffers."""
+    return checksum(b"".join(w.cpu().numpy().tobytes() for w in net.state_dict().values()))
+
+
 def checksum_of(x: Tensor | None) -> str | None:
     """Likewise, of the values of a tensor; None of none."""
     return None if x is None else checksum(x.contiguous().numpy().tobytes())
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, shortly; its type if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
