@@ -49,6 +49,7 @@ def test_a_collapse_names_the_best_and_when_it_began(tmp_path):
         (FD, [60, 20, 45], 2, 9, False),  # 25 is less than three standard errors
         (FD, [60, 20, 90, 30], 2, None, False),  # it has recovered
         (FD, [60, 20], 2, None, False),
+        ("fd/points_10k", [4.0, 0.002, 0.062], 0.0, None, False),  # as on a ring, with all of its modes
         (RECALL, [0.8, 0.8, 0.39], 0.9, None, True),
         (RECALL, [0.8, 0.8, 0.41], 0.9, None, False),
         (MODES, [8, 7, 7, 7], 8, None, False),

@@ -3,7 +3,7 @@
     modes are lost     at the end, by the rule of compare.failure
     late collapse      since an evaluation the value is worse than the best by more than it varies in sound runs: known
                        modes by a fifth; recall and coverage by half; a Fréchet distance is more than twice the sum of
-                       the best and its floor
+                       the best and its floor, but of points, where it may be anything next to 0
     memorisation       more than 5% of the samples, and more than three times as many as of held-out ones, are as near
                        to a training image as a hundredth of these are to each other
 
@@ -51,8 +51,8 @@ def late_collapse(run: Run) -> list[Finding]:
 
 def best_of(metric: str, values: np.ndarray) -> int | None:
     """The index of the best value; None for a metric that no rule is for, or that has no values."""
-    kind = metric.partition("/")[0]
-    if not len(values) or kind not in (*KEPT, *DISTANCES):
+    kind, _, features = metric.partition("/")
+    if not len(values) or not (kind in KEPT or (kind in DISTANCES and not features.startswith("points"))):
         return None
     return int(values.argmax() if kind in KEPT else values.argmin())
 

@@ -27,7 +27,7 @@ def image_range(samples: Tensor) -> list[Finding]:
         evidence, advice = f"floats from {low:.4g} to {high:.4g}, taken to be in [−1, 1]", reason
     else:
         return []
-    return [Finding("range of the images", evidence, advice)]
+    return [Finding("range of the images", evidence, advice, "warning")]
 
 
 def holes(samples: Tensor, image: bool) -> list[Finding]:
