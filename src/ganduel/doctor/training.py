@@ -65,10 +65,9 @@ def g_gradient_is_gone(run: Run) -> list[Finding]:
 
 def d_gives_probabilities(run: Run) -> list[Finding]:
     """A sigmoid at the end of D, of which the loss takes the sigmoid again."""
-    histograms = [run.histograms.get(key) for key in ("d/real", "d/fake")]
-    if any(counts is None for counts in histograms):
+    if not {"d/real", "d/fake"} <= run.histograms.keys():
         return []
-    counts = sum(counts.astype(np.int64) for counts in histograms if counts is not None)
+    counts = run.histograms["d/real"].astype(int) + run.histograms["d/fake"]
     iterations, bins = run.histograms["iteration"], counts.shape[1]
     outside = counts[:, : bins // 2].sum() + counts[:, 3 * bins // 4 :].sum()
     if outside or len(counts) < FIRST_ROWS or iterations[-1] < FIRST_ITERATIONS:
