@@ -65,14 +65,13 @@ def g_gradient_is_gone(run: Run) -> list[Finding]:
 
 def d_gives_probabilities(run: Run) -> list[Finding]:
     """A sigmoid at the end of D, of which the loss takes the sigmoid again."""
-    if not {"d/real", "d/fake"} <= run.histograms.keys():
+    histograms = [run.histograms[key] for key in ("d/real", "d/fake") if key in run.histograms]
+    iterations = run.histograms.get("iteration", np.empty(0))
+    if len(histograms) < 2 or len(iterations) < FIRST_ROWS or iterations[-1] < FIRST_ITERATIONS:
         return []
-    counts = run.histograms["d/real"].astype(int) + run.histograms["d/fake"]
-    iterations, bins = run.histograms["iteration"], counts.shape[1]
-    outside = counts[:, : bins // 2].sum() + counts[:, 3 * bins // 4 :].sum()
-    if outside or len(counts) < FIRST_ROWS or iterations[-1] < FIRST_ITERATIONS:
+    if any(counts[:, : n // 2].any() or counts[:, 3 * n // 4 :].any() for counts in histograms if (n := len(counts.T))):
         return []
-    evidence = f"all logits of all {len(counts)} rows up to iteration {iterations[-1]:,} are within [0, 1]"
+    evidence = f"all logits of all {len(iterations)} rows up to iteration {iterations[-1]:,} are within [0, 1]"
     return [Finding("D gives probabilities", evidence, "D ends in a sigmoid: return what goes into it.")]
 
 
