@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -101,7 +102,7 @@ def examine(run: Run, trust: bool = False, data_dir: str | None = None) -> list[
             findings += of_data(data, source)
             measured = any(key.startswith("copies/") for key in run.protocols)
             if is_sound(findings) and not measured and Memorisation().refusal(data) is None:
-                advice = f"ganduel evaluate {run.folder} --metrics memorisation"
+                advice = f"ganduel evaluate {quote(str(run.folder))} --metrics memorisation"
                 findings.append(Finding("memorisation", "not measured", advice, "note"))
     return findings
 

@@ -1,6 +1,7 @@
 """How a run ended: with a number that is none, with an error, or before its time."""
 
 import math
+from shlex import quote
 
 import numpy as np
 
@@ -15,8 +16,8 @@ def ended_badly(run: Run) -> list[Finding]:
     """A run that diverged or failed, with the reason on record, which names the iteration; a note on one cut short."""
     reason = run.reason or "no reason is on record"
     if run.status in FAILED_STATUSES:
-        saved = f"ganduel sample {run.folder} --out grid.png shows the last weights that were saved"
-        advice = saved if run.status == "diverged" else f"Its last lines: tail {run.folder / 'train.log'}"
+        saved = f"ganduel sample {quote(str(run.folder))} --out grid.png shows the last weights that were saved"
+        advice = saved if run.status == "diverged" else f"Its last lines: tail {quote(str(run.folder / 'train.log'))}"
         return [Finding(run.status, f"{reason.rstrip('.')} (last row: iteration {run.iteration:,})", f"{advice}.")]
     if run.status == "stopped":
         evidence = f"{reason} after iteration {run.iteration:,}"
@@ -36,8 +37,7 @@ def not_a_number(run: Run) -> list[Finding]:
     for key in LOSSES:
         if key in run.last and not math.isfinite(run.final(key)):
             first = iterations[np.flatnonzero(np.isfinite(run.curves[key]))[-1:]]
-            evidence = f"{key} is {run.final(key)}" + (
-                f", finite up to iteration {int(first[0]):,}" if len(first) else ""
-            )
+            until = f", finite up to iteration {int(first[0]):,}" if len(first) else ""
+            evidence = f"{key} is {run.final(key)}{until}"
             return [Finding("not a number", evidence, "Try smaller learning rates, a penalty, or gradient clipping.")]
     return []

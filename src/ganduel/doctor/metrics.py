@@ -10,6 +10,8 @@
 A value with a standard error has to be worse by three of these, too.
 """
 
+from shlex import quote
+
 import numpy as np
 
 from ganduel.compare.failure import modes_are_lost
@@ -44,7 +46,7 @@ def late_collapse(run: Run) -> list[Finding]:
         evidence = f"{metric} {values[best]:.3g} at iteration {int(iterations[best]):,}, now {values[-1]:.3g}"
         advice = "Train no longer than that, or try penalty=[r1] or a lower learning rate."
         if (checkpoint := run.folder / "checkpoints" / "best.ckpt").is_file():
-            advice += f" The best weights are kept: ganduel sample {checkpoint} --out best.png"
+            advice += f" The best weights are kept: ganduel sample {quote(str(checkpoint))} --out best.png"
         return [Finding("late collapse", f"{evidence}, since iteration {began:,}", advice)]
     return []
 

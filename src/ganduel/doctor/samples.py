@@ -1,5 +1,7 @@
 """What the real samples say: their range, and holes in them."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,14 +10,15 @@ from ganduel.data.base import Data
 from ganduel.data.check import range_advice
 from ganduel.doctor.base import Finding
 
-LOOKED_AT = 10_000  # samples, at most
+LOOKED_AT = 10_000  # samples, at most,
+MEMORY = 2**28  # and bytes, if they are floats
 DUPLICATES = BLANK = 0.01  # shares; shipped data have none
 
 
 def looked_at(data: Data) -> Tensor:
     """Training samples as they are stored, all of them or as many as are looked at."""
-    count = data.count("train")
-    return data.reference("train", LOOKED_AT if count is None else min(count, LOOKED_AT))
+    n, count = min(LOOKED_AT, MEMORY // (4 * math.prod(data.shape))), data.count("train")
+    return data.reference("train", n if count is None else min(count, n))
 
 
 def image_range(samples: Tensor) -> list[Finding]:

@@ -12,6 +12,7 @@ In the first thousand iterations D is often far ahead, and G catches up: they sa
 import numpy as np
 
 from ganduel.compare.failure import VANISHED_GRADIENT, late
+from ganduel.compare.pairing import lookup
 from ganduel.compare.reading import Run
 from ganduel.doctor.base import Finding, rows_with, since
 
@@ -58,7 +59,7 @@ def g_gradient_is_gone(run: Run) -> list[Finding]:
         return []
     longest = f"{norm.max():.2g} at iteration {int(iterations[norm.argmax()]):,}"
     evidence = f"grad/norm_g {late(norm):.2g}, after {longest}" + beginning(iterations, norm <= limit)
-    saturates = str(run.config.get("loss", {}).get("_target_")).endswith(".Saturating")
+    saturates = str(lookup(run.config, "loss._target_")).endswith(".Saturating")
     advice = "Try loss=nonsaturating: its gradient does not vanish where D is sure." if saturates else HOLD_BACK
     return [Finding("G's gradient is gone", evidence, advice)]
 
@@ -69,10 +70,16 @@ def d_gives_probabilities(run: Run) -> list[Finding]:
     iterations = run.histograms.get("iteration", np.empty(0))
     if len(histograms) < 2 or len(iterations) < FIRST_ROWS or iterations[-1] < FIRST_ITERATIONS:
         return []
-    if any(counts[:, : n // 2].any() or counts[:, 3 * n // 4 :].any() for counts in histograms if (n := len(counts.T))):
+    if not all(map(within_1_2_and_3_4, histograms)):
         return []
     evidence = f"all logits of all {len(iterations)} rows up to iteration {iterations[-1]:,} are within [0, 1]"
     return [Finding("D gives probabilities", evidence, "D ends in a sigmoid: return what goes into it.")]
+
+
+def within_1_2_and_3_4(counts: np.ndarray) -> bool:
+    """Whether histograms over [0, 1], (rows, bins), are empty outside [1/2, 3/4)."""
+    n = counts.shape[1]
+    return not (counts[:, : n // 2].any() or counts[:, 3 * n // 4 :].any())
 
 
 def learning_rate_is_zero(run: Run) -> list[Finding]:
