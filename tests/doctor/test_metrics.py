@@ -53,6 +53,7 @@ def test_a_collapse_names_the_best_and_when_it_began(tmp_path):
         (RECALL, [0.8, 0.8, 0.39], 0.9, None, True),
         (RECALL, [0.8, 0.8, 0.41], 0.9, None, False),
         (MODES, [8, 7, 7, 7], 8, None, False),
+        (MODES, [1, 1, 1, 0], 8, None, False),  # it never had them
         (MODES, [8, 8, 8, 6], 8, None, True),
         ("kd/mnist_cnn_10k", [60, 20, 90], 2, None, False),  # no rule
         (FD, [60, 20, float("nan")], 2, None, False),

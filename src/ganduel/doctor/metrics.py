@@ -14,7 +14,7 @@ from shlex import quote
 
 import numpy as np
 
-from ganduel.compare.failure import modes_are_lost
+from ganduel.compare.failure import MIN_OF_FLOOR, modes_are_lost
 from ganduel.compare.reading import UNFINISHED, Run
 from ganduel.doctor.base import Finding, rows_with, since
 
@@ -38,7 +38,7 @@ def late_collapse(run: Run) -> list[Finding]:
     for metric in run.protocols:
         iterations, values, floors = rows_with(run, metric, f"{metric}/floor")
         best = best_of(metric, values)
-        if best is None or len(values) < EVALUATIONS:
+        if best is None or len(values) < EVALUATIONS or values[best] < least_of(metric, floors[-1]):
             continue
         began = since(iterations, worse(run, metric, values, values[best], floors[-1]))
         if began is None or began <= iterations[best]:
@@ -57,6 +57,11 @@ def best_of(metric: str, values: np.ndarray) -> int | None:
     if not len(values) or not (kind in KEPT or (kind in DISTANCES and not features.startswith("points"))):
         return None
     return int(values.argmax() if kind in KEPT else values.argmin())
+
+
+def least_of(metric: str, floor: float) -> float:
+    """The value below which modes are lost already; −∞ where more is no better."""
+    return MIN_OF_FLOOR.get(metric.partition("/")[0], -np.inf) * floor if floor > 0 else -np.inf
 
 
 def worse(run: Run, metric: str, values: np.ndarray, best: float, floor: float) -> np.ndarray:
