@@ -88,7 +88,8 @@ CASES = [
     ("augment=foo", "augment=foo is not a choice. There are: ada, diffaugment, none."),
     (
         "callback=[foo]",
-        "callback=foo is not a choice. There are: evaluate, sample_grid, saturation, statistics, theory, weights.",
+        "callback=foo is not a choice. "
+        "There are: doctor, evaluate, sample_grid, saturation, statistics, theory, weights.",
     ),
     ("callback=[statistics,sample_gird]", "callback=sample_gird is not a choice. Did you mean sample_grid?"),
     ("experiment=foo", "experiment=foo is not a choice. "),

@@ -140,3 +140,11 @@ class TinyImages(TensorData):
 
     def use_labels(self) -> None:
         self.set_labels(torch.arange(32) % 3)
+
+
+class TwiceTheSame(TensorData):
+    """Sixteen points, each twice."""
+
+    def __init__(self):
+        points = torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
+        super().__init__(points.repeat(2, 1))

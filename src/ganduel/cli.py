@@ -121,6 +121,13 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help=wandb)
 
 
+def add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    paths = f"folders of runs or of sweeps, or patterns; {MOVED}FOLDER says where their data are now"
+    parser.add_argument("paths", metavar="RUNS", nargs="+", help=paths)
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
+
+
 def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
     names = (
         "loss-forms: G's losses and slopes against D(G(z)), and where the samples of runs are; "
@@ -155,6 +162,13 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in vars(arguments).items() if key != "run"}
 
 
+def take_data_dir(arguments: argparse.Namespace) -> str | None:
+    """The folder in the last data.dir=FOLDER among the paths, from which all of these are removed."""
+    folders = [word.removeprefix(MOVED) for word in arguments.paths if word.startswith(MOVED)]
+    arguments.paths = [word for word in arguments.paths if not word.startswith(MOVED)]
+    return folders[-1] if folders else None
+
+
 def sample(arguments: argparse.Namespace) -> None:
     prepare(arguments.trust)
     from ganduel.command.sample import sample
@@ -166,15 +180,24 @@ def evaluate(arguments: argparse.Namespace) -> None:
     prepare(arguments.trust)
     from ganduel.command.evaluate import evaluate
 
-    folders = [word.removeprefix(MOVED) for word in arguments.paths if word.startswith(MOVED)]
-    arguments.paths = [Path(word) for word in arguments.paths if not word.startswith(MOVED)]
-    evaluate(**options(arguments), data_dir=folders[-1] if folders else None)
+    data_dir = take_data_dir(arguments)
+    arguments.paths = [Path(word) for word in arguments.paths]
+    evaluate(**options(arguments), data_dir=data_dir)
 
 
 def compare(arguments: argparse.Namespace) -> None:
     from ganduel.compare.command import compare
 
     compare(**options(arguments))
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    prepare(arguments.trust)
+    from ganduel.command.doctor import doctor
+
+    data_dir = take_data_dir(arguments)
+    if not doctor(**options(arguments), data_dir=data_dir):
+        sys.exit(1)
 
 
 def figure(arguments: argparse.Namespace) -> None:
@@ -194,6 +217,7 @@ COMMANDS = {
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
+    "doctor": Command("Say what is wrong with runs, and what to type.", add_doctor_arguments, doctor),
     "benchmark": Command("Time the training loop against others.", add_benchmark_arguments, benchmark),
     "figure": Command("Draw a figure of the loss forms, or of Dirac-GANs.", add_figure_arguments, figure),
 }
