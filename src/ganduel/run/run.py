@@ -20,7 +20,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_data, build_gan, build_tracking, check_data, data_record
+from ganduel.build import build, build_data, build_gan, check_data, data_record
 from ganduel.callback.finite import Finite
 from ganduel.callback.host_draws import HostDraws
 from ganduel.callback.objective import Objective, objective_key
@@ -38,6 +38,7 @@ from ganduel.run.explain import explain
 from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
 from ganduel.run.quiet import quiet
+from ganduel.run.trackers import guarded_trackers
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.run_logger import RunLogger, to_yaml, write_config
 
@@ -73,8 +74,7 @@ class Run:
         check_data(values, data)
         self.gan = build_gan(values, check_batch(values, data), kind)
         check_rows(values, self.gan)
-        if values["tracking"] is not None:
-            self.loggers.append(build_tracking(values, self.folder))
+        self.loggers += guarded_trackers(values, self.folder)
         for logger in self.loggers:
             if isinstance(logger, Logger):
                 logger.gan = self.gan
