@@ -123,6 +123,7 @@ BELOW = {
         "distributed",
         "gan",
         "image_grid",
+        "metric.registry",
         "model.base",
         "population",
         "rng",

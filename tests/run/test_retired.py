@@ -63,9 +63,9 @@ def test_a_retired_choice(command, tmp_path, word):
 
 
 def test_what_to_type_instead_composes(compose):
-    """The words after "Type"; … stands for a value."""
+    """The words after "Type", but for Hydra's own; … stands for a value."""
     for advice in [*OPTIONS.values(), *CHOICES.values()]:
-        for word in re.findall(r"[\w.]+=\S+", advice.replace(",", "")):
+        for word in re.findall(r"(?<![\w./])[\w.]+=\S+", advice.replace(",", "")):
             value = {"population.grid=…": "{loss: [saturating]}"}.get(word, "7")
             compose(*(["penalty=r1"] if "r1." in word else []), word.replace("…", value))
 

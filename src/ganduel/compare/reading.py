@@ -182,6 +182,8 @@ def parse_run(folder: Path) -> Run | SkippedFolder:
     reason = None if summary.get("reason") is None else without_secrets(str(summary["reason"]))
     if not (folder / CONFIG).exists():
         return SkippedFolder(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
+    if summary.get("status") == "pruned":
+        return SkippedFolder(folder, f"pruned by a search: {reason} at iteration {summary.get('iteration')}")
     config = without_secrets(read_config(folder))
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
         return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")

@@ -22,7 +22,7 @@ OPTIONS = {
         for key in ("project", "entity", "group", "tags", "init_timeout", "finish_timeout")
     },
 }
-CHOICES = {"penalty=none": "Type penalty=[]"}
+CHOICES = {"penalty=none": "Type penalty=[]", "hydra/sweeper=optuna": "Type hydra/sweeper=search"}
 
 
 def retired_option(key: str) -> str | None:
