@@ -174,10 +174,8 @@ def read(folder: Path) -> Run | SkippedFolder:
 
 def parse_run(folder: Path) -> Run | SkippedFolder:
     """As `read`, but raises where a file cannot be parsed."""
-    if not folder.is_dir():
-        return SkippedFolder(folder, "not a folder")
-    if not any(folder.iterdir()):
-        return SkippedFolder(folder, "empty")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return SkippedFolder(folder, "empty" if folder.is_dir() else "not a folder")
     summary, broken = read_json(folder / SUMMARY)
     reason = None if summary.get("reason") is None else without_secrets(str(summary["reason"]))
     if not (folder / CONFIG).exists():
