@@ -93,7 +93,7 @@ CASES = [
     ),
     ("callback=[statistics,sample_gird]", "callback=sample_gird is not a choice. Did you mean sample_grid?"),
     ("experiment=foo", "experiment=foo is not a choice. "),
-    ("tracking=foo", "tracking=foo is not a choice. There are: none, wandb."),
+    ("tracking=foo", "tracking=foo is not a choice. There are: csv, none, tensorboard, trackio, wandb."),
     ("hydra/launcher=foo", "hydra/launcher=foo is not a choice. There are: basic"),
     ("loss=null", "a group takes the name of a choice: one of loss=null names none."),
     ("loss=[saturating,nonsaturating]", "loss takes one choice, as loss=NAME does."),

@@ -126,6 +126,7 @@ BELOW = {
         "distributed",
         "gan",
         "image_grid",
+        "metric.registry",
         "model.base",
         "population",
         "rng",

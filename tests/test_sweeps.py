@@ -111,7 +111,7 @@ def installed(plugin: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "plugin"),
-    [("joblib", "hydra_joblib_launcher"), ("submitit_local", "hydra_submitit_launcher")],
+    [("joblib", "hydra_joblib_launcher"), ("submitit_local", "hydra_submitit_launcher"), ("ray", "hydra_ray_launcher")],
 )
 def test_a_failing_run_does_not_stop_the_others_side_by_side(tmp_path, launcher, plugin):
     if not installed(plugin):
@@ -124,20 +124,28 @@ def test_a_failing_run_does_not_stop_the_others_side_by_side(tmp_path, launcher,
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not installed("hydra_optuna_sweeper"), reason="the extra optuna is not installed")
-def test_a_search(tmp_path):
+@pytest.mark.skipif(not installed("hydra_joblib_launcher"), reason="the extra joblib is not installed")
+def test_a_search_side_by_side(tmp_path):
+    """Two trials at a time, each in a process of its own that reports to the study."""
+    optuna = pytest.importorskip("optuna", reason="the extra search is not installed")
     process = launch(
         tmp_path,
-        "hydra/sweeper=optuna",
-        "hydra.sweeper.n_trials=2",
+        "hydra/sweeper=search",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "hydra.sweeper.n_jobs=2",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.direction=maximize",
         "objective=loss/d",
         "optimizer.generator.lr=tag(log,interval(1e-4,1e-2))",
         *SHORT,
     )
     text = process.communicate()[0]
     assert process.returncode == 0, text
-    assert statuses(tmp_path / "sweep") == {"0": "finished", "1": "finished"}
-    assert "optimizer.generator.lr" in (tmp_path / "sweep" / "optimization_results.yaml").read_text()
+    assert list(statuses(tmp_path / "sweep").values()) == ["finished"] * 3
+    storage = optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweep" / "search.journal"))
+    study = optuna.load_study(study_name="search", storage=optuna.storages.JournalStorage(storage))
+    assert [list(trial.intermediate_values) for trial in study.trials] == [[1, 2]] * 3
 
 
 @pytest.mark.slow

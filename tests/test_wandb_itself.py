@@ -30,7 +30,7 @@ def folders(tmp_path_factory):
     offline, alone = base / "offline", base / "alone"
     master, slave = os.openpty()
     drain = ThreadPoolExecutor().submit(read, master)
-    command = [sys.executable, str(ROOT / "train.py"), *WORDS, f"hydra.run.dir={offline}", "tracking.tags=[mine]"]
+    command = [sys.executable, str(ROOT / "train.py"), *WORDS, f"hydra.run.dir={offline}", "tracking.wandb.tags=[mine]"]
     first = subprocess.Popen(command, env=environment(base), stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     guard = (

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def test_an_unreachable_server_means_offline(tmp_path):
     """Nothing listens on port 9, the one for discarding."""
     folder = tmp_path / "runs" / "run"
-    done = train(folder, "tracking.init_timeout=2", WANDB_API_KEY=KEY, WANDB_BASE_URL="http://127.0.0.1:9")
+    done = train(folder, "tracking.wandb.init_timeout=2", WANDB_API_KEY=KEY, WANDB_BASE_URL="http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "summary.json").read_text())["status"] == "finished"
     (line,) = told(folder)
@@ -98,7 +98,7 @@ def server():
 def test_a_run_with_a_key_is_online(tmp_path, server):
     folder = tmp_path / "runs" / "run"
     address = f"http://127.0.0.1:{server.server_port}"
-    done = train(folder, "tracking.entity=us", WANDB_API_KEY=KEY, WANDB_BASE_URL=address)
+    done = train(folder, "tracking.wandb.entity=us", WANDB_API_KEY=KEY, WANDB_BASE_URL=address)
     assert done.returncode == 0, done.stderr
     name = yaml.safe_load((folder / "config.yaml").read_text())["run"]["id"]
     assert told(folder) == [f"W&B: online (there is an API key): {address}/us/ganduel/runs/{name}"]
@@ -119,7 +119,7 @@ def test_a_run_with_a_key_is_online(tmp_path, server):
 def test_a_server_that_goes_away_midway_costs_a_bounded_time_at_the_end(tmp_path, server):
     folder = tmp_path / "runs" / "run"
     address = f"http://127.0.0.1:{server.server_port}"
-    words = ("trainer.max_steps=3000", "log_every=10", "callback=statistics", "tracking.finish_timeout=3")
+    words = ("trainer.max_steps=3000", "log_every=10", "callback=statistics", "tracking.wandb.finish_timeout=3")
     variables = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": address}
     with ThreadPoolExecutor() as pool:
         running = pool.submit(train, folder, *words, **variables)

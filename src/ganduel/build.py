@@ -110,12 +110,18 @@ def moved(config: Mapping[str, Any], folder: str) -> dict[str, Any]:
     return {**config, "run": {**config["run"], "data": {**recorded_data(config), "dir": absolute(folder)}}}
 
 
-def build_tracking(config: Mapping[str, Any], folder: Path) -> Logger:
-    """The logger of a run besides its own record: ours is told folder and config, one of Lightning's where to write."""
-    node = config["tracking"]
-    known = inspect.signature(get_object(node["_target_"])).parameters.keys() - node.keys()
-    supplied = {"folder": folder, "config": config, "save_dir": str(folder)}
-    return build(node, "tracking", **{name: value for name, value in supplied.items() if name in known})
+def build_trackers(config: Mapping[str, Any], folder: Path) -> dict[str, Logger]:
+    """The loggers of a run besides its own record, by where they stand in the config.
+
+    Ours are told folder and config, Lightning's where to write.
+    """
+    tracking, trackers = config["tracking"] or {}, {}
+    nodes = {f"tracking.{name}": node for name, node in tracking.items()}
+    for path, node in ({"tracking": tracking} if "_target_" in tracking else nodes).items():
+        known = inspect.signature(get_object(node["_target_"])).parameters.keys() - node.keys()
+        supplied = {"folder": folder, "config": config, "save_dir": str(folder)}
+        trackers[path] = build(node, path, **{name: value for name, value in supplied.items() if name in known})
+    return trackers
 
 
 def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> GAN:

@@ -34,6 +34,7 @@ KINDS: dict[str, type] = {
     "condition": Condition,
     "data": Data,
     "tracking": Logger,
+    "tracking.*": Logger,
     "model.generator": Generator,
     "model.discriminator": nn.Module,
     "penalty.*": Penalty,

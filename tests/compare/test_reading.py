@@ -155,6 +155,13 @@ def test_a_run_that_never_began_says_why(tmp_path):
     assert reason_of(folder) == "never began: model=x is not a choice"
 
 
+def test_a_run_that_a_search_stopped_early_is_left_out_and_says_by_what(tmp_path):
+    """Its last values are those of another iteration than the others'."""
+    folder = make_run(tmp_path / "a", status="pruned", reason="fd/mnist_cnn_10k = 90.5")
+    iteration = json.loads((folder / "summary.json").read_text()).get("iteration")
+    assert reason_of(folder) == f"pruned by a search: fd/mnist_cnn_10k = 90.5 at iteration {iteration}"
+
+
 def test_a_run_without_rows_is_left_out_unless_it_ended_badly(tmp_path):
     """One that diverged at once is a failure of its level: without it the level would look sound."""
     folder = make_run(tmp_path / "a", status=None, rows=0, metrics={})

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks.checkpoint import Checkpoint
 
 from ganduel import block
 from ganduel import checkpoint as checkpoints
+from ganduel.callback.objective import objective_of
 from ganduel.callback.save import Save
 from ganduel.callback.statistics import Statistics
 from ganduel.errors import UserError
@@ -212,7 +213,7 @@ def test_numbers_that_are_none_are_null_in_json(train):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["metrics"]["mine/nan"] is None
     assert summary["metrics"]["mine/inf"] == [None]
-    assert math.isnan(run.objective_of("mine/nan", summary))
+    assert math.isnan(objective_of("mine/nan", summary))
 
 
 class At(Checkpoint):

@@ -102,3 +102,34 @@ def test_a_callback_that_raises_during_training_is_named(command, tmp_path, monk
     assert (outcome.code, outcome.err.splitlines()[-1]) == (1, f"error: {line}")
     assert outcome.err.splitlines()[0] == "Traceback (most recent call last):"
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["reason"] == line
+
+
+LOGGER = """
+from lightning.pytorch.loggers import Logger
+
+
+class Mine(Logger):
+    name, version = "mine", 0
+
+    def log_hyperparams(self, *args, **kwargs):
+        pass
+
+    def log_metrics(self, metrics, step=None):
+        raise ConnectionError("no route to host")
+"""
+
+
+def test_a_logger_that_raises_during_training_does_not_end_the_run(command, tmp_path):
+    """A server that went away in the night was the end of every run that logged to it."""
+    (tmp_path / "their_logger.py").write_text(LOGGER)
+    (tmp_path / "conf" / "tracking").mkdir(parents=True)
+    (tmp_path / "conf" / "tracking" / "mine.yaml").write_text("_target_: their_logger.Mine\n")
+    outcome = command(
+        "--config-dir=conf", "data=ring8", "tracking=mine", "trainer.max_steps=2", "trainer.accelerator=cpu",
+        "callback=[statistics]", "hydra.run.dir=run", "model.generator.hidden=[8]", "model.discriminator.hidden=[8]",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    line = "Mine (tracking) fails: ConnectionError: no route to host (Mine.log_metrics, their_logger.py, line 12)."
+    assert outcome.out.count(line) == 1
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "finished"
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from small import mostly_slow
 
-from ganduel.run.retired import CHOICES, OPTIONS, retired_choice, retired_option
+from ganduel.run.retired import CHOICES, OPTIONS, retired_choice, retired_option, updated
 
 WORDS = {"trainer.accelerator": "cpu", "tracking": "none", "callback": "[statistics,saturation,theory,evaluate]"}
 VALUES = {"trainer.cuda_graph": True, "trainer.compile": True, "trainer.replay": False, "trainer.onednn": "auto",
@@ -63,9 +63,9 @@ def test_a_retired_choice(command, tmp_path, word):
 
 
 def test_what_to_type_instead_composes(compose):
-    """The words after "Type"; … stands for a value."""
+    """The words after "Type", but for Hydra's own; … stands for a value."""
     for advice in [*OPTIONS.values(), *CHOICES.values()]:
-        for word in re.findall(r"[\w.]+=\S+", advice.replace(",", "")):
+        for word in re.findall(r"(?<![\w./])[\w.]+=\S+", advice.replace(",", "")):
             value = {"population.grid=…": "{loss: [saturating]}"}.get(word, "7")
             compose(*(["penalty=r1"] if "r1." in word else []), word.replace("…", value))
 
@@ -73,3 +73,13 @@ def test_what_to_type_instead_composes(compose):
 def test_other_words_have_no_answer_here():
     assert retired_option("penalty.r1.gamma") is None
     assert retired_choice("penalty", "r1") is None
+
+
+def test_a_run_of_before_has_its_tracker_by_name(compose):
+    """So that `resume=RUN tracking=wandb` is no contradiction. A user's own stays as it is."""
+    named = compose("tracking=wandb")["tracking"]
+    assert updated({"seed": 1, "tracking": named["wandb"]}) == {"seed": 1, "tracking": named}
+    assert updated({"tracking": named}) == {"tracking": named}
+    assert updated({"tracking": None}) == {"tracking": {}}
+    own = {"_target_": "mine.Logger", "project": "x"}
+    assert updated({"tracking": own}) == {"tracking": own}

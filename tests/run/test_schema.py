@@ -123,7 +123,8 @@ def test_the_default_config_is_sound(compose):
         ("schedule", "cosine", "schedule=cosine must have schedule.discriminator"),
         ("callback", ["statistics"], "must give each callback a name"),
         ("callback.statistics", 5, "callback.statistics must have a _target_"),
-        ("tracking", {"project": "x"}, "tracking must have a _target_"),
+        ("tracking", {"wandb": {"project": "x"}}, "tracking.wandb has options, but tracking does not have wandb"),
+        ("tracking", {"project": "x"}, r"tracking.project is no longer an option. Type tracking.wandb.project=…"),
     ],
 )
 def test_wrong_configs(changed, path, value, message):
@@ -154,6 +155,7 @@ def test_wrong_configs(changed, path, value, message):
         ("callback", None),
         ("callback", {}),
         ("tracking", None),
+        ("tracking", {}),
         ("loss", {"_target_": "tests_of_a_user.Loss"}),
     ],
 )

@@ -1,6 +1,7 @@
 """What a sweeper optimises is looked for at the start: a mistyped name should not cost a whole run."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -43,3 +44,9 @@ def objective_key(name: str, metrics: Collection[str]) -> str:
     if not (keys := keys_named(name, metrics)):
         raise UserError(f"objective={name} is not a metric of the run. {nearest(name, metrics)}")
     return keys[0]
+
+
+def objective_of(name: str, summary: Mapping[str, Any]) -> float:
+    """The last value of a run's metric, for a sweeper; of fd/mnist_cnn_10k by the name fd too."""
+    value = summary["metrics"][objective_key(name, summary["metrics"])]
+    return math.nan if value is None else float(value)

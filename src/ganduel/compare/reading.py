@@ -174,14 +174,14 @@ def read(folder: Path) -> Run | SkippedFolder:
 
 def parse_run(folder: Path) -> Run | SkippedFolder:
     """As `read`, but raises where a file cannot be parsed."""
-    if not folder.is_dir():
-        return SkippedFolder(folder, "not a folder")
-    if not any(folder.iterdir()):
-        return SkippedFolder(folder, "empty")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return SkippedFolder(folder, "empty" if folder.is_dir() else "not a folder")
     summary, broken = read_json(folder / SUMMARY)
     reason = None if summary.get("reason") is None else without_secrets(str(summary["reason"]))
     if not (folder / CONFIG).exists():
         return SkippedFolder(folder, f"never began: {reason}" if reason else f"no run: it has no {CONFIG}")
+    if summary.get("status") == "pruned":
+        return SkippedFolder(folder, f"pruned by a search: {reason} at iteration {summary.get('iteration')}")
     config = without_secrets(read_config(folder))
     if not isinstance(config["run"], dict) or type(config.get("seed")) is not int:
         return SkippedFolder(folder, f"{CONFIG} is not that of a run of ganduel")

@@ -23,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ganduel.build import build_data, build_gan, check_data
+from ganduel.callback.objective import objective_of
 from ganduel.data.base import Data
 from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError, typed
@@ -43,7 +44,7 @@ from ganduel.run.explain import explain
 from ganduel.run.lock import folder_lock
 from ganduel.run.prepare import prepare_or_resume, resume
 from ganduel.run.resume import Remaining, remaining_work, resumed_config
-from ganduel.run.run import check_accelerator, check_batch, objective_of, quiet
+from ganduel.run.run import check_accelerator, check_batch, quiet
 from ganduel.tracking.files import CONFIG, POPULATION
 from ganduel.tracking.run_logger import write, write_config
 from ganduel.tracking.secrets import without_secrets

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -225,10 +226,12 @@ def report(title: str, what: str, folder: Path, summaries: Mapping[str, Mapping[
 
     Returns the number of those that did not finish.
     """
-    failed = {name: summary for name, summary in summaries.items() if summary.get("status") != "finished"}
-    not_begun = f", {left} not begun" if left > 0 else ""
+    counts = Counter(summary.get("status") for summary in summaries.values())
+    failed = {name: s for name, s in summaries.items() if s.get("status") not in ("finished", "pruned")}
+    others = {"pruned": counts["pruned"], "not begun": left}
+    rest = "".join(f", {number} {how}" for how, number in others.items() if number > 0)
     total = len(summaries) + max(0, left)
-    print(f"{title}: {len(summaries) - len(failed)} of {total} {what} finished{not_begun}", file=sys.stderr)
+    print(f"{title}: {counts['finished']} of {total} {what} finished{rest}", file=sys.stderr)
     for name, summary in failed.items():
         print(f"  {name}: {summary.get('status', 'no summary')}: {summary.get('reason')}", file=sys.stderr)
     if len(summaries) > 1:

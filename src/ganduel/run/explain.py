@@ -158,7 +158,7 @@ def missing_choice(error: MissingConfigException) -> str:
 
 
 # Hydra's plugins, and the extras of this package that install them.
-EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "optuna": "optuna"}
+EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
 
 
 def choices(group: str, message: str) -> list[str]:

@@ -16,6 +16,7 @@ from ganduel import checkpoint as checkpoints
 from ganduel.build import build_data, check_data, moved, recorded_data
 from ganduel.errors import UserError
 from ganduel.run.app import read_summary
+from ganduel.run.retired import updated
 from ganduel.tracking.files import CONFIG, read_config
 from ganduel.tracking.run_name import HARDWARE_KEYS, IGNORED_IN_COMPARISON
 from ganduel.tracking.secrets import with_secrets, without_secrets
@@ -40,6 +41,7 @@ def resumed_config(run: Path, config: DictConfig, overrides: Sequence[str]) -> d
         raise UserError(f"resume={run} is not a folder. Give the folder of a run, such as runs/2026-01-31/12-00-00-….")
     saved = read_config(run)
     refuse_older_config(run, saved)
+    saved = updated(saved)
     composed = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     check_stored(without_words(saved), run, "trust=true", trusted=config.trust, named=composed)
     saved = with_secrets(saved, composed, run)

@@ -1,4 +1,7 @@
-"""Options and choices of earlier versions, and what to type instead."""
+"""Options and choices of earlier versions, and what to type instead; configs of runs that still have them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 OPTIONS = {
     "trainer.replay": "Leave it out: on a CPU updates run eagerly",
@@ -14,8 +17,12 @@ OPTIONS = {
     "callback.saturation.gradient_every": "Type callback.saturation.gradient_every_n_iterations=…",
     "callback.theory.every": "Type callback.theory.every_n_iterations=…",
     "callback.evaluate.every": "Type callback.evaluate.every_n_iterations=…",
+    **{
+        f"tracking.{key}": f"Type tracking.wandb.{key}=…"
+        for key in ("project", "entity", "group", "tags", "init_timeout", "finish_timeout")
+    },
 }
-CHOICES = {"penalty=none": "Type penalty=[]"}
+CHOICES = {"penalty=none": "Type penalty=[]", "hydra/sweeper=optuna": "Type hydra/sweeper=search"}
 
 
 def retired_option(key: str) -> str | None:
@@ -27,3 +34,10 @@ def retired_choice(group: str, choice: str) -> str | None:
     """The line that answers a choice of an earlier version; None for any other."""
     word = f"{group}={choice}"
     return f"{word} is no longer a choice. {CHOICES[word]}." if word in CHOICES else None
+
+
+def updated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a run as this version writes it: W&B was the only tracker, without a name, and null none."""
+    tracking = config["tracking"] or {}
+    is_unnamed = tracking.get("_target_") == "ganduel.tracking.wandb.Wandb"
+    return {**config, "tracking": {"wandb": tracking} if is_unnamed else tracking}

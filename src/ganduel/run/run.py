@@ -1,6 +1,5 @@
 """A run from its config: its parts, a Trainer, and the summary that is left when it ends."""
 
-import math
 import os
 import resource
 import signal
@@ -20,10 +19,10 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_data, build_gan, build_tracking, check_data, data_record
+from ganduel.build import build, build_data, build_gan, check_data, data_record
 from ganduel.callback.finite import Finite
 from ganduel.callback.host_draws import HostDraws
-from ganduel.callback.objective import Objective, objective_key
+from ganduel.callback.objective import Objective
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
@@ -38,8 +37,10 @@ from ganduel.run.explain import explain
 from ganduel.run.folder import writing_to
 from ganduel.run.matmul import matmul_precision
 from ganduel.run.quiet import quiet
+from ganduel.run.trackers import guarded, guarded_trackers
 from ganduel.tracking.base import Logger, is_first_rank
 from ganduel.tracking.run_logger import RunLogger, to_yaml, write_config
+from ganduel.tracking.trial import TrialLogger
 
 
 class Run:
@@ -73,8 +74,7 @@ class Run:
         check_data(values, data)
         self.gan = build_gan(values, check_batch(values, data), kind)
         check_rows(values, self.gan)
-        if values["tracking"] is not None:
-            self.loggers.append(build_tracking(values, self.folder))
+        self.loggers += guarded_trackers(values, self.folder)
         for logger in self.loggers:
             if isinstance(logger, Logger):
                 logger.gan = self.gan
@@ -123,7 +123,7 @@ class Run:
 
 
 def fit(
-    values: dict[str, Any], folder: Path, checkpoint: Path | None = None, data: Data | None = None
+    values: dict[str, Any], folder: Path, checkpoint: Path | None = None, data: Data | None = None, trial: Any = None
 ) -> dict[str, Any]:
     """Train until the end, a signal or a failure, and return the summary that is left in the folder.
 
@@ -134,6 +134,7 @@ def fit(
         folder: the run's folder.
         checkpoint: where to go on from; None for a new run.
         data: its data; None: they are built here.
+        trial: Optuna's, if the run is one of a search.
 
     Raises:
         SystemExit: after a signal, with 128 + its number on the first rank, so that a shell or a scheduler sees it.
@@ -142,6 +143,8 @@ def fit(
     check_accelerator(values["trainer"])
     check_launcher(values["trainer"])
     run = Run(values, folder, checkpoint)
+    search = [] if trial is None else [TrialLogger(values["objective"], trial)]
+    run.loggers += [guarded(logger, "hydra.sweeper", folder) for logger in search]
     run.build(data)
     stop, outcome, summary = StopOnSignal(), ENDED_FROM_OUTSIDE, {}
     callbacks = [stop, HostDraws(), *run.callbacks, ProgressBar(run.record)]
@@ -151,7 +154,7 @@ def fit(
         matmul = matmul_precision(values, run.gan.generator, run.gan.discriminator)
         with own_process_group(trainer), matmul, writing_to(folder), all_seeded(values["seed"], "global"):
             trainer.fit(run.gan, ckpt_path=checkpoint, weights_only=True)
-        outcome = outcome_of(stop.signum)
+        outcome = outcome_of(stop.signum, search[0].pruned if search else None)
     except Exception as error:
         outcome = failure(error)
         raise
@@ -167,23 +170,17 @@ def fit(
 ENDED_FROM_OUTSIDE = {"status": "failed", "reason": "ended from outside"}
 
 
-def outcome_of(signum: int | None) -> dict[str, Any]:
-    """How a run that has come to its end has ended: by itself, or by a signal."""
-    if signum is None:
-        return {"status": "finished", "reason": None}
-    return {"status": "stopped", "reason": signal.Signals(signum).name}
+def outcome_of(signum: int | None, pruned: str | None = None) -> dict[str, Any]:
+    """How a run that has come to its end has ended: by itself, by a signal, or by the search that it is a trial of."""
+    if signum is not None:
+        return {"status": "stopped", "reason": signal.Signals(signum).name}
+    return {"status": "finished" if pruned is None else "pruned", "reason": pruned}
 
 
 def failure(error: Exception) -> dict[str, Any]:
     """How a run has ended that an exception ended."""
     status = "diverged" if isinstance(error, Diverged) else "failed"
     return {"status": status, "reason": explain(error) or f"{type(error).__name__}: {error}"}
-
-
-def objective_of(name: str, summary: Mapping[str, Any]) -> float:
-    """The last value of a run's metric, for a sweeper; of fd/mnist_cnn_10k by the name fd too."""
-    value = summary["metrics"][objective_key(name, summary["metrics"])]
-    return math.nan if value is None else float(value)
 
 
 def check_batch(values: Mapping[str, Any], data: Data) -> Data:

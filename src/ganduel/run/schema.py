@@ -80,7 +80,7 @@ class TrainConfig:
     schedule: Any = MISSING
     callback: dict[str, Any] = field(default_factory=dict)
     metric: dict[str, Any] = field(default_factory=dict)
-    tracking: Any = MISSING
+    tracking: dict[str, Any] | None = field(default_factory=dict)  # by name; or one of a user's without
 
 
 def register() -> None:
@@ -101,7 +101,7 @@ MATMUL_PRECISIONS = ("auto", "highest", "high", "medium")
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 # Groups of which several can be chosen, with one of each for an example.
-LISTS = {"penalty": "r1", "penalty_g": "mine", "callback": "statistics", "metric": "frechet"}
+LISTS = {"penalty": "r1", "penalty_g": "mine", "callback": "statistics", "metric": "frechet", "tracking": "wandb"}
 PENALTIES = ("penalty", "penalty_g")
 
 # Parameters that the program supplies, so that a config does not have them.
@@ -121,9 +121,10 @@ def check(config: Mapping[str, Any]) -> None:
         check_networks(config[group], group, required=True)
     check_networks(config["schedule"], "schedule", required=False)
     for group, example in LISTS.items():
-        check_list(config[group] or {}, group, example)
-    if config["tracking"] is not None:
-        check_target(config["tracking"], "tracking")
+        if group == "tracking" and stands_alone(config[group]):
+            check_target(config[group], group)
+        else:
+            check_list(config[group] or {}, group, example)
 
 
 def check_names(config: Mapping[str, Any]) -> None:
@@ -173,6 +174,13 @@ def check_engine(config: Mapping[str, Any]) -> None:
     engine = config["engine"]
     if engine not in ENGINES:
         raise UserError(f"engine={engine} is not known. {nearest(engine, ENGINES)}")
+
+
+def stands_alone(node: Any) -> bool:
+    """Whether a tracker has its group to itself, without a name, as a user's own may; with others each has one."""
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        return False
+    return not any(isinstance(value, Mapping) and "_target_" in value for value in node.values())
 
 
 def check_list(parts: Any, group: str, example: str) -> None:

@@ -11,13 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ganduel import checkpoint as checkpoints
+from ganduel.callback.objective import objective_of
 from ganduel.data.base import is_image
 from ganduel.errors import typed
 from ganduel.run.app import read_summary
 from ganduel.run.folder import is_population
 from ganduel.run.lock import folder_lock
 from ganduel.run.prepare import prepare_run
-from ganduel.run.run import fit, objective_of
+from ganduel.run.run import fit
+from ganduel.run.search import current_trial
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.files import POPULATION
 
@@ -36,7 +38,7 @@ def train(config: DictConfig) -> float | None:
         if summary is None:
             announce(folder, values)
             try:
-                summary = fit(values, folder, checkpoint, data)
+                summary = fit(values, folder, checkpoint, data, current_trial())
             except SystemExit:  # after a signal
                 report(folder, read_summary(folder))
                 raise
@@ -52,11 +54,12 @@ def announce(folder: Path, values: Mapping[str, Any]) -> None:
 def report(folder: Path, summary: Mapping[str, Any]) -> None:
     """Say how the run has ended, and what to type now; the reason of a failure is the line after."""
     status = summary.get("status")
-    if not is_first_rank() or status not in ("finished", "stopped"):
+    if not is_first_rank() or status not in ("finished", "stopped", "pruned"):
         return
     ended = f"run {folder}: {status} at iteration {summary['iteration']:,}"
-    if status == "stopped":
-        log.info("%s by %s. Go on: python train.py %s", ended, summary["reason"], typed("resume", folder))
+    if status != "finished":
+        by = summary["reason"] if status == "stopped" else f"the search at {summary['reason']}"
+        log.info("%s by %s. Go on: python train.py %s", ended, by, typed("resume", folder))
     else:
         entry = checkpoints.read(checkpoints.latest(folder))["ganduel"]
         out = "samples.png" if entry.get("image", is_image(entry["shape"])) else "samples.npz"

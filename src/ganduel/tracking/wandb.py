@@ -108,7 +108,7 @@ class Wandb(Logger):
             return
         others = {key: value for key, value in summary.items() if key != "metrics"}
         flat = {**summary["metrics"], **without_secrets(others), **self.step_columns(summary["iteration"])}
-        code = 0 if summary["status"] in ("finished", "stopped") else 1
+        code = 0 if summary["status"] in ("finished", "stopped", "pruned") else 1
         worker.submit(lambda: self.run.log({}, commit=True))  # or else the last row would overwrite the summary
         worker.submit(lambda: self.run.summary.update(flat)).add_done_callback(self.warn_of_failure)
         finished = worker.submit(lambda: self.run.finish(exit_code=code))
