@@ -77,6 +77,7 @@ def test_r3gan_has_as_many_weights_as_the_paper_says(compose):
         ("mnist_conditional", {"condition"}),
         ("sprites_dcgan", {"data", "condition"}),
         ("stacked_mnist_dcgan", {"data"}),
+        ("emoji_dcgan", {"data", "augment"}),
     ],
 )
 def test_what_the_recipes_of_dcgan_differ_in(compose, experiment, parts):
