@@ -24,6 +24,7 @@ _MODULES = {
     "SampleMetric": "metric.base",
     "KeyedRandom": "rng",
     "UserError": "errors",
+    "load": "trained.load",
 }
 
 

@@ -79,11 +79,13 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     count = "how many samples, 64 by default; with --interpolate how many walks, 9"
     seed = "of the noise, 0 by default; the first samples of a seed are the same for every N"
     walks = "walk from one z to another: in a .png each row is a walk, in a .gif each tile"
+    truncation = "more typical samples, less varied: the largest |z|, such as 1; of StyleGAN2 its psi, such as 0.7"
     parser.add_argument("path", metavar="PATH", type=Path, help="the folder of a run, or a checkpoint")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
     parser.add_argument("--n", metavar="N", type=int, help=count)
     parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
     parser.add_argument("--class", dest="label", metavar="CLASS", help="the class of all samples, from 0 or by name")
+    parser.add_argument("--truncation", metavar="T", type=float, help=truncation)
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--interpolate", action="store_true", help=walks)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where G runs; z is the same everywhere")
