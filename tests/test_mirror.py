@@ -12,6 +12,7 @@ GROUPS = ("loss", "penalty", "penalty_g", "augment", "condition", "model", "data
 PACKAGES = {"penalty_g": "penalty"}  # of G: modules like those of D's
 # What choices are made of.
 SHARED = {"ganduel.data.mixture", "ganduel.data.parts",
+          "ganduel.data.loader",  # of scripts: a config cannot describe a loader
           "ganduel.metric.features", "ganduel.metric.registry", "ganduel.metric.evaluation",
           "ganduel.metric.labelled", "ganduel.metric.efficientnet_lite0",
           "ganduel.model.dropout", "ganduel.model.residual", "ganduel.model.attention", "ganduel.model.equalised",

@@ -21,6 +21,7 @@ _MODULES = {
     "Augment": "augment.base",
     "Data": "data.base",
     "TensorData": "data.base",
+    "LoaderData": "data.loader",
     "SampleMetric": "metric.base",
     "KeyedRandom": "rng",
     "UserError": "errors",
