@@ -216,7 +216,9 @@ def benchmark(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS = {
-    "train": Command("Train a GAN; options are those of Hydra: ganduel train --help.", lambda parser: None, train),
+    "train": Command(
+        "Train a GAN; options are those of Hydra: ganduel train --help.", lambda parser: None, lambda _: train(())
+    ),
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
