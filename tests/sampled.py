@@ -9,11 +9,10 @@ from PIL import Image
 
 from ganduel.build import build
 from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
-from ganduel.command.sample import BATCH, samples
-from ganduel.command.source import load
 from ganduel.image_grid import GAP
+from ganduel.trained.generator import BATCH
+from ganduel.trained.load import load
 
-CPU = torch.device("cpu")
 IMAGE, POINT = (1, 5, 4), (2,)
 
 
@@ -49,7 +48,7 @@ def cut(picture: np.ndarray, columns: int, shape: tuple[int, ...] = IMAGE) -> np
 
 
 def everything(path: Path, n: int, seed: int = 0, batch: int = BATCH) -> torch.Tensor:
-    return torch.cat(list(samples(load(path, False, CPU), n, seed, batch)))
+    return torch.cat(list(load(path, device="cpu").batches(n, seed, batch=batch)))
 
 
 def edit(path: Path, **weights: float) -> Path:

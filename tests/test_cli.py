@@ -160,7 +160,7 @@ def node(checkpoint: dict[str, Any]) -> dict[str, Any]:
     ("words", "line"),
     [
         (["smaple"], "smaple is not a command. Did you mean sample?"),
-        (["xyzzy"], "xyzzy is not a command. There are: benchmark, compare, doctor, evaluate, figure, sample."),
+        (["xyzzy"], "xyzzy is not a command. There are: benchmark, compare, doctor, evaluate, figure, sample, train."),
         ([], "the following arguments are required: COMMAND. See ganduel --help."),
         (["sample"], "the following arguments are required: PATH, --out. See ganduel sample --help."),
         (["sample", "r", "--n", "x"], "argument --n: invalid int value: 'x'. See ganduel sample --help."),
@@ -253,7 +253,7 @@ def test_points_go_into_an_npz(ganduel: Callable[..., Ended], run: Path, tmp_pat
 def test_a_gpu_that_is_not_there(ganduel: Callable[..., Ended], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     ended = ganduel("sample", run, "--out", "x.png", "--device", "cuda")
-    assert ended == (1, "", "error: --device cuda: torch finds no CUDA device here. Use --device cpu.\n")
+    assert ended == (1, "", "error: device cuda: torch finds no CUDA device here. Use cpu.\n")
     assert ganduel("sample", run, "--out", "x.png", "--device", "auto").code == 0
 
 
@@ -280,7 +280,7 @@ def test_a_fault_of_the_program_shows_its_trace(
 def test_an_interrupt_is_one_line(ganduel: Callable[..., Ended], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ganduel.command import sample
 
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sample, "load", interrupted)

@@ -18,6 +18,7 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_public_names_are_found_where_they_are_defined():
     names = [name for name in dir(ganduel) if name[0].isupper() and name != "Any"]
     assert {"GAN", "Batches", "TensorData", "Loss", "Penalty", "Generator", "UserError"} <= set(names)
+    assert ganduel.load.__module__ == "ganduel.trained.load"
     assert [name for name in names if not getattr(ganduel, name).__module__.startswith("ganduel.")] == []
     with pytest.raises(AttributeError, match="module 'ganduel' has no attribute 'Gan'"):
         ganduel.Gan  # noqa: B018

@@ -164,6 +164,18 @@ BELOW = {
         "tracking.secrets",
         "tracking.wandb_session",
     ],
+    "trained": [
+        "types",
+        "errors",
+        "rng",
+        "build",
+        "checkpoint",
+        "data.base",
+        "image_grid",
+        "model.base",
+        "run.schema",
+        "trust",
+    ],
     "command": [
         "types",
         "errors",
@@ -184,9 +196,11 @@ BELOW = {
         "plot",
         "run.schema",
         "tracking.files",
+        "trained",
         "trust",
     ],
-    "cli": ["errors", "command", "compare.command", "run.app", "run.explain"],
+    "cli": ["errors", "command", "compare.command", "run.app", "run.explain", "run.main"],
+    "__main__": ["cli"],
 }
 
 
@@ -220,7 +234,7 @@ def test_only_the_workspace_of_a_comparison_knows_wandb(name):
 
 def test_the_tree_is_easy_to_look_over():
     """At most twenty modules at its root, and no file so long that it holds two ideas."""
-    assert len([path for path in SOURCE.glob("*.py") if path.stem != "__init__"]) <= 20
+    assert len([path for path in SOURCE.glob("*.py") if not path.stem.startswith("__")]) <= 20
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
     assert {name: n for name, n in lengths.items() if n > 300} == {}
 

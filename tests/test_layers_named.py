@@ -34,7 +34,7 @@ def test_only_the_entry_points_import_the_run():
         "ganduel.population.trainer",
         "ganduel.population.training",
     }
-    assert "from ganduel.run.train import train" in (ROOT / "train.py").read_text(encoding="utf-8")
+    assert "from ganduel.run.main import main" in (ROOT / "train.py").read_text(encoding="utf-8")
 
 
 def test_the_algorithm_knows_neither_engines_nor_populations():

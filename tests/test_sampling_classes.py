@@ -10,12 +10,13 @@ from PIL import Image
 
 from ganduel.build import build
 from ganduel.checkpoint import AtomicCheckpointIO
-from ganduel.command.sample import BATCH, BLOCK, STEPS, sample, samples
-from ganduel.command.source import load
+from ganduel.command.sample import sample
 from ganduel.errors import UserError
 from ganduel.image_grid import GAP
+from ganduel.trained.generator import BATCH, BLOCK, STEPS
+from ganduel.trained.load import load
 
-SHAPE, CPU = (1, 5, 4), torch.device("cpu")
+SHAPE = (1, 5, 4)
 CONDITIONAL = """
 from ganduel.model.base import Generator
 
@@ -36,7 +37,7 @@ def save(path: Path, node: dict[str, Any], weights: dict[str, torch.Tensor], **e
 
 
 def everything(path: Path, n: int, batch: int = BATCH) -> torch.Tensor:
-    return torch.cat(list(samples(load(path, False, CPU, trust=True), n, 0, batch)))
+    return torch.cat(list(load(path, device="cpu", trust=True).batches(n, batch=batch)))
 
 
 @pytest.fixture
@@ -90,13 +91,13 @@ def test_a_class_by_the_name_that_its_data_have(conditional: Path, tmp_path: Pat
     for label, number in {"bee": 1, "0": 2, "2": 2}.items():
         sample(named, tmp_path / "s.npz", n=2, device="cpu", trust=True, label=label)
         assert (np.load(tmp_path / "s.npz")["samples"] == number).all()
-    with pytest.raises(UserError, match=r"--class beee: there are 3 classes, 0 to 2\. Did you mean bee\?"):
+    with pytest.raises(UserError, match=r"class beee: there are 3 classes, 0 to 2\. Did you mean bee\?"):
         sample(named, tmp_path / "s.npz", device="cpu", trust=True, label="beee")
 
 
 @pytest.mark.parametrize(
     ("label", "message"),
-    [("7", r"--class 7: there are 7 classes, 0 to 6\."), ("-1", "--class -1: "), ("cat", "--class cat: ")],
+    [("7", r"class 7: there are 7 classes, 0 to 6\."), ("-1", "class -1: "), ("cat", "class cat: ")],
 )
 def test_a_class_that_does_not_exist(conditional: Path, tmp_path: Path, label: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
@@ -109,6 +110,6 @@ def test_classes_go_only_to_a_generator_that_takes_them(tmp_path: Path, entry: d
     node = {"_target_": "ganduel.model.mlp.MLPGenerator", "noise_dim": 6, "hidden": [8]}
     net = build(node, shape=SHAPE)
     weights = {f"generator.{key}": value for key, value in net.state_dict().items()}
-    source = load(save(tmp_path / "a.ckpt", node, weights, **entry), False, CPU)
+    source = load(save(tmp_path / "a.ckpt", node, weights, **entry), device="cpu")
     z = torch.randn(3, 6)
     assert torch.equal(source.generator(z), net.eval()(z))

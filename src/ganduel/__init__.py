@@ -21,9 +21,11 @@ _MODULES = {
     "Augment": "augment.base",
     "Data": "data.base",
     "TensorData": "data.base",
+    "LoaderData": "data.loader",
     "SampleMetric": "metric.base",
     "KeyedRandom": "rng",
     "UserError": "errors",
+    "load": "trained.load",
 }
 
 

@@ -46,8 +46,8 @@ def block_end(trainer: Trainer) -> int:
     n, callbacks, loader = trainer.global_step, callbacks_of(trainer), trainer.train_dataloader
     if not isinstance(loader, Endless):
         raise UserError(
-            f"fit(gan, {type(loader).__name__}): a GAN takes no loader, but minibatches of its own data in an order "
-            "that the seed determines. Call fit(gan), and give the samples to Batches: Batches(TensorData(samples), …)."
+            f"fit(gan, {type(loader).__name__}): a GAN takes k minibatches per iteration, from its Batches. Call "
+            "fit(gan), and give these the loader: Batches(LoaderData(loader), …), or TensorData(samples) in memory."
         )
     if isinstance(loader, Pass) or has_user_hooks(callbacks, EACH_BATCH):
         return n + 1

@@ -1,4 +1,4 @@
-"""The command `ganduel`, for existing runs. Training is train.py, whose options are Hydra's.
+"""The command `ganduel`: training, whose options are Hydra's, and what there is to do with the runs that it leaves.
 
 To add a command, add an entry to COMMANDS: its arguments, and a function that imports what it needs when it is called,
 so that --help need not wait for torch.
@@ -33,7 +33,12 @@ class Command(NamedTuple):
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one command; a user error becomes one line and exit code 1."""
-    arguments = parse(sys.argv[1:] if words is None else words)
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["-sc"]:
+        return complete(words)
+    if words[:1] == ["train"]:
+        return train(words[1:])
+    arguments = parse(words)
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
@@ -43,6 +48,24 @@ def main(words: Sequence[str] | None = None) -> None:
 
         print(trace(error), end="", file=sys.stderr)
         fail(explain(error) or "this is a fault of the program; please report it with the lines above.")
+
+
+def train(words: Sequence[str]) -> None:
+    """Run Hydra's main function, which reads the command line and answers errors itself."""
+    from ganduel.run.main import main
+
+    sys.argv[1:] = words
+    main()
+
+
+def complete(words: Sequence[str]) -> None:
+    """Print what may follow the words typed so far; bash asks for it, set up by `ganduel train -sc install=bash`."""
+    typed = os.environ.get("COMP_LINE", "").split(maxsplit=2)
+    if len(typed) < 2 or (len(typed) == 2 and not os.environ["COMP_LINE"].endswith(" ")):
+        print(*COMMANDS)
+    elif typed[1] == "train":
+        os.environ["COMP_LINE"] = " ".join(["ganduel", *typed[2:]])
+        train(words)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -55,7 +78,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The parsed command line, with the function to call as `run`."""
-    parser = Parser(prog="ganduel", description="Work with the runs that train.py has left.")
+    parser = Parser(prog="ganduel", description="Train GANs, and work with their runs.")
     parser.add_argument("--version", action="version", version=f"ganduel {version('ganduel')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
@@ -79,11 +102,13 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     count = "how many samples, 64 by default; with --interpolate how many walks, 9"
     seed = "of the noise, 0 by default; the first samples of a seed are the same for every N"
     walks = "walk from one z to another: in a .png each row is a walk, in a .gif each tile"
+    truncation = "more typical samples, less varied: the largest |z|, such as 1; of StyleGAN2 its psi, such as 0.7"
     parser.add_argument("path", metavar="PATH", type=Path, help="the folder of a run, or a checkpoint")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"what to write: {kinds}")
     parser.add_argument("--n", metavar="N", type=int, help=count)
     parser.add_argument("--seed", metavar="SEED", type=int, default=0, help=seed)
     parser.add_argument("--class", dest="label", metavar="CLASS", help="the class of all samples, from 0 or by name")
+    parser.add_argument("--truncation", metavar="T", type=float, help=truncation)
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--interpolate", action="store_true", help=walks)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where G runs; z is the same everywhere")
@@ -214,6 +239,9 @@ def benchmark(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS = {
+    "train": Command(
+        "Train a GAN; options are those of Hydra: ganduel train --help.", lambda parser: None, lambda _: train(())
+    ),
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -41,6 +42,11 @@ def quoted(text: str) -> str:
 def typed(key: str, value: object) -> str:
     """An override as one types it in a shell: resume='"multirun/mine/k=2,seed=3"'."""
     return f"{key}={shlex.quote(quoted(str(value)))}"
+
+
+def program() -> str:
+    """How training was started, for lines that say what to type next."""
+    return "python train.py" if Path(sys.argv[0]).name == "train.py" else "ganduel train"
 
 
 def listed(names: Sequence[str]) -> str:

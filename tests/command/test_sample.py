@@ -18,8 +18,10 @@ from ganduel import rng
 from ganduel.atomic import output_file
 from ganduel.build import build
 from ganduel.command import sample as module
-from ganduel.command.sample import BATCH, BLOCK, sample
+from ganduel.command.sample import sample
 from ganduel.errors import UserError
+from ganduel.trained import generator
+from ganduel.trained.generator import BATCH, BLOCK
 
 
 @pytest.mark.parametrize("shape", [IMAGE, (3, 4, 4), (1, 1, 1), POINT, (2, 4, 4)])
@@ -111,7 +113,7 @@ def test_a_grid_shows_the_samples_of_the_npz(tmp_path: Path) -> None:
 
 def test_an_npz_of_any_size_passes_through_memory_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
-    most, generate_stored = 0, module.generate_stored
+    most, generate_stored = 0, generator.generate_stored
 
     def watched(*arguments: Any) -> torch.Tensor:
         nonlocal most
@@ -120,7 +122,7 @@ def test_an_npz_of_any_size_passes_through_memory_in_batches(tmp_path: Path, mon
         most = max(most, len(alive))
         return made
 
-    monkeypatch.setattr(module, "generate_stored", watched)
+    monkeypatch.setattr(generator, "generate_stored", watched)
     path = save(tmp_path / "a.ckpt", (1, 28, 28))
     sample(path, tmp_path / "x.npz", n=10, device="cpu")  # what is imported only once
     tracemalloc.start()

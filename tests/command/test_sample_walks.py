@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sampled import CPU, IMAGE, cut, everything, save, tiles
+from sampled import IMAGE, cut, everything, save, tiles
 
 from ganduel import rng
 from ganduel.command import sample as module
-from ganduel.command.interpolate import interpolate
-from ganduel.command.sample import BLOCK, FRAMES, STEPS, WAYPOINTS, sample, waypoints
-from ganduel.command.source import load
+from ganduel.command.sample import FRAMES, WAYPOINTS, sample
+from ganduel.trained.generator import BLOCK, STEPS
+from ganduel.trained.interpolate import interpolate
+from ganduel.trained.load import load
 
 
 @pytest.mark.parametrize("noise", ["normal", "uniform"])
 @pytest.mark.parametrize("dim", [1, 2, 6])
 def test_a_walk_begins_and_ends_exactly_where_it_should(tmp_path: Path, noise: str, dim: int) -> None:
-    source = load(save(tmp_path / "a.ckpt", noise=noise, noise_dim=dim), False, CPU)
+    source = load(save(tmp_path / "a.ckpt", noise=noise, noise_dim=dim), device="cpu")
     z = source.generator.draw(BLOCK, rng.generator(3, "sample", 0))
-    ends = waypoints(source.generator, 5, 2, seed=3)
+    ends = source.noise(10, seed=3).unflatten(0, (5, 2))
     assert torch.equal(ends.flatten(0, 1), z[:10])
     points = interpolate(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS))
     assert points.shape == (5, STEPS, dim)
@@ -30,9 +31,10 @@ def test_a_walk_begins_and_ends_exactly_where_it_should(tmp_path: Path, noise: s
 
 
 def test_more_walks_than_a_block_has_noise_for(tmp_path: Path) -> None:
-    generator = load(save(tmp_path / "a.ckpt"), False, CPU).generator
-    ends = waypoints(generator, 600, 2, seed=0)
-    assert torch.equal(ends[500, 0], generator.draw(BLOCK, rng.generator(0, "sample", 1))[0])
+    source = load(save(tmp_path / "a.ckpt"), device="cpu")
+    walks = source.interpolate(501, steps=2)
+    z = source.generator.draw(BLOCK, rng.generator(0, "sample", 1))[:2]
+    assert torch.equal(walks[500], source.generate(z))
 
 
 def test_each_row_walks_between_two_plain_samples(tmp_path: Path) -> None:

@@ -35,12 +35,12 @@ def test_a_run_that_says_nothing_of_itself():
     entries = provenance([Run(Path("a"), {"run": {}, "seed": 0})])
     nothing = [["not on record", 1]]
     assert entries == {
-        "versions": nothing, "machines": nothing, "commits": nothing, "protocols": [], "commands": ["python train.py"],
+        "versions": nothing, "machines": nothing, "commits": nothing, "protocols": [], "commands": ["ganduel train"],
     }  # fmt: skip
 
 
 def test_a_command_can_be_pasted():
     """Quoted as a shell wants it."""
     run = of(overrides=["a=[1, 2]", "b='x y'", "c=$HOME", "d.token=(hidden)", "k=2"])
-    assert command(run) == """python train.py 'a=[1, 2]' 'b='"'"'x y'"'"'' 'c=$HOME' 'd.token=(hidden)' k=2"""
-    assert command(of(overrides=None)) == "python train.py"
+    assert command(run) == """ganduel train 'a=[1, 2]' 'b='"'"'x y'"'"'' 'c=$HOME' 'd.token=(hidden)' k=2"""
+    assert command(of(overrides=None)) == "ganduel train"

@@ -37,5 +37,5 @@ def test_a_run_says_where_it_is_and_what_to_type_next(tiny, tmp_path, monkeypatc
     assert caplog.messages == [
         f"run {folder}: 6 iterations",
         f"run {folder}: finished at iteration 6. Samples: ganduel sample {folder} --out samples.npz",
-        f"""run {folder}: stopped at iteration 1,234 by SIGINT. Go on: python train.py resume='"{folder}"'""",
+        f"""run {folder}: stopped at iteration 1,234 by SIGINT. Go on: ganduel train resume='"{folder}"'""",
     ]

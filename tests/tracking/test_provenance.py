@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import sysconfig
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +57,13 @@ def test_no_revision_outside_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "train.py")])
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert revision() is None
+
+
+def test_an_installed_command_has_the_revision_of_the_package(monkeypatch):
+    """`ganduel train` is beside python, perhaps in an environment within another checkout."""
+    monkeypatch.setattr(sys, "argv", [str(Path(sysconfig.get_path("scripts")) / "ganduel")])
+    package = git("rev-parse", "HEAD", folder=Path(provenance.__file__).parent)
+    assert (revision() or "").removesuffix("+") == (package or "")
 
 
 def test_no_revision_without_git(tmp_path, monkeypatch):

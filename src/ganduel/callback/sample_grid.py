@@ -47,8 +47,7 @@ class SampleGrid(Callback, Scheduled):
         self.noise = gan.batches.draw_noise(self.n, rng.generator(gan.batches.seed, "grid"))
         self.folder.mkdir(exist_ok=True)
         if trainer.global_step == 0:
-            n, seed = min(self.n, gan.batches.data.size or self.n), gan.batches.seed
-            real = make_grid(gan.batches.data.minibatch(seed, 0, n)[0])
+            real = make_grid(gan.batches.data.examples(gan.batches.seed, self.n))
             self.publish(trainer, "samples/real", "real.png", real, "real images")
             self.draw(trainer)
 

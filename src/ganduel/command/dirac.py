@@ -147,7 +147,7 @@ def draw(runs: Sequence[Run]) -> Any:
     paths = {run.folder: path_of(run) for run in runs if set(WEIGHTS) <= run.curves.keys()}
     runs = [run for run in runs if run.folder in paths]
     if not runs:
-        raise UserError("no run has logged the weights of a Dirac-GAN. Make some: python train.py experiment=dirac")
+        raise UserError("no run has logged the weights of a Dirac-GAN. Make some: ganduel train experiment=dirac")
     rows, columns = (list(dict.fromkeys(cell_of(run)[i] for run in runs)) for i in (0, 1))
     reach = min(MOST, 1.05 * max(np.abs(path).max() for path in paths.values()))
     size = (1.6 * len(columns) + 0.4, 1.6 * len(rows) + 0.8)

@@ -17,7 +17,6 @@ from rich.table import Table
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build, build_data, check_data, moved, recorded_data
 from ganduel.command.sample import bar
-from ganduel.command.source import Source, choose_device, load
 from ganduel.compare.labels import distinguishing
 from ganduel.compare.reading import find_runs
 from ganduel.errors import UserError
@@ -26,6 +25,8 @@ from ganduel.metric.evaluation import Evaluation, Value, number
 from ganduel.metric.registry import named
 from ganduel.run import schema
 from ganduel.tracking.files import to_json
+from ganduel.trained.generator import TrainedGenerator
+from ganduel.trained.load import choose_device, load
 from ganduel.trust import check_stored
 
 log = logging.getLogger("ganduel")
@@ -60,8 +61,7 @@ def evaluate(
     if missing := [path for path in paths if not path.exists()]:
         raise UserError(f"{missing[0]} does not exist. Give the folder of a run, or a checkpoint in it.")
     paths = runs_and_checkpoints(paths)
-    torch_device = choose_device(device)
-    sources = [load(path, live, torch_device, trust) for path in paths]
+    sources = [load(path, live, device, trust, how="--trust") for path in paths]
     configs = [config_of(path) for path in paths]
     built = ("data",) if metrics or samples else ("data", "metric")
     for path, config in zip(paths, configs, strict=True):
@@ -71,14 +71,14 @@ def evaluate(
         configs = [moved(config, data_dir) for config in configs]
     data_nodes = [config["data"] for config in configs]
     check_same(paths, "on different data", data_nodes, describe)
-    classes = [getattr(source.generator, "classes", None) for source in sources]
+    classes = [source.classes for source in sources]
     check_same(paths, "with other classes", classes, lambda n: str(n or "none"))
     schema.check_target(data_nodes[0], "data")
     data = build_data(configs[0])
     for path, config in zip(paths, configs, strict=True):
         check_data(config, data, str(path))
     requested = named(metrics, data, samples) if metrics or samples else configured(configs) or named((), data)
-    evaluation = Evaluation(data, requested, draws, torch_device)
+    evaluation = Evaluation(data, requested, draws, choose_device(device))
     evaluation.check_real()
     results = []
     for path, source in zip(paths, sources, strict=True):
@@ -140,14 +140,14 @@ def describe(node: Mapping[str, Any]) -> str:
     return f"{node['_target_'].rpartition('.')[2]} {options}"
 
 
-def to_dict(path: Path, source: Source, values: Mapping[str, Value]) -> dict[str, Any]:
+def to_dict(path: Path, source: TrainedGenerator, values: Mapping[str, Value]) -> dict[str, Any]:
     """One run's results in plain containers."""
     metrics = {key: asdict(value) for key, value in values.items()}
     return {"path": str(path), "iteration": source.iteration, "weights": source.name, "metrics": metrics}
 
 
 def make_tables(
-    paths: Sequence[Path], sources: Sequence[Source], results: Sequence[Mapping[str, Value]], console: Console
+    paths: Sequence[Path], sources: Sequence[TrainedGenerator], results: Sequence[Mapping[str, Value]], console: Console
 ) -> list[Table]:
     """A column for each of one or two runs and for the floor, a row for each metric.
 

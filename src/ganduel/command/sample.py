@@ -1,17 +1,12 @@
 """Samples from a checkpoint, without its data and without a Trainer: a PNG grid, an NPZ of any size, or a GIF.
 
-Sample i is a pure function of the weights, the seed and i: its z is row i mod 1,000 of a block drawn on the CPU from
-(seed, "sample", i div 1,000), its class, if G takes labels, is i mod classes, and G runs on batches of one fixed size.
-So n = 10 gives the first 10 of n = 100, and the same command writes the same file.
+They are those of `ganduel.load(…).sample`: functions of the weights, the seed and their numbers alone.
 """
 
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from itertools import repeat
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, cast
@@ -22,27 +17,15 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from ganduel import rng
 from ganduel.atomic import output_file
-from ganduel.command.interpolate import interpolate
-from ganduel.command.source import Source, choose_device, load
-from ganduel.errors import UserError, nearest
-from ganduel.image_grid import (
-    GAP,
-    animate,
-    columns_of,
-    generate_stored,
-    make_grid,
-    make_grid_of_classes,
-)
-from ganduel.model.base import Generator
-from ganduel.types import Labels, Noise
+from ganduel.errors import UserError
+from ganduel.image_grid import GAP, animate, columns_of, make_grid, make_grid_of_classes
+from ganduel.trained.generator import STEPS, TrainedGenerator, in_turn
+from ganduel.trained.interpolate import interpolate
+from ganduel.trained.load import load
 
-BLOCK = 1000  # z per draw; another value gives other samples
-BATCH = 100  # samples per forward pass, always that many: the last bits of a sum depend on it
 SUFFIXES = (".png", ".npz", ".gif")
 PIXELS = 2**26  # 8192 × 8192: Pillow takes a larger image for an attack
-STEPS = 10  # images in a row of a walk, both ends included
 WAYPOINTS, FRAMES, MILLISECONDS = 4, 16, 60  # of a GIF's closed walk: its z, frames between two, duration of a frame
 PATIENCE = 2.0  # seconds before a progress bar appears
 
@@ -57,6 +40,7 @@ def sample(
     device: str = "auto",
     trust: bool = False,
     label: str | None = None,
+    truncation: float | None = None,
 ) -> str:
     """Write samples to a file; returns one line that says what was written.
 
@@ -70,23 +54,23 @@ def sample(
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         trust: whether a generator that is not ganduel's may be built, which runs its code.
         label: the class of all samples, of a G that takes labels, by number or name; None: each in turn.
+        truncation: how far the noise goes, or the styles of StyleGAN2; None: as in training.
     """
     n = (9 if interpolate else 64) if n is None else n
     check(path, out, n, interpolate)
-    source = load(path, live, choose_device(device), trust)
-    source = source if label is None else replace(source, label=class_number(source, label))
+    source = load(path, live, device, trust, how="--trust").truncated(truncation)
     suffix = out.suffix.lower()
     if suffix != ".npz":
         check_picture(source, n, out, interpolate)
-    with output_file(out) as file, torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+    with output_file(out) as file:
         if suffix == ".npz":
-            write_npz(file, source, n, seed)
+            write_npz(file, source, n, seed, label)
         elif suffix == ".gif":
-            write_gif(file, source, n, seed)
+            write_gif(file, source, n, seed, label)
         elif interpolate:
-            write_walks(file, source, n, seed)
+            write_walks(file, source, n, seed, label)
         else:
-            write_grid(file, source, n, seed)
+            write_grid(file, source, n, seed, label)
     what = "walk" if interpolate else "image" if source.image else "sample"
     return f"{out}: {n:,} {what}{'s' * (n > 1)} from {source.name} at iteration {source.iteration:,}, seed {seed}"
 
@@ -112,20 +96,7 @@ def check(path: Path, out: Path, n: int, interpolate: bool) -> None:
         raise UserError(f"--out {out}: the folder {out.parent} is not writable. Choose another.")
 
 
-def class_number(source: Source, label: str) -> int:
-    """The number of a class that the generator knows, by number or name."""
-    classes = getattr(source.generator, "classes", None)
-    if classes is None:
-        raise UserError(f"--class {label}: the generator was trained without labels. Train with condition=concat.")
-    if label in source.classes:
-        return source.classes.index(label)
-    if not label.isdecimal() or int(label) >= classes:
-        names = f" {nearest(label, filter(str.isprintable, source.classes))}" if source.classes else ""
-        raise UserError(f"--class {label}: there are {classes} classes, 0 to {classes - 1}.{names}")
-    return int(label)
-
-
-def check_picture(source: Source, n: int, out: Path, interpolate: bool) -> None:
+def check_picture(source: TrainedGenerator, n: int, out: Path, interpolate: bool) -> None:
     """Refuse samples that are no images, and an image that no viewer would open."""
     shape = source.shape
     if not source.image:
@@ -141,69 +112,38 @@ def check_picture(source: Source, n: int, out: Path, interpolate: bool) -> None:
         raise UserError(f"--n {n}: a picture of {size} is more than can be looked at. {advice}")
 
 
-def draw(generator: Generator, block: int, seed: int) -> Noise:
-    """Z of the 1,000 samples of a block; always of all, since torch draws fewer numbers in another way."""
-    return generator.draw(BLOCK, rng.generator(seed, "sample", block))
-
-
-def samples(source: Source, n: int, seed: int, batch: int = BATCH) -> Iterator[Tensor]:
-    """The first n samples of a seed, a batch at a time, on the CPU: images as bytes, all else as float32."""
-    for block in range(-(-n // BLOCK)):
-        for i, z in enumerate(draw(source.generator, block, seed).split(batch)):
-            start = block * BLOCK + i * batch
-            if start >= n:
-                return
-            yield generate_from(source, z, source.labels(len(z), start))[: n - start]
-
-
-def generate_from(source: Source, z: Noise, labels: Labels | None = None) -> Tensor:
-    """The source's samples for z: images as bytes, all else as float32."""
-    name = f"{source.name} at iteration {source.iteration:,}"
-    return generate_stored(source.generator, z, source.shape, source.image, BATCH, name, labels)
-
-
-def waypoints(generator: Generator, walks: int, points: int, seed: int) -> Tensor:
-    """The z at which walks change direction, (walks, points, noise_dim): those of all samples, one after another."""
-    blocks = -(-walks * points // BLOCK)
-    z = torch.cat([draw(generator, block, seed) for block in range(blocks)])
-    return z[: walks * points].unflatten(0, (walks, points))
-
-
-def write_npz(path: Path, source: Source, n: int, seed: int) -> None:
+def write_npz(path: Path, source: TrainedGenerator, n: int, seed: int, label: str | None) -> None:
     """Stream the samples into a file like that of `numpy.savez(path, samples=…)`."""
     dtype = "|u1" if source.image else "<f4"
     header: dict[str, Any] = {"descr": dtype, "fortran_order": False, "shape": (n, *source.shape)}
     member = zipfile.ZipInfo("samples.npy")  # dated 1980: the same samples give the same bytes
     with zipfile.ZipFile(path, "w") as archive, archive.open(member, "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(cast(IO[bytes], file), header)
-        for batch in progress(samples(source, n, seed), n):
+        for batch in progress(source.batches(n, seed, label), n):
             file.write(batch.numpy().astype(dtype, copy=False).tobytes())
 
 
-def write_grid(path: Path, source: Source, n: int, seed: int) -> None:
+def write_grid(path: Path, source: TrainedGenerator, n: int, seed: int, label: str | None) -> None:
     """A grid of samples, with a row for each class where they have several."""
-    classes = getattr(source.generator, "classes", None) if source.label is None else None
-    make_grid_of_classes(torch.cat(list(progress(samples(source, n, seed), n))), classes).save(path)
+    classes = source.classes if label is None else None
+    make_grid_of_classes(torch.cat(list(progress(source.batches(n, seed, label), n))), classes).save(path)
 
 
-def write_walks(path: Path, source: Source, n: int, seed: int) -> None:
+def write_walks(path: Path, source: TrainedGenerator, n: int, seed: int, label: str | None) -> None:
     """A grid of walks, one per row; each keeps its class, if G takes labels."""
-    ends = waypoints(source.generator, n, 2, seed)
-    z = interpolate(source.generator, ends[:, 0], ends[:, 1], torch.linspace(0, 1, STEPS)).flatten(0, 1)
-    labels = source.labels(n)
-    parts = z.split(BATCH), repeat(None) if labels is None else labels.repeat_interleave(STEPS).split(BATCH)
-    images = map(partial(generate_from, source), *parts)
-    make_grid(torch.cat(list(progress(images, n * STEPS))), STEPS).save(path)
+    images = progress(source.walks(n, STEPS, seed, label), n * STEPS)
+    make_grid(torch.cat(list(images)), STEPS).save(path)
 
 
-def write_gif(path: Path, source: Source, n: int, seed: int) -> None:
+def write_gif(path: Path, source: TrainedGenerator, n: int, seed: int, label: str | None) -> None:
     """A grid in which every tile walks through its waypoints and back to the first, slowing down at each."""
-    z = waypoints(source.generator, n, WAYPOINTS, seed)
+    z = source.noise(n * WAYPOINTS, seed).unflatten(0, (n, WAYPOINTS))
     t = torch.arange(FRAMES) / FRAMES
     t = t * t * (3 - 2 * t)  # 0 and 1 stay, and the speed is 0 there: no kink at a waypoint
     legs = [interpolate(source.generator, z[:, i], z[:, (i + 1) % WAYPOINTS], t) for i in range(WAYPOINTS)]
     frames = torch.cat(legs, dim=1).transpose(0, 1)  # (WAYPOINTS · FRAMES, n, noise_dim)
-    batches = [generate_from(source, z, source.labels(len(z))) for z in progress(frames, len(frames), size=lambda _: 1)]
+    labels = in_turn(source.class_numbers(label), n)
+    batches = [source.generate(z, labels) for z in progress(frames, len(frames), size=lambda _: 1)]
     animate([make_grid(images) for images in batches], path, milliseconds=MILLISECONDS, pause=MILLISECONDS)
 
 

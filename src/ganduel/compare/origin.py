@@ -36,4 +36,4 @@ def provenance(runs: Sequence[Run]) -> dict[str, Any]:
 def command(run: Run) -> str:
     """The command line that reproduces the run."""
     overrides = run.config["run"].get("overrides") or []
-    return " ".join(["python train.py", *(shlex.quote(str(override)) for override in overrides)])
+    return " ".join(["ganduel train", *(shlex.quote(str(override)) for override in overrides)])

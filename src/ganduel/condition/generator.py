@@ -16,22 +16,46 @@ from torch import Tensor, nn
 
 from ganduel.condition.base import Condition
 from ganduel.errors import UserError
-from ganduel.model.base import BATCH_NORMS, Generator
+from ganduel.model.base import BATCH_NORMS, Generator, copied
 from ganduel.types import Labels, Noise, Samples
 
 GeneratorCondition = Literal["embedding", "batch_norm"]
 
 
-class EmbeddingGenerator(Generator):
+class ConditionedGenerator(Generator):
+    """G(z, y), made of a G without labels."""
+
+    def __init__(self, net: Generator, classes: int, noise_dim: int):
+        super().__init__(noise_dim, net.noise)  # type: ignore[arg-type]
+        self.net, self.classes = net, classes
+
+    def truncated(self, truncation: float, z: Noise | None = None) -> "Generator":
+        copy = copied(self)
+        copy.net = self.net.truncated(truncation, z)
+        copy.truncation = copy.net.truncation  # None where it is not the noise that is truncated
+        return copy
+
+
+class EmbeddingGenerator(ConditionedGenerator):
     """G(z, y) = G([z, e_y]); e_y begins as a draw from N(0, 1), as the noise is."""
 
     def __init__(self, net: Generator, classes: int, size: int):
-        super().__init__(net.noise_dim - size, net.noise)  # type: ignore[arg-type]
-        self.net, self.classes, self.embedding = net, classes, nn.Embedding(classes, size)
+        super().__init__(net, classes, net.noise_dim - size)
+        self.embedding = nn.Embedding(classes, size)
         net.class_dim = size
 
     def forward(self, z: Noise, y: Labels) -> Samples:  # type: ignore[override]
-        return self.net(torch.cat([z, self.embedding(y).to(z.dtype)], 1))
+        return self.net(self.embedded(z, y))
+
+    def embedded(self, z: Tensor, y: Labels) -> Tensor:
+        return torch.cat([z, self.embedding(y).to(z.dtype)], 1)
+
+    @torch.no_grad()
+    def truncated(self, truncation: float, z: Noise | None = None) -> "Generator":
+        z = self.draw(10_000, torch.Generator()).to(self.embedding.weight) if z is None else z
+        return super().truncated(
+            truncation, self.embedded(z, torch.arange(len(z), device=z.device) % len(self.embedding.weight))
+        )
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -53,12 +77,11 @@ class ConditionalBatchNorm(nn.Module):
         return self.scale(self.labels).view(place) * self.norm(x) + self.shift(self.labels).view(place)
 
 
-class BatchNormGenerator(Generator):
+class BatchNormGenerator(ConditionedGenerator):
     """G(z, y), with a conditional BatchNorm instead of each BatchNorm of G."""
 
     def __init__(self, net: Generator, classes: int):
-        super().__init__(net.noise_dim, net.noise)  # type: ignore[arg-type]
-        self.net, self.classes = net, classes
+        super().__init__(net, classes, net.noise_dim)
         replaced = [name for name, module in net.named_modules() if isinstance(module, BATCH_NORMS)]
         if not replaced:
             raise UserError(

@@ -75,6 +75,10 @@ class Data(ABC):
         labels = [y for _, y in pairs if y is not None]
         return torch.stack([x for x, _ in pairs]), torch.stack(labels) if labels else None
 
+    def examples(self, seed: int, n: int) -> Samples:
+        """N samples to be shown, or fewer."""
+        return self.minibatch(seed, 0, n if self.size is None else min(n, self.size))[0]
+
     def check(self, seed: int, batch_size: int) -> None:
         """Refuse samples that no network can be trained on, and warn of others: here by the first minibatch."""
         samples, _ = self.minibatch(seed, 0, batch_size)

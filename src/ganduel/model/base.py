@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from ganduel.errors import UserError, summary_of
 from ganduel.rng import Draws, KeyedRandom, all_seeded
 from ganduel.types import Logits, Noise, Samples
 
+Net = TypeVar("Net", bound=nn.Module)
 NoiseDistribution = Literal["normal", "uniform"]
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -35,10 +36,12 @@ class Generator(nn.Module, ABC):
     Attributes:
         classes: of the labels that `forward` takes as its second argument; None: it takes none.
         class_dim: how many of the last dimensions of z say the class, where a condition puts it there.
+        truncation: the largest |z| in each coordinate; None: any.
     """
 
     classes: int | None = None
     class_dim: int = 0
+    truncation: float | None = None
 
     def __init__(self, noise_dim: int, noise: NoiseDistribution = "normal"):
         super().__init__()
@@ -51,10 +54,32 @@ class Generator(nn.Module, ABC):
 
     def draw(self, n: int, rng: torch.Generator) -> Noise:
         """N draws from p(z), on the device of the generator of random numbers."""
+        if self.truncation is not None:
+            z = torch.empty(n, self.noise_dim, device=rng.device)
+            return nn.init.trunc_normal_(z, a=-self.truncation, b=self.truncation, generator=rng)
         if self.noise == "normal":
             return torch.randn(n, self.noise_dim, generator=rng, device=rng.device)
         bound = math.sqrt(3)
         return torch.empty(n, self.noise_dim, device=rng.device).uniform_(-bound, bound, generator=rng)
+
+    def truncated(self, truncation: float, z: Noise | None = None) -> "Generator":
+        """A copy whose samples are more typical and less varied, the more so the nearer `truncation` is to 0.
+
+        Its z are those of which no coordinate is beyond ±truncation: Brock et al. 2019, "Large scale GAN training",
+        section 3.1 (arXiv:1809.11096), drew those coordinates again. A network that has another way overrides this.
+
+        Args:
+            truncation: the bound; 2 cuts off one coordinate in 22.
+            z: what the network is given as noise, many of them, for one that needs to know; None: draws of its own.
+        """
+        if self.noise != "normal" or type(self).draw is not Generator.draw:
+            kind = "uniform" if self.noise == "uniform" else "its own"
+            raise UserError(f"truncation={truncation}: G's noise is {kind}; only normal noise has tails to cut off.")
+        if not truncation > 0:
+            raise UserError(f"truncation={truncation}: the largest |z| must be positive. Try 1.")
+        copy = copied(self)
+        copy.truncation = truncation
+        return copy
 
     @abstractmethod
     def forward(self, z: Noise) -> Samples: ...
@@ -170,7 +195,7 @@ def outputs_in_training(net: nn.Module, name: str, x: Tensor, y: Tensor | None) 
         raise UserError(line + (" Try a larger batch_size, or fewer ranks." if len(x) == 1 else "")) from error
 
 
-def copied(net: nn.Module) -> nn.Module:
+def copied(net: Net) -> Net:
     """A copy of a network, for its average or for a trial."""
     try:
         return deepcopy(net)

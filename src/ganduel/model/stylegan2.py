@@ -15,11 +15,13 @@
              that belong to the weights, so that a sample is a function of z
     mixing   in training, with this probability a sample's layers from a random one on have the style of another z of
              the same class
+    truncation ψ    w ← w̄ + ψ (w − w̄), w̄ the mean of w: Karras et al. 2019, section 2.1, appendix B (arXiv:1812.04948);
+             here over 10,000 z, of all classes where there are some
 
 The smallest size is 4 × 4 for 32 × 32 and 7 × 7 for 28 × 28: halved while both sides are even and stay at least 4.
 Source: Karras et al. 2020, "Analyzing and improving the image quality of StyleGAN", sections 2 and 4, appendix B
 (arXiv:1912.04958), config F with z of 512: base_width=32768, max_width=512. Its code mixes styles at one layer for a
-whole minibatch, and this at one for each sample. Class labels and truncation are left out.
+whole minibatch, and this at one for each sample. Class labels are left out.
 """
 
 from collections.abc import Sequence
@@ -30,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from ganduel.errors import UserError
-from ganduel.model.base import Discriminator, Generator
+from ganduel.model.base import Discriminator, Generator, copied
 from ganduel.model.equalised import Activation, EqualisedConv2d, EqualisedLinear, activate
 from ganduel.model.image_size import pyramid
 from ganduel.model.minibatch_std import MinibatchStd
@@ -43,6 +45,9 @@ from ganduel.types import Logits, Noise, Samples
 
 class StyleGAN2Generator(Generator, KeyedRandom):
     """A mapping network and a synthesis network."""
+
+    psi = 1.0
+    mean_style: Tensor
 
     def __init__(
         self,
@@ -83,9 +88,22 @@ class StyleGAN2Generator(Generator, KeyedRandom):
             image = double(image) + to_image(x, styles[2 * i + 1])
         return image
 
+    @torch.no_grad()
+    def truncated(self, truncation: float, z: Noise | None = None) -> "Generator":
+        """A copy whose styles are nearer to their mean: at 0 all samples are one, at 1 they are as they were."""
+        if not 0 <= truncation <= 1:
+            raise UserError(f"truncation={truncation}: StyleGAN2's ψ is from 0, the mean style, to 1. Try 0.7.")
+        copy = copied(self)
+        copy.psi = truncation
+        z = self.draw(10_000, torch.Generator()) if z is None else z
+        copy.register_buffer("mean_style", self.mapping(z.to(self.constant)).mean(0), persistent=False)
+        return copy
+
     def styles(self, z: Noise) -> list[Tensor]:
         """The style of each layer, (batch, noise_dim): layer i's is the i-th, and that of an image the next layer's."""
         w, n = self.mapping(z), 2 * len(self.to_image)
+        if self.psi != 1:
+            w = self.mean_style.lerp(w, self.psi)
         if not (self.training and self.mixing):
             return [w] * n
         draws, drawn = draws_of(self), z.shape[1] - self.class_dim

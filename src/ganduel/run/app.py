@@ -40,10 +40,16 @@ ENDING = (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 def prepare() -> None:
+    """Register what configs need, and put the command line in the form that Hydra takes."""
+    register()
+    sys.argv[1:] = flags_first(map(with_quoted_path, sys.argv[1:]))
+
+
+def register() -> None:
     """Register schema and resolvers, let errors reach `run` unchanged, and make user modules here importable."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.path.append(os.getcwd())
-    sys.argv[1:] = flags_first(map(with_quoted_path, sys.argv[1:]))
+    if (folder := os.getcwd()) not in sys.path:
+        sys.path.append(folder)
     schema.register()
     OmegaConf.register_new_resolver("run_dir", run_dir, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)

@@ -111,7 +111,7 @@ def user_code(error: BaseException) -> TracebackType | None:
     while tb is not None:
         code = tb.tb_frame.f_code
         if code.co_filename == APP:
-            inside, start = code.co_name != "run", None  # which calls train.py, and that calls `job`
+            inside, start = code.co_name != "run", None  # which calls Hydra, and that calls `job`
         elif Path(code.co_filename).is_relative_to(PACKAGE):
             inside = True
         elif inside and start is None and is_users(tb.tb_frame):
@@ -237,7 +237,7 @@ def choices_with(full_key: str) -> list[str]:
     """The choices that have the key, as overrides to type, such as penalty=r1 for penalty.r1.gamma."""
     group, *keys = full_key.split(".")
     overrides = []
-    for file in sorted((Path(sys.argv[0]).resolve().parent / "conf" / group).glob("*.yaml")):
+    for file in sorted((PACKAGE / "conf" / group).glob("*.yaml")):
         node = yaml.safe_load(file.read_text(encoding="utf-8"))
         for key in keys:
             node = node.get(key) if isinstance(node, dict) else None

@@ -1,4 +1,4 @@
-"""The page of `python train.py --help`, with options and choices as the config has them."""
+"""The page of `ganduel train --help`, with options and choices as the config has them."""
 
 import re
 import textwrap
@@ -7,6 +7,8 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from ganduel.errors import program
+
 WIDTH = 38  # of the column of options
 NOTHING = "null"  # chosen; on a command line it is no choice of a group
 
@@ -14,7 +16,7 @@ NOTHING = "null"  # chosen; on a command line it is no choice of a group
 # OmegaConf's interpolations: these would be parsed in each run, for longer than the rest of the config.
 PAGE = """Train a generative adversarial network, record the run, stop and resume it.
 
-  python train.py [group=choice ...] [option=value ...]
+  ganduel train [group=choice ...] [option=value ...]
 
 Groups, the choice made in each, and the other choices:
 
@@ -61,24 +63,24 @@ Options, with their values for these choices:
 
 Examples:
 
-  python train.py loss=saturating tracking=none                 without Weights & Biases
-  python train.py resume=runs/DATE/TIME-…                       resume a run that was stopped
-  python train.py resume=runs/DATE/TIME-… trainer.max_steps=20000   or train it for longer
-  python train.py trainer.devices=2                             on two GPUs, or in two processes on the CPU
-  python train.py -m seed=0,1,2 loss=saturating,nonsaturating   six runs, one after another
-  python train.py -m seed=0,1,2,3 hydra/launcher=joblib         side by side; see docs/sweeps.md
-  python train.py experiment=population_ring8                   32 runs at once, in a quarter of the time
-  python train.py --config-dir my_conf loss=my_loss             your own parts; see docs/extending.md
+  ganduel train loss=saturating tracking=none                 without Weights & Biases
+  ganduel train resume=runs/DATE/TIME-…                       resume a run that was stopped
+  ganduel train resume=runs/DATE/TIME-… trainer.max_steps=20000   or train it for longer
+  ganduel train trainer.devices=2                             on two GPUs, or in two processes on the CPU
+  ganduel train -m seed=0,1,2 loss=saturating,nonsaturating   six runs, one after another
+  ganduel train -m seed=0,1,2,3 hydra/launcher=joblib         side by side; see docs/sweeps.md
+  ganduel train experiment=population_ring8                   32 runs at once, in a quarter of the time
+  ganduel train --config-dir my_conf loss=my_loss             your own parts; see docs/extending.md
 
-The whole config, with all options:   python train.py --cfg job
-Tab completion in bash:               eval "$$(python train.py -sc install=bash)"
+The whole config, with all options:   ganduel train --cfg job
+Tab completion in bash:               eval "$$(ganduel train -sc install=bash)"
 """
 
 
 def page(*, _root_: DictConfig) -> str:
     """The page for a config; Hydra asks for it with `--help` alone."""
     text = re.sub(r"\{([\w.]+)(?:,([\w.]+))?\}", lambda field: option(field[1], field[2], _root_=_root_), PAGE)
-    return text.replace("[choices]", choices(_root_=_root_))
+    return text.replace("ganduel train", program()).replace("[choices]", choices(_root_=_root_))
 
 
 def option(key: str, example: Any = None, *, _root_: DictConfig) -> str:

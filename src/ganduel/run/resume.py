@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganduel import checkpoint as checkpoints
 from ganduel.build import build_data, check_data, moved, recorded_data
-from ganduel.errors import UserError
+from ganduel.errors import UserError, program
 from ganduel.run.app import read_summary
 from ganduel.run.retired import updated
 from ganduel.tracking.files import CONFIG, read_config
@@ -103,7 +103,7 @@ def refuse_extension(run: Path, saved: Mapping[str, Any], max_steps: int) -> Non
     keys, end = saved["run"].get("follow_max_steps"), saved["trainer"]["max_steps"]
     if keys and max_steps > end:
         words = [word for word in saved["run"]["overrides"] if not word.lstrip("+").startswith("trainer.max_")]
-        command = shlex.join(["python", "train.py", *words, f"trainer.max_steps={max_steps}"])
+        command = f"{program()} {shlex.join([*words, f'trainer.max_steps={max_steps}'])}"
         raise UserError(
             f"resume={run} ends at iteration {end}: {' and '.join(keys)} follow from trainer.max_steps, so that a "
             f"longer run differs from its first iteration on. Begin it anew: {command}"

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ganduel import checkpoint as checkpoints
 from ganduel.callback.objective import objective_of
 from ganduel.data.base import is_image
-from ganduel.errors import typed
+from ganduel.errors import program, typed
 from ganduel.run.app import read_summary
 from ganduel.run.folder import is_population
 from ganduel.run.lock import folder_lock
@@ -59,7 +59,7 @@ def report(folder: Path, summary: Mapping[str, Any]) -> None:
     ended = f"run {folder}: {status} at iteration {summary['iteration']:,}"
     if status != "finished":
         by = summary["reason"] if status == "stopped" else f"the search at {summary['reason']}"
-        log.info("%s by %s. Go on: python train.py %s", ended, by, typed("resume", folder))
+        log.info("%s by %s. Go on: %s %s", ended, by, program(), typed("resume", folder))
     else:
         entry = checkpoints.read(checkpoints.latest(folder))["ganduel"]
         out = "samples.png" if entry.get("image", is_image(entry["shape"])) else "samples.npz"

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import sysconfig
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,7 +38,8 @@ def installed(package: str) -> str | None:
 
 def revision() -> str | None:
     """The commit of the program's checkout, with "+" where files differ from it; None outside one."""
-    folder = Path(sys.argv[0]).resolve().parent
+    script = Path(sys.argv[0])  # or an installed command, whose code is here
+    folder = (Path(__file__) if script.parent == Path(sysconfig.get_path("scripts")) else script.resolve()).parent
     commit = git("rev-parse", "HEAD", folder=folder)
     if not commit:
         return None

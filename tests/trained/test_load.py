@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from sampled import CPU, edit, read, save
+from sampled import edit, read, save
 
 from ganduel.command.sample import sample
-from ganduel.command.source import load
 from ganduel.errors import UserError
+from ganduel.trained.load import load
 
 
 def test_live_is_g_itself(tmp_path: Path) -> None:
@@ -44,5 +44,5 @@ def test_a_checkpoint_that_names_no_network_builds_nothing(tmp_path: Path):
     checkpoint["ganduel"]["config"]["model"]["generator"] = {"_target_": "os.mkdir", "path": str(made)}
     torch.save(checkpoint, path)
     with pytest.raises(UserError, match=r"os\.mkdir as its generator, which is no network"):
-        load(path, live=False, device=CPU, trust=True)
+        load(path, trust=True)
     assert not made.exists()

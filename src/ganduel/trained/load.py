@@ -1,7 +1,5 @@
 """The generator of a run or of a checkpoint, without its data and without a Trainer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from inspect import isclass
 from pathlib import Path
@@ -15,49 +13,26 @@ from ganduel import rng
 from ganduel.build import build_generator, recorded_data
 from ganduel.data.base import is_image
 from ganduel.errors import UserError
-from ganduel.image_grid import class_labels
-from ganduel.model.base import Generator
 from ganduel.run import schema
+from ganduel.trained.generator import TrainedGenerator
 from ganduel.trust import check_stored
-from ganduel.types import Labels
 
 
-@dataclass(frozen=True)
-class Source:
-    """A generator from a checkpoint.
+def load(
+    path: str | Path, live: bool = False, device: str = "auto", trust: bool = False, how: str = "trust=True"
+) -> TrainedGenerator:
+    """The generator of a run's latest checkpoint, or of the given one.
 
-    Attributes:
-        generator: G or its average, on the device where it runs.
-        shape: of one sample.
-        image: whether that is an image.
-        iteration: the number of iterations of its training.
-        name: which weights these are, in words.
-        classes: the names of the data's classes, where they have names.
-        label: the class of all samples; None: each in turn, where G takes labels.
+    Args:
+        path: the folder of a run, or of a member of a population, or a checkpoint.
+        live: G itself instead of the average of its weights.
+        device: one of torch's names, or "auto" for the GPU where there is one.
+        trust: whether a generator that is not ganduel's may be built, which runs its code.
+        how: how the error of one that is not trusted says to trust it.
     """
-
-    generator: Generator
-    shape: tuple[int, ...]
-    image: bool
-    iteration: int
-    name: str
-    classes: Sequence[str] = ()
-    label: int | None = None
-
-    def labels(self, n: int, start: int = 0) -> Labels | None:
-        """The classes of n samples from number `start` on; None if G takes no labels."""
-        return class_labels(self.generator, n, start) if self.label is None else torch.full((n,), self.label)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no CUDA device here. Use --device cpu.")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
-
-
-def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> Source:
-    """The generator of a run's latest checkpoint, or of the given one."""
+    path, torch_device = Path(path), choose_device(device)
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Give the folder of a run, or a checkpoint in it.")
     path = checkpoints.latest(path) if path.is_dir() else path
     checkpoint = checkpoints.read(path)
     try:
@@ -66,12 +41,12 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
         image = image and is_image(shape, "image" in checkpoint["ganduel"])
         stored = checkpoint["ganduel"]["config"]
         node = stored["model"]["generator"]
-        names = [str(name) for name in recorded_data(stored).get("classes", ())]
+        names = tuple(str(name) for name in recorded_data(stored).get("classes", ()))
         weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
     config = {"model": {"generator": node}} | {key: stored[key] for key in ("condition",) if key in stored}
-    check_stored(config, path, "--trust", trust)
+    check_stored(config, path, how, trust)
     check_importable(node["_target_"], path)
     schema.check_target(node, "model.generator")
     if not is_network(node["_target_"]):
@@ -87,7 +62,21 @@ def load(path: Path, live: bool, device: torch.device, trust: bool = False) -> S
         raise UserError(f"{path}: its weights are not those of {node['_target_']} ({reason}).") from error
     name = "the average of G" if prefix == "ema.net." else "G itself"
     name += "" if averages or live else " (the run keeps no average)"
-    return Source(generator.to(device).eval(), shape, image, iteration, name, names)
+    generator = generator.to(torch_device).eval().requires_grad_(False)
+    return TrainedGenerator(generator, stored, shape, image, iteration, name, names)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"device {name}: torch knows none of that name. Use auto, cpu or cuda.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {name}: torch finds no CUDA device here. Use cpu.")
+    return device
 
 
 def is_network(target: str) -> bool:

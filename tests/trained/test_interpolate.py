@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganduel import rng
-from ganduel.command.interpolate import interpolate, slerp
 from ganduel.model.mlp import MLPGenerator
+from ganduel.trained.interpolate import interpolate, slerp
 
 
 def test_normal_noise_goes_along_the_arc_and_uniform_noise_straight() -> None:
