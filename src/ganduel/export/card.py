@@ -1,12 +1,12 @@
 """The card of an exported generator: what it was trained on and how, how good its samples are, and how to use it."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
 
-from ganduel import __version__
 from ganduel.compare.reading import Run
 from ganduel.compare.reading import read as read_run
 from ganduel.data.base import Data
@@ -63,7 +63,7 @@ def text(source: TrainedGenerator, path: Path, format: Format, folder: str) -> s
         "classes": classes(source),
         "weights": f"{source.name} after {source.iteration:,} iterations of Algorithm 1 (Goodfellow et al. 2014), "
         f"batch {config['batch_size']}, k = {config['k']}, seed {config['seed']}",
-        "made by": f"ganduel {__version__}",
+        "made by": f"ganduel {version('ganduel')}",
     }
     parts = [
         front_matter(source),

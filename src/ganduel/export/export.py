@@ -12,12 +12,12 @@ What was written is read back, and its samples are compared with those of the ge
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
 import torch
 
-from ganduel import __version__
 from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.export import card, onnx, torchscript
@@ -75,7 +75,7 @@ def write(source: TrainedGenerator, path: Path, format: Format, live: bool, trus
     if format in WRITERS:
         return WRITERS[format](source, folder)
     path = path if not path.is_dir() or is_exported(path) else checkpoints.latest(path)
-    write_exported(folder, read(path, live), __version__)
+    write_exported(folder, read(path, live), version("ganduel"))
     again = replace(source, generator=build(read(folder), folder, trust, "--trust"))
     if not torch.equal(again.sample(CHECKED), source.sample(CHECKED)):
         raise UserError(f"{path}: what was written gives other samples. Please report it.")
