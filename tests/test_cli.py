@@ -160,7 +160,11 @@ def node(checkpoint: dict[str, Any]) -> dict[str, Any]:
     ("words", "line"),
     [
         (["smaple"], "smaple is not a command. Did you mean sample?"),
-        (["xyzzy"], "xyzzy is not a command. There are: benchmark, compare, doctor, evaluate, figure, sample, train."),
+        (
+            ["xyzzy"],
+            "xyzzy is not a command. There are: "
+            "benchmark, compare, doctor, evaluate, export, figure, sample, train.",
+        ),
         ([], "the following arguments are required: COMMAND. See ganduel --help."),
         (["sample"], "the following arguments are required: PATH, --out. See ganduel sample --help."),
         (["sample", "r", "--n", "x"], "argument --n: invalid int value: 'x'. See ganduel sample --help."),

@@ -199,7 +199,17 @@ BELOW = {
         "trained",
         "trust",
     ],
-    "cli": ["errors", "command", "compare.command", "run.app", "run.explain", "run.main"],
+    "export": [
+        "errors",
+        "checkpoint",
+        "compare.reading",
+        "data.base",
+        "image_grid",
+        "metric.evaluation",
+        "model.base",
+        "trained",
+    ],
+    "cli": ["errors", "command", "export.export", "compare.command", "run.app", "run.explain", "run.main"],
     "__main__": ["cli"],
 }
 

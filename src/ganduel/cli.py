@@ -93,6 +93,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 TRUST = (
     "build classes that are not ganduel's too, which runs their code, from this folder as well: see docs/security.md"
 )
+FORMATS = ("safetensors", "hub", "onnx", "torchscript")
 DEVICES = ("auto", "cpu", "cuda")
 MOVED = "data.dir="  # as on the command line of train.py
 
@@ -128,6 +129,18 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where it is computed")
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON, with the protocols")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    formats = "safetensors: for ganduel.load; hub: the same, for the Hugging Face hub; onnx; torchscript"
+    parser.add_argument("path", metavar="PATH", type=Path, help="the folder of a run, or a checkpoint")
+    parser.add_argument("--format", choices=FORMATS, default="safetensors", help=formats)
+    parser.add_argument(
+        "-o", "--out", metavar="FOLDER", type=Path, required=True, help="the folder to write, a new one"
+    )
+    parser.add_argument("--live", action="store_true", help="take G itself, not the average of its weights")
+    parser.add_argument("--push", metavar="USER/NAME", default="", help="with --format hub: upload the folder there")
     parser.add_argument("--trust", action="store_true", help=TRUST)
 
 
@@ -210,6 +223,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     evaluate(**options(arguments), data_dir=data_dir)
 
 
+def export(arguments: argparse.Namespace) -> None:
+    prepare(arguments.trust)
+    from ganduel.export.export import export
+
+    print(export(**options(arguments)))
+
+
 def compare(arguments: argparse.Namespace) -> None:
     from ganduel.compare.command import compare
 
@@ -243,6 +263,7 @@ COMMANDS = {
         "Train a GAN; options are those of Hydra: ganduel train --help.", lambda parser: None, lambda _: train(())
     ),
     "sample": Command("Draw samples from the generator of a run.", add_sample_arguments, sample),
+    "export": Command("Write the generator of a run for elsewhere, with a card.", add_export_arguments, export),
     "compare": Command("Compare runs over seeds: an answer, and a page.", add_compare_arguments, compare),
     "evaluate": Command("Measure the generators of runs, beside the noise floor.", add_evaluate_arguments, evaluate),
     "doctor": Command("Say what is wrong with runs, and what to type.", add_doctor_arguments, doctor),

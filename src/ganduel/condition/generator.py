@@ -73,7 +73,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         assert self.labels is not None
-        place = (len(x), -1, *[1] * (x.ndim - 2))
+        place = (x.shape[0], -1, *[1] * (x.ndim - 2))
         return self.scale(self.labels).view(place) * self.norm(x) + self.shift(self.labels).view(place)
 
 

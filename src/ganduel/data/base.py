@@ -37,6 +37,7 @@ class Data(ABC):
         features: the name of the features for metrics (ganduel.metric.features); None: those of colour images, or none;
             empty: none.
         splits: the parts that `reference` knows; metrics compare with "test" where there is one.
+        licence: that of the samples, for the card of an exported generator; None: it is not known.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +45,7 @@ class Data(ABC):
     classes: int | None = None
     features: str | None = None
     splits: tuple[Split, ...] = ("train",)
+    licence: str | None = None
 
     @property
     def is_image(self) -> bool:

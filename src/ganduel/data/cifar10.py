@@ -52,6 +52,8 @@ class CIFAR10(Parts):
         download: whether they may be downloaded into it, if they are not there.
     """
 
+    licence = "none is stated by the authors of CIFAR-10"
+
     def __init__(self, dir: str | None = None, download: bool = True):
         folder = cached(download) if dir is None else located(Path(dir).expanduser())
         train, test = (part(folder, split) for split in FILES)

@@ -15,6 +15,7 @@ from ganduel.types import Labels, Points
 class Dirac(Data):
     """The point 0 on the line."""
 
+    licence = "none: samples are computed"
     shape = (1,)
     splits = ("train", "test")
 

@@ -31,6 +31,8 @@ GROUPS = (
 class Emoji(Parts):
     """The drawings."""
 
+    licence = "SIL OFL 1.1"
+
     def __init__(self):
         if (sha256 := hashlib.sha256(FILE.read_bytes()).hexdigest()) != SHA256:
             raise UserError(f"{FILE} is damaged: its SHA-256 is {sha256}. Install ganduel again.")

@@ -38,6 +38,7 @@ class FashionMNIST(MNIST):
         download: whether the files may be downloaded if they are not on this machine.
     """
 
+    licence = "MIT"
     features = "fashion_cnn"
     published = "the published Fashion-MNIST"
     checksums = MD5

@@ -11,5 +11,7 @@ class Gaussian1D(Mixture):
         sigma: σ.
     """
 
+    licence = "none: samples are computed"
+
     def __init__(self, mean: float = 4.0, sigma: float = 1.25):
         super().__init__([[mean]], sigma)

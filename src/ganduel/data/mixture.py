@@ -31,6 +31,7 @@ class Mixture(Data):
         sigma: σ, in the unit of the coordinates.
     """
 
+    licence = "none: samples are computed"
     features = "points"
     splits = ("train", "test")
 

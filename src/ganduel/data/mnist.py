@@ -40,6 +40,7 @@ class MNIST(TensorData):
         train_on: "train+validation" for all training images, or "train" to keep the last sixth for validation.
     """
 
+    licence = "CC BY-SA 3.0"
     features: str | None = "mnist_cnn"
     splits = ("train", "validation", "test")
     published = "the MNIST that is shipped"

@@ -43,6 +43,7 @@ class Polygons(TensorData):
         size: height and width of an image, in pixels.
     """
 
+    licence = "none: samples are computed"
     features = "pixels"
     splits = ("train", "test")
     modes = 1

@@ -81,6 +81,7 @@ class Sprites(Data):
         labels: "shape" for five classes, "mode" for thirty, "none" for networks that take none.
     """
 
+    licence = "none: samples are computed"
     shape = (3, SIZE, SIZE)
     features = ""  # none, not those of colour images: its modes are told exactly, and in seconds
     splits = ("train", "test")

@@ -30,6 +30,7 @@ class StackedMNIST(Data):
         train_on: the digits that stacks are made of in training, as for MNIST.
     """
 
+    licence = "CC BY-SA 3.0, that of MNIST"
     features = "mnist_cnn_rgb"
     splits = MNIST.splits
     modes = 1000

@@ -33,7 +33,7 @@ class DiracGenerator(Generator):
         self.theta = nn.Parameter(torch.tensor(float(theta)))
 
     def forward(self, z: Noise) -> Samples:
-        return self.theta.expand(len(z), 1)
+        return self.theta.expand(z.shape[0], 1)
 
 
 class DiracDiscriminator(Discriminator):

@@ -81,7 +81,7 @@ class StyleGAN2Generator(Generator, KeyedRandom):
 
     def forward(self, z: Noise) -> Samples:
         styles = self.styles(z)
-        x = self.layers[0](self.constant.expand(len(z), *self.constant.shape), styles[0])
+        x = self.layers[0](self.constant.expand(z.shape[0], *self.constant.shape), styles[0])
         image = self.to_image[0](x, styles[1])
         for i, to_image in enumerate(list(self.to_image)[1:], 1):  # layers 2i − 1 and 2i are at this size
             x = self.layers[2 * i](self.layers[2 * i - 1](x, styles[2 * i - 1]), styles[2 * i])

@@ -1,4 +1,4 @@
-"""The generator of a run or of a checkpoint, without its data and without a Trainer."""
+"""The generator of a run, of a checkpoint or of an exported folder, without its data and without a Trainer."""
 
 from importlib.util import find_spec
 from inspect import isclass
@@ -10,21 +10,22 @@ from torch import nn
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
-from ganduel.build import build_generator, recorded_data
-from ganduel.data.base import is_image
+from ganduel.build import build_generator
 from ganduel.errors import UserError
+from ganduel.model.base import Generator
 from ganduel.run import schema
 from ganduel.trained.generator import TrainedGenerator
+from ganduel.trained.stored import Stored, is_exported, read_checkpoint, read_exported, whole
 from ganduel.trust import check_stored
 
 
 def load(
     path: str | Path, live: bool = False, device: str = "auto", trust: bool = False, how: str = "trust=True"
 ) -> TrainedGenerator:
-    """The generator of a run's latest checkpoint, or of the given one.
+    """The generator of a run's latest checkpoint, of the given one, or one that `ganduel export` wrote.
 
     Args:
-        path: the folder of a run, or of a member of a population, or a checkpoint.
+        path: the folder of a run, or of a member of a population, a checkpoint, or an exported folder.
         live: G itself instead of the average of its weights.
         device: one of torch's names, or "auto" for the GPU where there is one.
         trust: whether a generator that is not ganduel's may be built, which runs its code.
@@ -33,37 +34,43 @@ def load(
     path, torch_device = Path(path), choose_device(device)
     if not path.exists():
         raise UserError(f"{path} does not exist. Give the folder of a run, or a checkpoint in it.")
-    path = checkpoints.latest(path) if path.is_dir() else path
-    checkpoint = checkpoints.read(path)
-    try:
-        shape, classes = tuple(checkpoint["ganduel"]["shape"]), checkpoint["ganduel"].get("classes")
-        image = checkpoint["ganduel"].get("image", True)  # one of an older version does not say
-        image = image and is_image(shape, "image" in checkpoint["ganduel"])
-        stored = checkpoint["ganduel"]["config"]
-        node = stored["model"]["generator"]
-        names = tuple(str(name) for name in recorded_data(stored).get("classes", ()))
-        weights, iteration = checkpoint["state_dict"], checkpoint["global_step"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no whole checkpoint: {error} is missing or not what it should be.") from error
-    config = {"model": {"generator": node}} | {key: stored[key] for key in ("condition",) if key in stored}
+    if path.is_dir() and not is_exported(path):
+        path = checkpoints.latest(path)
+    stored = read(path, live)
+    generator = build(stored, path, trust, how).to(torch_device)
+    about = stored.config, stored.shape, stored.image, stored.iteration, stored.name, stored.class_names
+    return TrainedGenerator(generator, *about)
+
+
+def read(path: Path, live: bool = False) -> Stored:
+    """From a checkpoint, or from an exported folder, which has one set of weights."""
+    if not path.is_dir():
+        return read_checkpoint(path, live)
+    if live:
+        raise UserError(f"{path} was exported with one set of weights. Leave out live.")
+    return read_exported(path)
+
+
+def build(stored: Stored, path: Path, trust: bool, how: str) -> Generator:
+    """The generator with its weights, if its class may be built."""
+    with whole(path, "checkpoint"):
+        node, target = stored.node, str(stored.node["_target_"])
+    config = {"model": {"generator": node}} | {
+        key: stored.config[key] for key in ("condition",) if key in stored.config
+    }
     check_stored(config, path, how, trust)
-    check_importable(node["_target_"], path)
+    check_importable(target, path)
     schema.check_target(node, "model.generator")
-    if not is_network(node["_target_"]):
-        raise UserError(f"{path} names {node['_target_']} as its generator, which is no network.")
+    if not is_network(target):
+        raise UserError(f"{path} names {target} as its generator, which is no network.")
     with rng.all_seeded(0):  # the initial weights are overwritten; they should not move the global generator either
-        generator = build_generator(config, shape, classes)
-    averages = any(key.startswith("ema.net.") for key in weights)
-    prefix = "ema.net." if averages and not live else "generator."
+        generator = build_generator(config, stored.shape, stored.classes)
     try:
-        generator.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+        generator.load_state_dict(stored.weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip().rstrip(".")
-        raise UserError(f"{path}: its weights are not those of {node['_target_']} ({reason}).") from error
-    name = "the average of G" if prefix == "ema.net." else "G itself"
-    name += "" if averages or live else " (the run keeps no average)"
-    generator = generator.to(torch_device).eval().requires_grad_(False)
-    return TrainedGenerator(generator, stored, shape, image, iteration, name, names)
+        raise UserError(f"{path}: its weights are not those of {target} ({reason}).") from error
+    return generator.eval().requires_grad_(False)
 
 
 def choose_device(name: str) -> torch.device:
