@@ -21,7 +21,6 @@ from rich.text import Text
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
 from ganduel.build import build_data, build_discriminator, check_data, moved, recorded_data
-from ganduel.command.source import Source, load
 from ganduel.compare.reading import Run, SkippedFolder, read_all
 from ganduel.data.base import Data, normalise
 from ganduel.doctor.base import Finding
@@ -35,6 +34,8 @@ from ganduel.metric.memorisation import Memorisation
 from ganduel.model.packing import packed_shape
 from ganduel.run import schema
 from ganduel.tracking.files import to_json
+from ganduel.trained.generator import TrainedGenerator
+from ganduel.trained.load import load
 from ganduel.trust import check_stored
 
 ON_RECORD: tuple[Callable[[Run], list[Finding]], ...] = (
@@ -94,7 +95,7 @@ def examine(run: Run, trust: bool = False, data_dir: str | None = None) -> list[
         findings += stale_buffers(checkpoint["state_dict"])
         config, source = checkpoint["ganduel"]["config"], None
         with noted("the networks", findings):
-            source = load(path, False, torch.device("cpu"), trust)
+            source = load(path, device="cpu", trust=trust, how="--trust")
             findings += large_eps(source.generator, "G")
             findings += large_eps(discriminator(checkpoint["ganduel"], path, trust), "D")
         with noted("the data", findings):
@@ -143,7 +144,7 @@ def data_of(config: Mapping[str, Any], path: Path, trust: bool) -> Data:
     return data
 
 
-def of_data(data: Data, source: Source | None) -> list[Finding]:
+def of_data(data: Data, source: TrainedGenerator | None) -> list[Finding]:
     """Findings on the real samples, and on what G makes beside them."""
     samples = looked_at(data)
     findings = image_range(samples) if data.is_image else []
