@@ -221,7 +221,7 @@ def test_other_optimizers_have_no_eigenvalues(monkeypatch):
 
 
 def test_runs_without_weights_are_refused(tmp_path):
-    line = r"no run has logged the weights of a Dirac-GAN\. Make some: python train\.py experiment=dirac"
+    line = r"no run has logged the weights of a Dirac-GAN\. Make some: ganduel train experiment=dirac"
     with pytest.raises(UserError, match=line):
         figure("dirac", [], tmp_path / "a.png")
 

@@ -3,6 +3,7 @@
 import struct
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -32,8 +33,17 @@ def test_modes(tmp_path, mode, channels):
     image = plain("white", size=(4, 4))
     image.paste((0, 0, 0), (0, 0, 4, 2))
     image.convert(mode).save(tmp_path / f"x.{suffix}")
+    if not reads_itself(tmp_path / f"x.{suffix}"):
+        pytest.skip("this Pillow cannot read what it writes")  # YCbCr in TIFF before 13
     expected = [[[0] * 4] * 2 + [[255] * 4] * 2] * channels
     assert np.array(only(tmp_path, channels=channels)) == pytest.approx(np.array(expected), abs=1)
+
+
+def reads_itself(path):
+    with suppress(OSError), Image.open(path) as image:
+        image.load()
+        return True
+    return False
 
 
 def test_grey_is_luma(tmp_path):

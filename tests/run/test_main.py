@@ -51,9 +51,9 @@ def test_the_words_after_train_are_hydras(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("ganduel tr", "train sample compare evaluate benchmark figure"),
-        ("ganduel ", "train sample compare evaluate benchmark figure"),
-        ("ganduel train", "train sample compare evaluate benchmark figure"),
+        ("ganduel tr", "train sample export compare evaluate doctor benchmark figure"),
+        ("ganduel ", "train sample export compare evaluate doctor benchmark figure"),
+        ("ganduel train", "train sample export compare evaluate doctor benchmark figure"),
         ("ganduel train loss=sa", "loss=saturating"),
         ("ganduel train seed=1 loss=sa", "loss=saturating"),
         ("ganduel sample --out ru", ""),  # names of files, which bash completes itself
