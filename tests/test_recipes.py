@@ -4,6 +4,7 @@ import pytest
 import torch
 from cifar_files import made_up, write_binary
 from PIL import Image
+from small import mostly_slow
 
 from ganduel.build import build_networks
 
@@ -32,7 +33,7 @@ def folder(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("experiment", NARROW)
+@pytest.mark.parametrize("experiment", mostly_slow({name: name for name in NARROW}, "cifar10_sndcgan"))
 def test_a_few_iterations(command, folder, experiment):
     words = ["tracking=none", "trainer.max_steps=3", "trainer.accelerator=cpu", "batch_size=4", "callback=[statistics]"]
     done = command(f"experiment={experiment}", f"data.dir={folder(experiment)}", *NARROW[experiment], *words)

@@ -103,7 +103,7 @@ def test_a_population_of_toys_is_resumed(values: Callable, tmp_path: Path):
 @pytest.mark.parametrize(
     "parts",
     [
-        pytest.param(TOGETHER, id="together"),
+        pytest.param(TOGETHER, id="together", marks=pytest.mark.slow),
         pytest.param(UNROLLED, id="unrolled", marks=pytest.mark.slow),
         pytest.param(CASES["every 4"], id="without labels", marks=pytest.mark.slow),
     ],

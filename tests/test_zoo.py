@@ -115,8 +115,14 @@ def together(tmp_path: Path, configs: Sequence[dict[str, Any]]) -> list[Path]:
 
 
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("condition", CONDITIONS)  # members have one architecture
+@pytest.mark.parametrize(
+    ("condition", "network"),  # members have one architecture
+    [
+        pytest.param(c, n, marks=pytest.mark.slow if (c, n) != ("none", "mlp") and n == "mlp" else ())
+        for c in CONDITIONS
+        for n in NETWORKS
+    ],
+)
 def test_the_table_is_resumed(values: Callable, tmp_path: Path, condition: str, network: str):
     """Three iterations are finite, and have the same bits if all stopped after two."""
     configs = [values(*row, network=network) for row in table() if row[-1] == condition]

@@ -166,6 +166,7 @@ def test_a_run_that_failed_is_hollow(show: Callable[..., Page], tmp_path: Path):
     assert marks == ["circle", "circle", "circle", "square", "square", "square-open", "square"]
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_not_called_finished(show: Callable[..., Page], tmp_path: Path):
     """Its training finished without modes: the table said "finished", in red. The download has both."""
     make_sweep(tmp_path / "runs", 1)

@@ -76,6 +76,7 @@ def test_a_photograph_is_of_its_class(classifier):
         assert classifier.head(features(pixels)).argmax().item() == 652
 
 
+@pytest.mark.slow
 @installed
 def test_neighbours_of_drawings_are_of_their_class():
     """Animals, food, places and flags: 0.83 of the nearest neighbours, where chance gives 0.30 and pixels 0.68."""

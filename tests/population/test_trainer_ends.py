@@ -28,6 +28,7 @@ class Spoil(Callback):
             next(pl_module.generator.parameters()).data.view(-1)[0] = float("nan")
 
 
+@pytest.mark.slow
 def test_one_that_diverges_ends_and_the_others_go_on_as_if_alone(train, values, tmp_path, monkeypatch, caplog):
     words = ("trainer.max_steps=40", "checkpoint_every=10", "log_every=4")
     with monkeypatch.context() as patched:
@@ -75,6 +76,7 @@ def test_a_signal_stops_all_after_the_same_iteration_and_they_go_on_from_there(
     assert_same_run(tmp_path / "m2", tmp_path / "alone", 1e-9)
 
 
+@pytest.mark.slow
 def test_members_that_are_behind_catch_up_first(train_specs, values, tmp_path):
     """As after a kill between the checkpoints of two members; moments and rates are taken up from each one's.
 

@@ -60,6 +60,7 @@ def test_the_same_command_again_goes_on_with_what_has_not_ended(command, tmp_pat
     assert [summary["iteration"] for summary in summaries(folder)] == [8] * 4
 
 
+@pytest.mark.slow
 def test_a_population_goes_on_by_resume(command, tmp_path):
     command(*DUEL, "trainer.max_steps=4")
     assert "have ended. Give a larger trainer.max_steps" in command("resume=all").err
@@ -73,6 +74,7 @@ def test_a_population_goes_on_by_resume(command, tmp_path):
     assert [summary["iteration"] for summary in summaries(tmp_path / "all")] == [7] * 4
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_program_with_its_number(command, tmp_path, monkeypatch):
     iterate = StackedGAN.iterate
 
@@ -89,6 +91,7 @@ def test_a_signal_ends_the_program_with_its_number(command, tmp_path, monkeypatc
     assert len(steps) == 1  # the end of the block in which it came
 
 
+@pytest.mark.slow
 def test_one_that_diverges_is_reported_at_the_end(command, tmp_path):
     """SGD with a rate of 1e30, over the other of 0.01."""
     over = "population.grid={optimizer.generator.lr: [0.01, 1e30]}"

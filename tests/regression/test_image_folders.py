@@ -24,6 +24,7 @@ def pets(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
+@pytest.mark.slow
 def test_other_classes_than_a_run_was_trained_on(command: Callable, pets: Path, tmp_path: Path, capsys):
     """A renamed or a new class was a number that the networks knew as another, or not at all.
 

@@ -129,6 +129,7 @@ def test_pictures_are_read_once_for_a_number_of_epochs(command, tmp_path: Path, 
     assert (len(loads), summary(tmp_path / "run")["iteration"]) == (2, 4)
 
 
+@pytest.mark.slow
 def test_a_population_whose_pictures_are_gone(command, refused, tmp_path: Path):
     """Each finished member became a failed one. Told where they are, it ends where nothing but summaries is missing."""
     folders = [tmp_path / "many" / f"seed={seed}" for seed in (0, 1)]

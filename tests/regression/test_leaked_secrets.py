@@ -59,6 +59,7 @@ def test_the_record_of_a_run_has_no_secret_and_a_resume_is_given_it(command, tmp
     assert leaks(tmp_path / "a") == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("logger", "untyped")
 def test_the_files_of_a_sweep_have_no_secret(command, tmp_path: Path) -> None:
     """Hydra saves a sweep's config, and its folders are named by its options."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from omegaconf import OmegaConf
 
 from ganduel.run.help import PAGE, WIDTH, option
@@ -73,6 +74,7 @@ def test_it_answers_at_once():
     assert os.times().children_user - before.children_user < 3
 
 
+@pytest.mark.slow
 def test_null_is_not_shown_as_a_choice(command):
     """`experiment=null` cannot be typed."""
     assert re.search(r"^  experiment  ", command("--help").out, re.MULTILINE)

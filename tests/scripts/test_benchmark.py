@@ -125,7 +125,9 @@ def test_contender_trains_the_convolutional_networks(benchmark, convolutional, u
     assert order == ("gd" if name == "pytorch_gan" else "dg") * (len(order) // 2)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "dcgan_none", "dcgan_spectral"])
+@pytest.mark.parametrize(
+    "name", ["dcgan", *(pytest.param(f"dcgan_{norm}", marks=pytest.mark.slow) for norm in ("none", "spectral"))]
+)
 def test_the_hand_tuned_loop_takes_the_steps_of_ours(loops, convolutional, monkeypatch, name):
     """On the same data and noise it changes the weights in the same way, up to rounding.
 
