@@ -201,7 +201,6 @@ BELOW = {
     ],
     "export": [
         "errors",
-        "checkpoint",
         "compare.reading",
         "data.base",
         "image_grid",
@@ -209,7 +208,7 @@ BELOW = {
         "model.base",
         "trained",
     ],
-    "cli": ["errors", "command", "export.export", "compare.command", "run.app", "run.explain", "run.main"],
+    "cli": ["errors", "command", "export", "compare.command", "run.app", "run.explain", "run.main"],
     "__main__": ["cli"],
 }
 

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, get_args
 
 from ganduel.errors import nearest
+from ganduel.export.base import Format
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,7 +94,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 TRUST = (
     "build classes that are not ganduel's too, which runs their code, from this folder as well: see docs/security.md"
 )
-FORMATS = ("safetensors", "hub", "onnx", "torchscript")
 DEVICES = ("auto", "cpu", "cuda")
 MOVED = "data.dir="  # as on the command line of train.py
 
@@ -135,7 +135,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     formats = "safetensors: for ganduel.load; hub: the same, for the Hugging Face hub; onnx; torchscript"
     parser.add_argument("path", metavar="PATH", type=Path, help="the folder of a run, or a checkpoint")
-    parser.add_argument("--format", choices=FORMATS, default="safetensors", help=formats)
+    parser.add_argument("--format", choices=get_args(Format), default="safetensors", help=formats)
     parser.add_argument(
         "-o", "--out", metavar="FOLDER", type=Path, required=True, help="the folder to write, a new one"
     )

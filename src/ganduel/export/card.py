@@ -11,7 +11,7 @@ from ganduel.compare.reading import Run
 from ganduel.compare.reading import read as read_run
 from ganduel.data.base import Data
 from ganduel.export import onnx, torchscript
-from ganduel.export.check import Format
+from ganduel.export.base import Format
 from ganduel.metric.evaluation import number
 from ganduel.trained.generator import TrainedGenerator
 

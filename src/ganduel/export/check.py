@@ -1,7 +1,6 @@
 """What all formats share: the inputs of a generator, and the comparison of what was exported with it."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,8 +8,6 @@ from torch import Tensor
 from ganduel.errors import UserError
 from ganduel.model.base import conditioned
 from ganduel.trained.generator import TrainedGenerator
-
-Format = Literal["safetensors", "hub", "onnx", "torchscript"]
 
 INPUTS = ("noise", "labels")
 SIZES = (5, 64)  # batches that are compared: another one than it was traced with, too

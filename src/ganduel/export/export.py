@@ -11,21 +11,18 @@ What was written is read back, and its samples are compared with those of the ge
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
 import torch
 
-from ganduel import checkpoint as checkpoints
 from ganduel.errors import UserError
 from ganduel.export import card, onnx, torchscript
-from ganduel.export.check import Format
+from ganduel.export.base import Format
 from ganduel.image_grid import make_grid_of_classes
 from ganduel.trained.generator import TrainedGenerator
-from ganduel.trained.load import build, load, read
-from ganduel.trained.stored import is_exported, write_exported
+from ganduel.trained.load import load
+from ganduel.trained.stored import write_exported
 
 CHECKED = 64  # samples
 
@@ -51,7 +48,7 @@ def export(path: Path, format: Format, out: Path, live: bool = False, trust: boo
     part = out.with_name(f".{out.name}.{uuid4().hex[:8]}.part")
     try:
         part.mkdir(parents=True)
-        line = write(source, path, format, live, trust, part)
+        line = WRITERS[format](source, part) if format in WRITERS else write_whole(source, part, trust)
         (part / "README.md").write_text(card.text(source, path, format, out.name), encoding="utf-8")
         if source.image:
             images = source.sample(CHECKED)
@@ -70,13 +67,9 @@ def export(path: Path, format: Format, out: Path, live: bool = False, trust: boo
     return f"{out}: {source.name} at iteration {source.iteration:,}, {line}"
 
 
-def write(source: TrainedGenerator, path: Path, format: Format, live: bool, trust: bool, folder: Path) -> str:
-    """The files of a format; returns how they compare with the generator."""
-    if format in WRITERS:
-        return WRITERS[format](source, folder)
-    path = path if not path.is_dir() or is_exported(path) else checkpoints.latest(path)
-    write_exported(folder, read(path, live), version("ganduel"))
-    again = replace(source, generator=build(read(folder), folder, trust, "--trust"))
-    if not torch.equal(again.sample(CHECKED), source.sample(CHECKED)):
-        raise UserError(f"{path}: what was written gives other samples. Please report it.")
+def write_whole(source: TrainedGenerator, folder: Path, trust: bool) -> str:
+    """The folder that `ganduel.load` reads; returns how its samples compare with the generator's."""
+    write_exported(folder, source)
+    if not torch.equal(load(folder, device="cpu", trust=trust).sample(CHECKED), source.sample(CHECKED)):
+        raise UserError("what was written gives other samples. Please report it.")
     return f"{CHECKED} samples of what was written are the same to the bit"

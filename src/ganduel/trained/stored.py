@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ganduel import checkpoint as checkpoints
 from ganduel.build import recorded_data
 from ganduel.data.base import is_image
 from ganduel.errors import UserError
+from ganduel.trained.generator import TrainedGenerator
 
 WEIGHTS, ABOUT = "model.safetensors", "config.json"
 FORMAT = 1  # of config.json
@@ -104,23 +106,24 @@ def read_exported(folder: Path) -> Stored:
         )
 
 
-def write_exported(folder: Path, stored: Stored, version: str) -> None:
+def write_exported(folder: Path, source: TrainedGenerator) -> None:
     """Into an empty folder."""
-    data = {key: value for key, value in stored.config["data"].items() if key != "dir"}
-    config = {key: stored.config[key] for key in KEPT if key in stored.config} | {"data": data}
+    data = {key: value for key, value in source.config["data"].items() if key != "dir"}
+    config = {key: source.config[key] for key in KEPT if key in source.config} | {"data": data}
     about = {
         "format": FORMAT,
-        "version": version,
-        "shape": stored.shape,
-        "image": stored.image,
-        "classes": stored.classes,
-        "class_names": stored.class_names,
-        "iteration": stored.iteration,
-        "weights": stored.name,
+        "version": version("ganduel"),
+        "shape": source.shape,
+        "image": source.image,
+        "classes": source.classes,
+        "class_names": source.class_names,
+        "iteration": source.iteration,
+        "weights": source.name,
         "config": config,
     }
+    weights = {key: value.contiguous() for key, value in source.generator.state_dict().items()}
     (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / WEIGHTS).write_bytes(save({key: value.contiguous() for key, value in stored.weights.items()}))
+    (folder / WEIGHTS).write_bytes(save(weights))
 
 
 @contextmanager
