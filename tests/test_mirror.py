@@ -20,9 +20,13 @@ SHARED = {"ganduel.data.mixture", "ganduel.data.parts",
           "ganduel.model.unrolled",
           "ganduel.condition.generator", "ganduel.condition.head"}  # fmt: skip
 CHOICES = sorted(path for group in GROUPS for path in (CONF / group).glob("*.yaml"))
-UNTESTED = ("__init__", "__main__", "base", "types")
-MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.stem not in UNTESTED)
-ELSEWHERE = {"run/worker.py": "test_ranks.py"}  # its two lines run only where there are several
+MODULES = sorted(
+    path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.stem not in ("__init__", "base", "types")
+)
+ELSEWHERE = {
+    "run/worker.py": "test_ranks.py",  # its two lines run only where there are several
+    "__main__.py": "run/test_main.py",
+}
 
 
 def targets(node):
