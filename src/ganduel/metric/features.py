@@ -32,9 +32,9 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ganduel.data.base import Data, normalise
+from ganduel.data.base import Data, bytes_of, normalise
 from ganduel.data.check import is_image
-from ganduel.errors import UserError, nearest
+from ganduel.errors import UserError, nearest, summary_of
 from ganduel.metric import efficientnet_lite0
 
 ASSETS = Path(__file__).parent / "assets"
@@ -139,8 +139,8 @@ class Inception(Extractor):
             raise UserError("Inception's features need torch-fidelity: pip install 'ganduel[inception]'.") from error
         except Exception as error:  # of any type: a download that fails, a file that holds something else
             raise UserError(
-                f"Inception's weights cannot be had ({first_line(error)}). Download {WEIGHTS} from the releases of "
-                f"torch-fidelity, and set {INCEPTION} to its path."
+                f"Inception's weights cannot be had ({summary_of(error)[:120]}). Download {WEIGHTS} from the "
+                f"releases of torch-fidelity, and set {INCEPTION} to its path."
             ) from error
         self.version = checksum_of_weights(self.net)
 
@@ -166,8 +166,8 @@ class DINOv2(Extractor):
             ) from error
         except Exception as error:  # of any type, as above
             raise UserError(
-                f"DINOv2 cannot be had ({first_line(error)}). torch.hub fetches it once, from facebookresearch/dinov2, "
-                f"into {torch.hub.get_dir()}."
+                f"DINOv2 cannot be had ({summary_of(error)[:120]}). torch.hub fetches it once, from "
+                f"facebookresearch/dinov2, into {torch.hub.get_dir()}."
             ) from error
         self.version = checksum_of_weights(self.net)
 
@@ -249,21 +249,16 @@ def load_classifier(name: str) -> tuple[Classifier, str]:
     return net, sha256
 
 
-def checksum(data: bytes) -> str:
+def checksum(data: bytes | memoryview) -> str:
     """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def checksum_of_weights(net: nn.Module) -> str:
     """Likewise, of all weights and buffers."""
-    return checksum(b"".join(w.cpu().numpy().tobytes() for w in net.state_dict().values()))
+    return checksum(b"".join(map(bytes_of, net.state_dict().values())))
 
 
 def checksum_of(x: Tensor | None) -> str | None:
     """Likewise, of the values of a tensor; None of none."""
-    return None if x is None else checksum(x.contiguous().numpy().tobytes())
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, shortly; its type if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return None if x is None else checksum(bytes_of(x))

@@ -87,7 +87,8 @@ class Memorisation(SampleMetric):
         extract, train = extractor(self.features, self.device), self.train_features.double()
         features = torch.cat([extract(rows.to(self.device)) for rows in samples.split(BATCH)]).cpu().double()
         chosen = nearest_distances(features, train).argsort()[:PAIRS]
-        nearest = training_images(data, squared_distances(features[chosen], train)[0].argmin(1))
+        numbers = squared_distances(features[chosen], train)[0].argmin(1).tolist()
+        nearest = torch.cat([training_image(data, number) for number in numbers])
         rows = [
             rows for pair in zip(samples[chosen].split(COLUMNS), nearest.split(COLUMNS), strict=True) for rows in pair
         ]
@@ -99,8 +100,11 @@ def trained_on(data: TensorData) -> list[Split]:
     return [split for split in data.splits if split != "test"]
 
 
-def training_images(data: TensorData, numbers: Tensor) -> Tensor:
-    """Those of these numbers, counted through all splits that are trained on, as bytes."""
-    places = [(split, i) for split in trained_on(data) for i in range(data.count(split))]
-    images = torch.cat([data.rows_of(split, torch.tensor([i])) for split, i in (places[n] for n in numbers.tolist())])
-    return images if images.dtype == torch.uint8 else denormalise(images)
+def training_image(data: TensorData, number: int) -> Tensor:
+    """The one of this number, counted through all splits that are trained on, as bytes (1, channel, height, width)."""
+    for split in trained_on(data):
+        if number < (count := data.count(split)):
+            image = data.rows_of(split, torch.tensor([number]))
+            return image if image.dtype == torch.uint8 else denormalise(image)
+        number -= count
+    raise IndexError(number)
