@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -65,6 +66,12 @@ def images_seen(gan: GAN) -> int:
 def trackers(trainer: Trainer) -> list[Logger]:
     """Those of the trainer's loggers that take more than rows."""
     return [logger for logger in trainer.loggers if isinstance(logger, Logger)]
+
+
+def log_picture(trainer: Trainer, key: str, path: Path, caption: str) -> None:
+    """Send a picture that has been saved to all loggers that take pictures."""
+    for tracker in trackers(trainer):
+        tracker.log_picture(key, path, caption, step=trainer.global_step)
 
 
 def log(trainer: Trainer, values: Mapping[str, float]) -> None:

@@ -20,7 +20,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganduel.block import NEVER, Scheduled
-from ganduel.callback.base import Clocked, gan_of, log, next_due, others, trackers
+from ganduel.callback.base import Clocked, gan_of, log, log_picture, next_due, others, trackers
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.stop import StopOnSignal
 from ganduel.checkpoint import BEST, LAST
@@ -140,8 +140,7 @@ class Evaluate(Callback, Scheduled):
                 path = Path(trainer.default_root_dir) / "samples" / f"{name}.png"
                 path.parent.mkdir(exist_ok=True)
                 picture.save(path)
-                for tracker in trackers(trainer):
-                    tracker.log_picture(f"samples/{name}", path, metric.label, step=trainer.global_step)
+                log_picture(trainer, f"samples/{name}", path, metric.label)
 
     def better(self, value: float) -> bool:
         """Whether it beats the best so far; NaN never does."""

@@ -36,7 +36,7 @@ from torch.nn.functional import softplus
 
 from ganduel import rng
 from ganduel.block import NEVER, Scheduled
-from ganduel.callback.base import gan_of, geometric, is_due, log, next_due, next_geometric, trackers
+from ganduel.callback.base import gan_of, geometric, is_due, log, log_picture, next_due, next_geometric
 from ganduel.errors import UserError
 from ganduel.gan import GAN
 from ganduel.image_grid import animate, evaluating, generate
@@ -220,8 +220,7 @@ class Theory(Callback, Scheduled):
             box = [self.lower[0], self.upper[0], self.lower[1], self.upper[1]]
             centres = getattr(gan.batches.data, "centres", torch.empty(0, 2)).numpy()
             plot_plane(path, title, box, d.unflatten(0, self.resolution).numpy(), shown, centres, log_odds)
-        for tracker in trackers(trainer):
-            tracker.log_picture("samples/theory", path, title, step=trainer.global_step)
+        log_picture(trainer, "samples/theory", path, title)
 
 
 def theory(logits: Tensor, log_p: Tensor, log_g: Tensor, cell: float) -> dict[str, float]:
