@@ -31,6 +31,8 @@ from ganduel.run.retired import retired_choice, retired_option
 from ganduel.tracking.secrets import without_secrets
 
 PACKAGE = Path(__file__).parents[1]
+LINK = PACKAGE / "conf"  # to conf/ at the top of a checkout, where git makes links; in a wheel the folder itself
+CONF = (LINK if LINK.is_dir() else PACKAGE.parents[1] / "conf").resolve()
 APP = str(PACKAGE / "run" / "app.py")
 LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
@@ -237,7 +239,7 @@ def choices_with(full_key: str) -> list[str]:
     """The choices that have the key, as overrides to type, such as penalty=r1 for penalty.r1.gamma."""
     group, *keys = full_key.split(".")
     overrides = []
-    for file in sorted((PACKAGE / "conf" / group).glob("*.yaml")):
+    for file in sorted((CONF / group).glob("*.yaml")):
         node = yaml.safe_load(file.read_text(encoding="utf-8"))
         for key in keys:
             node = node.get(key) if isinstance(node, dict) else None

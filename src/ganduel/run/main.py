@@ -1,13 +1,10 @@
 """Training from the command line: `ganduel train …`, and `python train.py …` in a checkout."""
 
-from pathlib import Path
-
 import hydra
 from omegaconf import DictConfig
 
 from ganduel.run import app
-
-CONF = (Path(__file__).parents[1] / "conf").resolve()  # in a checkout the folder conf/ at its top
+from ganduel.run.explain import CONF
 
 app.register()  # not only in main: worker processes of a sweep import the module of the function that they call
 
