@@ -29,8 +29,8 @@ def test_a_run_that_diverged_says_where(tmp_path):
     ("status", "reason", "name", "severity", "typed"),
     [
         ("failed", "no room", "failed", "error", "tail "),
-        ("stopped", "SIGTERM", "stopped", "note", "train.py resume="),
-        (None, None, "not ended", "note", "train.py resume="),
+        ("stopped", "SIGTERM", "stopped", "note", "ganduel train resume="),
+        (None, None, "not ended", "note", "ganduel train resume="),
     ],
 )
 def test_one_that_did_not_come_to_its_end(tmp_path, status, reason, name, severity, typed):

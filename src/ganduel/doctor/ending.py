@@ -7,7 +7,7 @@ import numpy as np
 
 from ganduel.compare.reading import FAILED_STATUSES, UNFINISHED, Run
 from ganduel.doctor.base import Finding
-from ganduel.errors import typed
+from ganduel.errors import program, typed
 
 LOSSES = ("loss/d", "loss/g")
 
@@ -21,10 +21,10 @@ def ended_badly(run: Run) -> list[Finding]:
         return [Finding(run.status, f"{reason.rstrip('.')} (last row: iteration {run.iteration:,})", f"{advice}.")]
     if run.status == "stopped":
         evidence = f"{reason} after iteration {run.iteration:,}"
-        return [Finding("stopped", evidence, f"python train.py {typed('resume', run.folder)} goes on.", "note")]
+        return [Finding("stopped", evidence, f"{program()} {typed('resume', run.folder)} goes on.", "note")]
     if run.status == UNFINISHED:
         evidence = f"no summary yet; last row: iteration {run.iteration:,}"
-        advice = f"Wait for it; if it was killed: python train.py {typed('resume', run.folder)}"
+        advice = f"Wait for it; if it was killed: {program()} {typed('resume', run.folder)}"
         return [Finding("not ended", evidence, f"{advice}.", "note")]
     return []
 

@@ -29,7 +29,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from ganduel.errors import UserError, quoted
+from ganduel.errors import UserError, program, quoted
 from ganduel.run.app import read_summary
 from ganduel.run.folder import one_folder
 from ganduel.run.lock import folder_lock
@@ -161,7 +161,7 @@ class Search(Sweeper):
             raise UserError(f"none of the {len(study.trials)} trials has finished.")
         sources = self.config.hydra.runtime.config_sources
         folders = [f"--config-dir={s.path}" for s in sources if s.provider == "command-line"]
-        command = shlex.join(["python", "train.py", *folders, *fixed, *assignments(study.best_params)])
+        command = f"{program()} {shlex.join([*folders, *fixed, *assignments(study.best_params)])}"
         print(f"best of {len(study.trials)} trials: {self.config.objective} = {study.best_value:.6g}, number "
               f"{study.best_trial.number + 1}\n  {command}")  # fmt: skip
 
