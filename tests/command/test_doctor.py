@@ -86,7 +86,7 @@ def test_the_weights_are_looked_at(tmp_path, tiny, capsys):
 
 
 def test_the_data_are_looked_at_if_they_are_trusted(tmp_path, tiny, capsys):
-    """Those of a user's class are not built otherwise; the rest is looked at all the same."""
+    """User classes are not built otherwise; the rest is examined all the same."""
     train(tmp_path / "run", tiny(*SOUND) | {"data": part("TwiceTheSame")})
     assert found(capsys, tmp_path / "run", "--trust") == ["samples repeat"]
     code, text = printed(capsys, tmp_path / "run", "--json")

@@ -80,7 +80,7 @@ class TrainConfig:
     schedule: Any = MISSING
     callback: dict[str, Any] = field(default_factory=dict)
     metric: dict[str, Any] = field(default_factory=dict)
-    tracking: dict[str, Any] | None = field(default_factory=dict)  # by name; or one of a user's without
+    tracking: dict[str, Any] | None = field(default_factory=dict)  # by name; a user's own logger may have none
 
 
 def register() -> None:

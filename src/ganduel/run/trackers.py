@@ -20,7 +20,7 @@ from ganduel.tracking.secrets import without_secrets
 
 log = logging.getLogger("ganduel")
 
-# What Lightning calls of its loggers and we of ours; the properties tell names and folders.
+# The methods that Lightning calls, and those of our own loggers.
 METHODS = (
     "log_metrics", "log_hyperparams", "log_graph", "save", "after_save_checkpoint", "finalize",
     "begin", "log_histograms", "log_protocols", "log_picture", "finish",

@@ -26,7 +26,7 @@ log = logging.getLogger("ganduel")
 
 
 class Trackio(Logger):
-    """Logs to a Trackio run with the name of ours; a resumed run continues it.
+    """Logs to a Trackio run that has the name of the run's folder; a resumed run continues it.
 
     Args:
         folder: the run's folder.
@@ -35,7 +35,7 @@ class Trackio(Logger):
         group: which runs belong together; None: those that differ in the seed alone.
 
     Attributes:
-        run: Trackio's run; None before ours begins.
+        run: Trackio's run; None before training begins.
     """
 
     run: Any = None
