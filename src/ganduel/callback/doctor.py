@@ -35,7 +35,7 @@ class Doctor(Callback, Scheduled):
         growth: it looks again after this many times the iterations.
     """
 
-    def __init__(self, first: int = 1000, growth: float = 1.2):
+    def __init__(self, first: int = 1000, growth: float = 1.5):
         if first < 1 or not growth > 1:
             raise UserError("callback.doctor needs first ≥ 1 and growth > 1.")
         self.first, self.growth = first, growth
