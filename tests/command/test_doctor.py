@@ -58,6 +58,14 @@ def test_json(tmp_path, capsys):
     )  # fmt: skip
 
 
+def test_what_to_type_is_on_one_line(tmp_path, capsys, monkeypatch):
+    """As wide as it is, on a terminal of 80 columns too: it was folded within a path."""
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = make_run(tmp_path / ("long" * 20), status="stopped", reason="SIGTERM")
+    command = f"ganduel train resume={folder} goes on."
+    assert printed(capsys, folder)[1].splitlines()[1:] == ["  stopped: SIGTERM after iteration 500", f"    {command}"]
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ganduel import checkpoint as checkpoints
@@ -80,7 +79,7 @@ def doctor(
         for run, of_run in zip(runs, findings, strict=True):
             print_findings(run, of_run, console)
         for entry in skipped:
-            console.print(f"left out: {entry.folder}: {entry.reason}", highlight=False, markup=False, soft_wrap=True)
+            console.print(Text(f"left out: {entry.folder}: {entry.reason}"), soft_wrap=True)
     return all(map(is_sound, findings))
 
 
@@ -163,17 +162,12 @@ def print_findings(run: Run, findings: Sequence[Finding], console: Console) -> N
     """A line on the run, and below it what was found."""
     counts = Counter(finding.severity for finding in findings if finding.severity != "note")
     verdict = ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items()) or "sound"
-    console.print(
-        f"{run.folder} ({run.iteration:,} iterations): {verdict}", highlight=False, markup=False, soft_wrap=True
-    )
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-    table.add_column(min_width=20)
-    table.add_column(overflow="fold")
+    lines = [Text(f"{run.folder} ({run.iteration:,} iterations): {verdict}")]
     for finding in findings:
-        words = "\n".join(filter(None, (finding.evidence, finding.advice)))
-        table.add_row(Text(finding.name, style=STYLES[finding.severity]), Text(words))
-    if findings:
-        console.print(table)
+        lines.append(Text.assemble("  ", (finding.name, STYLES[finding.severity]), f": {finding.evidence}"))
+        lines += [Text(f"    {finding.advice}")] if finding.advice else []
+    for line in lines:
+        console.print(line, soft_wrap=True)  # commands can be copied whole
 
 
 def to_dict(runs: Sequence[Run], findings: Sequence[list[Finding]], skipped: Sequence[SkippedFolder]) -> dict[str, Any]:
