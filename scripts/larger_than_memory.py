@@ -5,9 +5,9 @@
 Random images are decoded once. Then an epoch of minibatches is read, each time in a process of its own: from a tensor
 of all images; from the file, which the page cache holds; and from the file, which is not in the cache any more, in a
 cgroup, if one is named, in which the cache counts as well. That has to be made before, with a limit, such as a third of
-what the images take beside the 0.4 GB of Python and torch (cgroup v2: memory.max):
+what the images take beside the 0.2 GB of Python and torch (cgroup v2: memory.max):
 
-    mkdir /sys/fs/cgroup/memory/small && echo 670M > /sys/fs/cgroup/memory/small/memory.limit_in_bytes
+    mkdir /sys/fs/cgroup/memory/small && echo 470M > /sys/fs/cgroup/memory/small/memory.limit_in_bytes
 
 CPU time of one thread per minibatch: other work on the machine adds less to it than to the time that passes, which is
 also given, since waiting for a disk takes no CPU time.
