@@ -21,7 +21,8 @@ from typing import Any
 from blocks import begin, temporary_folder
 from lightning.pytorch import Callback
 
-from ganduel.build import build, build_networks
+from ganduel.factory.networks import build_networks
+from ganduel.factory.part import build
 from ganduel.population.processes import number_of_params, number_of_processes, split_evenly, start
 from ganduel.population.trainer import MemberSpec, train_members
 from ganduel.run import run

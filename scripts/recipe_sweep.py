@@ -18,9 +18,9 @@ import torch
 import yaml
 
 from ganduel import checkpoint, rng
-from ganduel.build import build
 from ganduel.data.base import denormalise, normalise
 from ganduel.data.mnist import MNIST
+from ganduel.factory.part import build
 from ganduel.image_grid import generate, make_grid
 from ganduel.metric.features import Classifier, load_classifier
 from ganduel.metric.functional import frechet_distance

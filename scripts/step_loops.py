@@ -32,9 +32,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim import Adam
 
-from ganduel.build import build_networks
 from ganduel.data.base import normalise
 from ganduel.data.mnist import MNIST
+from ganduel.factory.networks import build_networks
 from ganduel.model.base import uses_batch_norm
 
 TRAINING = (

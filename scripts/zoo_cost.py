@@ -22,8 +22,8 @@ from benchmark import in_turn
 from step_loops import SETTINGS, Work
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganduel.build import build_networks
 from ganduel.data.mnist import MNIST
+from ganduel.factory.networks import build_networks
 from ganduel.run import run
 
 NONE = "penalty=[]"

@@ -200,8 +200,8 @@ def fit(tiny: Callable[..., dict[str, Any]], images: Any, tmp_path: Path) -> Cal
     from lightning.pytorch import Trainer  # here, as the process that hands out the tests need not wait for it
     from lightning.pytorch.callbacks import Checkpoint
 
-    from ganduel.build import build_gan
-    from ganduel.checkpoint import AtomicCheckpointIO
+    from ganduel.checkpoint_io import AtomicCheckpointIO
+    from ganduel.factory.gan import build_gan
     from ganduel.run.run import quiet
 
     def fit(*words: str, callbacks: Sequence[Any] = (), loggers: Sequence[Any] = (), gan: Any = None) -> Trainer:

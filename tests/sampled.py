@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganduel.build import build
-from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
+from ganduel.checkpoint import FORMAT
+from ganduel.checkpoint_io import AtomicCheckpointIO
+from ganduel.factory.part import build
 from ganduel.image_grid import GAP
 from ganduel.trained.generator import BATCH
 from ganduel.trained.load import load

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ganduel.build import build_generator
-from ganduel.checkpoint import FORMAT, AtomicCheckpointIO
+from ganduel.checkpoint import FORMAT
+from ganduel.checkpoint_io import AtomicCheckpointIO
+from ganduel.factory.networks import build_generator
 
 
 def save_whole(path: Path, config: dict[str, Any], shape: tuple[int, ...], classes: int | None = None) -> Path:

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganduel import checkpoint
-from ganduel.checkpoint import BEST, FORMAT, INITIAL, LAST, AtomicCheckpointIO, latest, read
+from ganduel.checkpoint import BEST, FORMAT, INITIAL, LAST, latest, read
+from ganduel.checkpoint_io import AtomicCheckpointIO
 from ganduel.errors import UserError
 
 ENTRY = {"format": FORMAT, "config": {"seed": 0}, "shape": [1], "classes": None}
@@ -85,48 +85,6 @@ def test_the_file_is_synced_before_it_takes_its_name(path, monkeypatch):
     )
     AtomicCheckpointIO().save_checkpoint(OURS, path)
     assert calls == ["fsync", ("replace", True)]
-
-
-@pytest.fixture
-def in_background(monkeypatch):
-    """Checkpoints are treated as if they came from a GPU."""
-    monkeypatch.setattr(checkpoint, "on_gpu", lambda _: True)
-
-
-@pytest.mark.usefixtures("in_background")
-def test_what_a_thread_writes_is_what_there_was_when_it_was_asked_to(path, monkeypatch):
-    """Tensors and lists change meanwhile; the end waits for the file."""
-    go, write = threading.Event(), checkpoint.write
-    monkeypatch.setattr(checkpoint, "write", lambda *a: go.wait(10) and write(*a))
-    weights, rates = torch.arange(20.0).view(4, 5).T, [0.1]
-    saving = AtomicCheckpointIO()
-    saving.save_checkpoint({**OURS, "weights": weights, "schedule": {"rates": rates}}, path)
-    assert not path.exists()
-    weights.zero_()
-    rates.append(0.2)
-    go.set()
-    saving.teardown()
-    found = read(path)
-    assert torch.equal(found["weights"], torch.arange(20.0).view(4, 5).T)
-    assert found["schedule"] == {"rates": [0.1]}
-
-
-@pytest.mark.usefixtures("in_background")
-@pytest.mark.parametrize("end", ["save_checkpoint", "teardown"])
-def test_what_goes_wrong_in_a_thread_is_raised_by_the_next_save_or_at_the_end(sound, monkeypatch, end):
-    def refuse(*arguments):
-        raise OSError(28, "No space left on device")
-
-    saving = AtomicCheckpointIO()
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, "fsync", refuse)
-        saving.save_checkpoint({**OURS, "more": 1}, sound)
-        with pytest.raises(OSError, match="No space left"):
-            saving.teardown() if end == "teardown" else saving.save_checkpoint(OURS, sound)
-    assert "more" not in read(sound)
-    saving.save_checkpoint({**OURS, "more": 2}, sound)
-    saving.teardown()
-    assert read(sound)["more"] == 2
 
 
 def test_missing(path):

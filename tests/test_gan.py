@@ -14,8 +14,9 @@ from torch.nn.functional import softplus
 
 from ganduel import rng
 from ganduel.batch import Minibatch
-from ganduel.build import build, build_gan
-from ganduel.checkpoint import AtomicCheckpointIO
+from ganduel.checkpoint_io import AtomicCheckpointIO
+from ganduel.factory.gan import build_gan
+from ganduel.factory.part import build
 from ganduel.gan import GAN
 from ganduel.optim import Optim
 from ganduel.penalty.base import Penalty

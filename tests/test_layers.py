@@ -50,6 +50,7 @@ BELOW = {
     "plot": [],
     "distributed": ["environment", "errors"],
     "checkpoint": ["errors", "atomic"],
+    "checkpoint_io": ["checkpoint"],
     "loss": ["types", "errors", "ranks"],
     "model": ["types", "errors", "ranks", "rng"],
     "data": ["types", "errors", "rng", "environment", "atomic"],
@@ -75,7 +76,7 @@ BELOW = {
         "model.unrolled",
     ],
     "engine": ["errors", "batch", "block", "distributed", "gan", "model.base"],
-    "build": [
+    "factory": [
         "errors",
         "rng",
         "batch",
@@ -88,17 +89,7 @@ BELOW = {
         "model.base",
         "model.packing",
     ],
-    "trust": [
-        "errors",
-        "loss.base",
-        "penalty.base",
-        "augment.base",
-        "condition.base",
-        "model.base",
-        "data.base",
-        "metric.base",
-        "tracking.base",
-    ],
+    "trust": ["errors"],
     "callback": [
         "errors",
         "rng",
@@ -119,9 +110,10 @@ BELOW = {
     "run": [
         "errors",
         "environment",
-        "build",
+        "factory",
         "callback",
         "checkpoint",
+        "checkpoint_io",
         "data.base",
         "distributed",
         "gan",
@@ -147,9 +139,10 @@ BELOW = {
         "augment.base",
         "model.base",
         "data.base",
-        "build",
+        "factory",
         "callback",
         "checkpoint",
+        "checkpoint_io",
         "distributed",
         "run",
         "tracking.files",
@@ -168,7 +161,7 @@ BELOW = {
         "types",
         "errors",
         "rng",
-        "build",
+        "factory",
         "checkpoint",
         "data.base",
         "image_grid",
@@ -182,7 +175,7 @@ BELOW = {
         "rng",
         "atomic",
         "batch",
-        "build",
+        "factory",
         "checkpoint",
         "compare",
         "data.base",
@@ -251,6 +244,11 @@ def test_the_tree_is_easy_to_look_over():
 def test_a_typo_is_answered_before_torch_is_imported():
     """app.py and all it needs; torch and Lightning take seconds."""
     assert [m for m in closure("ganduel.run.app") if within(m, "torch", "lightning", "wandb", "numpy", "PIL")] == []
+
+
+def test_a_generator_is_loaded_without_lightning():
+    """Its import takes longer than torch's; a service draws samples and trains nothing."""
+    assert [m for m in closure("ganduel.command.sample") if within(m, "lightning", "wandb", "torchmetrics")] == []
 
 
 def test_nothing_imports_a_script_or_a_test():

@@ -3,11 +3,11 @@
 import pytest
 from module_imports import MODULES, ROOT, closure, imports, ours, within
 
-TRAINING = ("batch", "block", "optim", "gan", "engine", "build", "run", "population")
+TRAINING = ("batch", "block", "optim", "gan", "engine", "factory", "run", "population")
 CONCRETE = ("loss", "penalty", "augment", "condition", "model", "data")
 
 
-@pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint"))
+@pytest.mark.parametrize("name", ours(*TRAINING, "callback", "tracking", "checkpoint", "checkpoint_io"))
 def test_no_concrete_part_is_named(name):
     """Parts come in by their configs; a new loss touches its module, its config file and its test.
 
@@ -20,7 +20,7 @@ def test_no_concrete_part_is_named(name):
 @pytest.mark.parametrize("name", ours("callback", "tracking", "metric"))
 def test_what_watches_a_run_does_not_know_it(name):
     assert [
-        m for m in imports(name) if within(m, *(f"ganduel.{top}" for top in ("run.run", "run.app", "build", "cli")))
+        m for m in imports(name) if within(m, *(f"ganduel.{top}" for top in ("run.run", "run.app", "factory", "cli")))
     ] == []
 
 
@@ -49,5 +49,5 @@ def test_engines_are_reached_through_build_alone():
     importers = {name for name in MODULES if any(within(m, "ganduel.engine") for m in imports(name))}
     assert [name for name in importers if not within(name, "ganduel.engine")] == []
     named = {name for name, path in MODULES.items() if '"ganduel.engine.' in path.read_text(encoding="utf-8")}
-    assert {name for name in named if not within(name, "ganduel.engine")} == {"ganduel.build"}
+    assert {name for name in named if not within(name, "ganduel.engine")} == {"ganduel.factory.gan"}
     assert [m for m in imports("ganduel.engine.eager") if within(m, "ganduel.engine")] == []

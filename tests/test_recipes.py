@@ -6,7 +6,7 @@ from cifar_files import made_up, write_binary
 from PIL import Image
 from small import mostly_slow
 
-from ganduel.build import build_networks
+from ganduel.factory.networks import build_networks
 
 CIFAR = ("cifar10_sndcgan", "cifar10_r3gan")
 NARROW = {

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ganduel.build import build
-from ganduel.checkpoint import AtomicCheckpointIO
+from ganduel.checkpoint_io import AtomicCheckpointIO
 from ganduel.command.sample import sample
 from ganduel.errors import UserError
+from ganduel.factory.part import build
 from ganduel.image_grid import GAP
 from ganduel.trained.generator import BATCH, BLOCK, STEPS
 from ganduel.trained.load import load

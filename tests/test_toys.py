@@ -14,8 +14,9 @@ from torch.nn.functional import softplus
 from toy_runs import CASES, R1, R2, WORDS, discriminator, labelled, loss, rows, timeless, train
 from toys import AdaptiveNoise
 
-from ganduel.build import build, build_gan
 from ganduel.compare.command import compare
+from ganduel.factory.gan import build_gan
+from ganduel.factory.part import build
 from ganduel.gan import GAN
 from ganduel.penalty.path_length import PathLength
 from ganduel.rng import Draws

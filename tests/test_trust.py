@@ -44,7 +44,7 @@ def test_every_choice_that_ships_is_taken():
         ("penalty.r1.gamma", "ganduel.penalty.r1.R1"),
         ("data", "ganduel.data.ring8.Mixture"),  # an import of a module of ours
         ("data", "ganduel.data.images.Image.open"),
-        ("data", "ganduel.build.import_module"),
+        ("data", "ganduel.factory.gan.import_module"),
         ("data", "ganduel.command.sample.os.system"),
         ("data", "ganduel.data.ring8"),
         ("data", "ganduel.data.ring8."),

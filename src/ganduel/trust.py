@@ -12,38 +12,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from hydra.utils import get_class
 
-from ganduel.augment.base import Augment
-from ganduel.condition.base import Condition
-from ganduel.data.base import Data
 from ganduel.errors import UserError
-from ganduel.loss.base import Loss
-from ganduel.metric.base import SampleMetric
-from ganduel.model.base import Generator
-from ganduel.penalty.base import Penalty
-from ganduel.tracking.base import Logger
 
-# The class that each place asks for; a star stands for the name that a config gives a part.
-KINDS: dict[str, type] = {
-    "loss": Loss,
-    "augment": Augment,
-    "condition": Condition,
-    "data": Data,
-    "tracking": Logger,
-    "tracking.*": Logger,
-    "model.generator": Generator,
-    "model.discriminator": nn.Module,
-    "penalty.*": Penalty,
-    "penalty_g.*": Penalty,
-    "optimizer.*": Optimizer,
-    "schedule.*": LRScheduler,
-    "callback.*": Callback,
-    "callback.evaluate.metrics.*": SampleMetric,  # the same, as the callback has them
-    "metric.*": SampleMetric,
+# The class that each place asks for, by name: a generator is loaded without Lightning, whose import takes longer than
+# that of torch. A star stands for the name that a config gives a part.
+KINDS = {
+    "loss": "ganduel.loss.base.Loss",
+    "augment": "ganduel.augment.base.Augment",
+    "condition": "ganduel.condition.base.Condition",
+    "data": "ganduel.data.base.Data",
+    "tracking": "ganduel.tracking.base.Logger",
+    "tracking.*": "ganduel.tracking.base.Logger",
+    "model.generator": "ganduel.model.base.Generator",
+    "model.discriminator": "torch.nn.Module",
+    "penalty.*": "ganduel.penalty.base.Penalty",
+    "penalty_g.*": "ganduel.penalty.base.Penalty",
+    "optimizer.*": "torch.optim.Optimizer",
+    "schedule.*": "torch.optim.lr_scheduler.LRScheduler",
+    "callback.*": "lightning.pytorch.Callback",
+    "callback.evaluate.metrics.*": "ganduel.metric.base.SampleMetric",  # the same, as the callback has them
+    "metric.*": "ganduel.metric.base.SampleMetric",
 }
 BUILTIN = re.compile(r"(ganduel(?:\.[a-z]\w*)+|torch\.optim|torch\.optim\.lr_scheduler)\.([A-Z]\w*)")
 # Others write where an argument, or a checkpoint, tells them: a ModelCheckpoint may write anywhere, and delete, too.
@@ -106,7 +96,7 @@ def is_builtin(path: str, special: Mapping[str, Any]) -> bool:
         return False
     part = getattr(module, match[2], None)
     defined_here = getattr(part, "__module__", None) == match[1] or not match[1].startswith("ganduel.")
-    return isinstance(part, type) and issubclass(part, kind) and defined_here
+    return isinstance(part, type) and issubclass(part, get_class(kind)) and defined_here
 
 
 def select(config: Mapping[str, Any] | None, path: str) -> Any:

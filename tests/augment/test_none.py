@@ -4,7 +4,7 @@ import torch
 
 from ganduel.augment.base import Augment
 from ganduel.augment.none import NoAugment
-from ganduel.build import build_gan
+from ganduel.factory.gan import build_gan
 
 
 def test_samples_are_the_same_tensor_and_so_is_their_gradient():

@@ -3,9 +3,9 @@
 import pytest
 from toy_runs import train
 
-from ganduel.build import build_gan
 from ganduel.callback.doctor import Doctor
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 
 pytestmark = pytest.mark.usefixtures("untyped")  # beartype draws from Python's generator, which is warned of
 WORDS = (

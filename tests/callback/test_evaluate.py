@@ -10,7 +10,6 @@ from lightning.pytorch import Callback
 from PIL import Image
 
 from ganduel import checkpoint
-from ganduel.build import build_gan
 from ganduel.callback.evaluate import Evaluate
 from ganduel.callback.save import Save
 from ganduel.callback.statistics import Statistics
@@ -18,6 +17,7 @@ from ganduel.callback.stop import StopOnSignal
 from ganduel.data.base import TensorData
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.metric.evaluation import Evaluation
 from ganduel.metric.frechet import FrechetDistance
 from ganduel.metric.kernel import KernelDistance

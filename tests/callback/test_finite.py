@@ -7,11 +7,11 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from ganduel.build import build_gan
 from ganduel.callback.finite import QUANTITIES, Finite, divergence
 from ganduel.callback.save import Save
 from ganduel.checkpoint import latest, read
 from ganduel.errors import Diverged
+from ganduel.factory.gan import build_gan
 
 
 def poisoned(gan, key, iteration, value=float("nan")):

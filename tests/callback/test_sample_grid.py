@@ -6,10 +6,10 @@ from lightning.pytorch import Callback
 from PIL import Image
 
 from ganduel import rng
-from ganduel.build import build_gan
 from ganduel.callback.sample_grid import SampleGrid
 from ganduel.data.base import TensorData
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.image_grid import generate, make_grid
 from ganduel.tracking.base import Logger
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from ganduel import rng
 from ganduel.augment.base import Augment
-from ganduel.build import build_gan
 from ganduel.callback.saturation import Saturation, both_gradients, draw, lengths_and_cosine, slopes
 from ganduel.data.base import TensorData
+from ganduel.factory.gan import build_gan
 from ganduel.loss.base import Loss
 from ganduel.loss.hinge import Hinge
 from ganduel.loss.least_squares import LeastSquares

@@ -7,11 +7,11 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from ganduel.build import build_gan
 from ganduel.callback import save
 from ganduel.callback.save import Save
 from ganduel.checkpoint import INITIAL, LAST, read
 from ganduel.data.base import TensorData
+from ganduel.factory.gan import build_gan
 
 
 class Watch(Callback):

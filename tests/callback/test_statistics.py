@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Callback
 
-from ganduel.build import build_gan
 from ganduel.callback.statistics import BINS, Statistics, gather_columns, histogram, loss_keys, norms, to_host
+from ganduel.factory.gan import build_gan
 from ganduel.loss.base import Loss
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.penalty.r1 import R1

@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from ganduel.build import build_gan
 from ganduel.callback.theory import Theory, optimal, theory
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.loss.hinge import Hinge
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.metric.functional import grid

@@ -5,10 +5,10 @@ import torch
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from ganduel.build import build_gan
 from ganduel.callback.weights import Weights, weights
 from ganduel.data.dirac import Dirac
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 
 
 class Rows(Logger):

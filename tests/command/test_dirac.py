@@ -10,12 +10,13 @@ import pytest
 import torch
 import yaml
 
-from ganduel.build import build, build_gan
 from ganduel.command.dirac import DiracGame, cell_of, draw, path_of
 from ganduel.command.figure import figure
 from ganduel.compare.reading import Run, read_all
 from ganduel.data.dirac import Dirac
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
+from ganduel.factory.part import build
 from ganduel.loss.base import Loss
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,11 @@ import torch
 from rich.console import Console
 
 from ganduel import cli
-from ganduel.build import build_data, build_gan
 from ganduel.callback.save import Save
 from ganduel.command.evaluate import evaluate
 from ganduel.data.ring8 import Ring8
+from ganduel.factory.data import build_data
+from ganduel.factory.gan import build_gan
 from ganduel.metric.evaluation import Evaluation, Value
 from ganduel.metric.frechet import FrechetDistance
 

@@ -16,10 +16,10 @@ from sampled import IMAGE, POINT, edit, everything, read, save, tiles
 
 from ganduel import rng
 from ganduel.atomic import output_file
-from ganduel.build import build
 from ganduel.command import sample as module
 from ganduel.command.sample import sample
 from ganduel.errors import UserError
+from ganduel.factory.part import build
 from ganduel.trained import generator
 from ganduel.trained.generator import BATCH, BLOCK
 

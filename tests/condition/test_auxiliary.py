@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from ganduel.build import build_data, build_gan
 from ganduel.condition.auxiliary import Auxiliary, AuxiliaryLoss
 from ganduel.errors import UserError
+from ganduel.factory.data import build_data
+from ganduel.factory.gan import build_gan
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.relativistic import Relativistic
 from ganduel.model.mlp import MLPDiscriminator

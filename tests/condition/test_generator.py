@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganduel.build import build_networks
 from ganduel.condition.generator import BatchNormGenerator, ConditionalBatchNorm, EmbeddingGenerator, LabelCondition
 from ganduel.errors import UserError
+from ganduel.factory.networks import build_networks
 from ganduel.model.mlp import MLPGenerator
 
 LABELS = torch.tensor([0, 2, 2, 1])

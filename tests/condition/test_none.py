@@ -1,6 +1,7 @@
 """condition=none trains without the labels that data could show, and refuses nothing that networks do themselves."""
 
-from ganduel.build import build_condition, build_data, build_networks
+from ganduel.factory.data import build_data
+from ganduel.factory.networks import build_condition, build_networks
 
 
 def test_labels_are_not_shown(tiny):

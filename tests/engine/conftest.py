@@ -12,8 +12,9 @@ from lightning.pytorch import Trainer
 from tape import TapeCapture
 
 from ganduel.batch import Engine
-from ganduel.build import build, build_gan
 from ganduel.engine.captured import CapturedStep
+from ganduel.factory.gan import build_gan
+from ganduel.factory.part import build
 from ganduel.gan import GAN
 from ganduel.run.run import quiet
 

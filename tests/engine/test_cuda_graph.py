@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from ganduel.batch import Outputs
-from ganduel.build import build_engine
 from ganduel.engine.captured import CapturedStep
 from ganduel.engine.cuda_graph import CUDACapture, build
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_engine
 from ganduel.gan import GAN
 
 ON_CPU = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}

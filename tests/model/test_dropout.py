@@ -12,8 +12,8 @@ from states import same
 from torch import nn
 
 from ganduel.batch import Minibatch, discriminate
-from ganduel.build import build_gan
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.model.base import keyed_layers
 from ganduel.model.dropout import Dropout
 from ganduel.penalty.r1 import R1

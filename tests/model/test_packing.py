@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from ganduel.build import build_gan, build_networks
 from ganduel.callback.statistics import Statistics
 from ganduel.callback.theory import Theory
 from ganduel.data.base import TensorData
 from ganduel.data.ring8 import Ring8
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
+from ganduel.factory.networks import build_networks
 from ganduel.model.dcgan import DCGANDiscriminator
 from ganduel.model.mlp import MLPDiscriminator
 from ganduel.model.packing import Packed, packed_shape

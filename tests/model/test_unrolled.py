@@ -13,10 +13,10 @@ from toys import Features
 from unrolling import after_real_steps, in_training, step_d, unrolled
 
 from ganduel import GAN, Batches, Optim
-from ganduel.build import build_gan
 from ganduel.data.base import TensorData
 from ganduel.data.dirac import Dirac
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.wasserstein import Wasserstein
 from ganduel.model.dirac import DiracDiscriminator, DiracGenerator

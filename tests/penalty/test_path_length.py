@@ -4,8 +4,8 @@ import pytest
 import torch
 from minibatches import minibatch
 
-from ganduel.build import build_gan
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.penalty.path_length import PathLength
 
 

@@ -128,7 +128,7 @@ def test_zero_weight_is_allowed_and_negative_is_not():
 
 def test_batch_norm_in_the_discriminator_is_refused_where_the_gan_is_built(tiny, images):
     """With it a slope belongs to no one sample; torch would stop at the statistics with an error of its own."""
-    from ganduel.build import build_gan
+    from ganduel.factory.gan import build_gan
 
     with pytest.raises(UserError, match=r"R1 needs D's slope at each sample.*norm=layer or norm=spectral"):
         build_gan(tiny("penalty=r1", "model.discriminator.norm=batch"), images)

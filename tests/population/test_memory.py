@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganduel.build import build_gan
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.population import memory
 
 

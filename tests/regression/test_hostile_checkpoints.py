@@ -13,9 +13,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from ganduel import cli
-from ganduel.build import build
 from ganduel.checkpoint import FORMAT
 from ganduel.errors import UserError
+from ganduel.factory.part import build
 from ganduel.run.resume import resumed_config
 
 GENERATOR = {"_target_": "ganduel.model.mlp.MLPGenerator", "noise_dim": 2, "hidden": [3], "output": "identity"}

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from ganduel import rng
-from ganduel.build import build_gan
 from ganduel.callback import statistics
 from ganduel.callback.finite import Finite
 from ganduel.callback.statistics import Statistics
 from ganduel.data.base import Data, TensorData
 from ganduel.data.mnist import MD5, MNIST
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan
 from ganduel.loss.base import Loss
 from ganduel.metric.evaluation import Evaluation
 from ganduel.metric.neighbours import Neighbours

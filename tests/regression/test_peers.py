@@ -8,8 +8,9 @@ import torch
 from lightning.pytorch import Callback
 from torch import nn
 
-from ganduel.build import build, build_gan
 from ganduel.data.base import denormalise, normalise
+from ganduel.factory.gan import build_gan
+from ganduel.factory.part import build
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.loss.saturating import Saturating
 from ganduel.model.mlp import MLPDiscriminator, MLPGenerator

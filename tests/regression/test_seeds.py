@@ -9,8 +9,9 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
-from ganduel.build import build_data, build_gan
 from ganduel.data.base import TensorData
+from ganduel.factory.data import build_data
+from ganduel.factory.gan import build_gan
 from ganduel.model.base import Discriminator
 from ganduel.penalty.base import Penalty
 from ganduel.run.run import quiet

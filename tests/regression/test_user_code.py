@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from ganduel.build import build
 from ganduel.ema import EMA
 from ganduel.errors import UserError
+from ganduel.factory.part import build
 from ganduel.run.explain import explain, trace
 
 PART = """

@@ -8,8 +8,8 @@ import yaml
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
-from ganduel.build import build_data
 from ganduel.errors import UserError
+from ganduel.factory.data import build_data
 from ganduel.run import app, prepare
 
 CONF = Path(__file__).parents[2] / "conf"

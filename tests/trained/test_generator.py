@@ -9,10 +9,10 @@ import torch
 from sampled import IMAGE, POINT, edit, read, save
 
 import ganduel
-from ganduel.build import build
 from ganduel.command.sample import sample
 from ganduel.condition.generator import BatchNormGenerator, EmbeddingGenerator
 from ganduel.errors import UserError
+from ganduel.factory.part import build
 from ganduel.model.base import Generator
 from ganduel.trained.generator import BLOCK, TrainedGenerator
 

@@ -24,9 +24,9 @@ from torch.autograd import grad
 from torch.autograd.functional import jacobian
 
 from ganduel.batch import Minibatch
-from ganduel.build import build
 from ganduel.compare.reading import Run
 from ganduel.errors import UserError
+from ganduel.factory.part import build
 from ganduel.loss.base import Loss
 from ganduel.penalty.base import Penalty
 from ganduel.plot import BLUE, GREY, ORANGE

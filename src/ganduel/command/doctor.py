@@ -19,7 +19,6 @@ from rich.text import Text
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
-from ganduel.build import build_data, build_discriminator, check_data, moved, recorded_data
 from ganduel.compare.reading import Run, SkippedFolder, read_all
 from ganduel.data.base import Data, normalise
 from ganduel.doctor.base import Finding
@@ -29,6 +28,8 @@ from ganduel.doctor.networks import large_eps, out_of_reach, stale_buffers
 from ganduel.doctor.samples import holes, image_range, looked_at
 from ganduel.doctor.training import d_gives_probabilities, d_has_won, g_gradient_is_gone, learning_rate_is_zero
 from ganduel.errors import UserError
+from ganduel.factory.data import build_data, check_data, moved, recorded_data
+from ganduel.factory.networks import build_discriminator
 from ganduel.metric.memorisation import Memorisation
 from ganduel.model.packing import packed_shape
 from ganduel.run import schema

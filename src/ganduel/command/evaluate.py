@@ -15,11 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_data, check_data, moved, recorded_data
 from ganduel.command.sample import bar
 from ganduel.compare.labels import distinguishing
 from ganduel.compare.reading import find_runs
 from ganduel.errors import UserError
+from ganduel.factory.data import build_data, check_data, moved, recorded_data
+from ganduel.factory.part import build
 from ganduel.metric.base import SampleMetric
 from ganduel.metric.evaluation import Evaluation, Value, number
 from ganduel.metric.registry import named

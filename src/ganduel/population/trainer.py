@@ -15,11 +15,11 @@ from typing import Any, cast
 
 from lightning.pytorch import Trainer
 
-from ganduel import checkpoint as checkpoints
-from ganduel.build import build_data, recorded_data
 from ganduel.callback.finite import Finite
 from ganduel.callback.host_draws import HostDraws
+from ganduel.checkpoint_io import AtomicCheckpointIO
 from ganduel.data.base import Data
+from ganduel.factory.data import build_data, recorded_data
 from ganduel.population.callback import MemberCallbacks, PopulationBar, StopAll, check_shapes
 from ganduel.population.gan import StackedGAN
 from ganduel.population.member import Member, MemberTrainer
@@ -51,7 +51,7 @@ class MemberSpec:
     lock: int | None = None
 
 
-class PopulationCheckpointIO(checkpoints.AtomicCheckpointIO):
+class PopulationCheckpointIO(AtomicCheckpointIO):
     """Reads of a member's checkpoint how far Lightning's loops were; the members take the rest from their own."""
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -22,11 +22,12 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ganduel.build import build_data, build_gan, check_data
 from ganduel.callback.objective import objective_of
 from ganduel.data.base import Data
 from ganduel.environment import rank_from_environment
 from ganduel.errors import UserError, typed
+from ganduel.factory.data import build_data, check_data
+from ganduel.factory.gan import build_gan
 from ganduel.population.members import first_member, members, number_of_members
 from ganduel.population.memory import check, memory_per_member
 from ganduel.population.processes import (

@@ -16,9 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build_data
 from ganduel.data.base import Data
 from ganduel.errors import UserError, typed
+from ganduel.factory.data import build_data
 from ganduel.run import schema
 from ganduel.run.app import read_summary
 from ganduel.run.resume import (

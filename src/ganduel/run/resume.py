@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build_data, check_data, moved, recorded_data
 from ganduel.errors import UserError, program
+from ganduel.factory.data import build_data, check_data, moved, recorded_data
 from ganduel.run.app import read_summary
 from ganduel.run.retired import updated
 from ganduel.tracking.files import CONFIG, read_config

@@ -19,16 +19,19 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import build, build_data, build_gan, check_data, data_record
 from ganduel.callback.finite import Finite
 from ganduel.callback.host_draws import HostDraws
 from ganduel.callback.objective import Objective
 from ganduel.callback.progress import ProgressBar
 from ganduel.callback.save import Save
 from ganduel.callback.stop import StopOnSignal
+from ganduel.checkpoint_io import AtomicCheckpointIO
 from ganduel.data.base import Data
 from ganduel.distributed import ReplicatedStrategy, check_launcher, on_cpu, world_size
 from ganduel.errors import Diverged, UserError
+from ganduel.factory.data import build_data, check_data, data_record
+from ganduel.factory.gan import build_gan
+from ganduel.factory.part import build
 from ganduel.gan import GAN
 from ganduel.model.base import check_outputs, depends_on_ranks
 from ganduel.rng import all_seeded
@@ -235,7 +238,7 @@ def build_trainer(
             max_epochs=-1,
             log_every_n_steps=values["log_every"],
             strategy=ReplicatedStrategy(command, to_yaml(values)) if world_size(config) > 1 else "auto",
-            plugins=[checkpoint_io or checkpoints.AtomicCheckpointIO()],
+            plugins=[checkpoint_io or AtomicCheckpointIO()],
             logger=loggers,
             callbacks=callbacks,
             default_root_dir=folder,

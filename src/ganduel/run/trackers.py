@@ -12,8 +12,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from ganduel.build import build_trackers
 from ganduel.errors import summary_of
+from ganduel.factory.gan import build_trackers
 from ganduel.run.explain import first_with_user_code, location
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.secrets import without_secrets

@@ -10,8 +10,8 @@ from torch import nn
 
 from ganduel import checkpoint as checkpoints
 from ganduel import rng
-from ganduel.build import build_generator
 from ganduel.errors import UserError
+from ganduel.factory.networks import build_generator
 from ganduel.model.base import Generator
 from ganduel.run import schema
 from ganduel.trained.generator import TrainedGenerator

@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ganduel import checkpoint as checkpoints
-from ganduel.build import recorded_data
 from ganduel.data.base import is_image
 from ganduel.errors import UserError
+from ganduel.factory.data import recorded_data
 from ganduel.trained.generator import TrainedGenerator
 
 WEIGHTS, ABOUT = "model.safetensors", "config.json"

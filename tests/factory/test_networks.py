@@ -3,8 +3,8 @@
 import pytest
 from torch import nn
 
-from ganduel.build import build_network
 from ganduel.errors import UserError
+from ganduel.factory.networks import build_network
 
 
 class WithClasses(nn.Linear):

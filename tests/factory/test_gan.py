@@ -2,36 +2,27 @@
 
 import tarfile
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 import torch
 from cifar_files import made_up, write_binary
 from PIL import Image
 
-from ganduel import build as builder
 from ganduel.augment.base import Augment
-from ganduel.build import (
-    build,
-    build_condition,
-    build_data,
-    build_engine,
-    build_gan,
-    build_networks,
-    check_data,
-    data_record,
-    moved,
-)
 from ganduel.data.base import Data, TensorData
 from ganduel.data.gaussian1d import Gaussian1D
 from ganduel.data.mnist import ASSETS
 from ganduel.errors import UserError
+from ganduel.factory import gan as builder
+from ganduel.factory.gan import build_engine, build_gan
+from ganduel.factory.networks import build_condition, build_networks
+from ganduel.factory.part import build
 from ganduel.loss.base import Loss
 from ganduel.model.dropout import Dropout
 from ganduel.penalty.base import Penalty
 from ganduel.run import schema
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
 
 
@@ -198,23 +189,6 @@ def test_configs_are_not_changed_by_building(tiny, images):
     assert config == tiny("penalty=r1")
 
 
-def test_a_part_that_refuses_is_a_user_error():
-    """With what the part says, and no trace of Hydra's."""
-    with pytest.raises(UserError, match=r"^R1: gamma=-1.0 must not be negative"):
-        build({"_target_": "ganduel.penalty.r1.R1", "gamma": -1.0})
-    with pytest.raises(UserError, match=r"^Adam: Invalid learning rate: -1"):
-        build({"_target_": "torch.optim.Adam", "lr": -1.0}, params=[torch.zeros(1)])
-    with pytest.raises(UserError, match=r"^StepLR: .*step_size"):
-        build({"_target_": "torch.optim.lr_scheduler.StepLR"}, optimizer=None)
-
-
-def test_lists_arrive_as_lists():
-    """Not as OmegaConf's, which no checkpoint may hold."""
-    part = build({"_target_": "builtins.dict", "a": [1, {"b": 2}]})
-    assert type(part["a"]) is list
-    assert type(part["a"][1]) is dict
-
-
 def test_goodfellow2014_is_the_published_model(compose, images):
     """Numbers of weights, rates and layers as in mnist.yaml of github.com/goodfeli/adversarial."""
     config = compose("experiment=goodfellow2014")
@@ -237,52 +211,3 @@ def test_an_engine_that_was_deleted_is_one_line(monkeypatch):
     monkeypatch.setattr(builder, "find_spec", lambda path: None)
     with pytest.raises(UserError, match=r"engine=compile: this copy of ganduel has no .*compile\.py\. Use engine="):
         build_engine("compile", {})
-
-
-def recorded(data, **changes):
-    """The config of a run that was trained on the data."""
-    config = {"data": {"_target_": "ganduel.data.images.Images"}, "run": {}}
-    return {**config, "run": {"data": {**data_record(config, data), **changes}}}
-
-
-def test_data_of_a_run_are_known_again():
-    x = torch.arange(6.0).reshape(3, 2)
-    check_data(recorded(TensorData(x)), TensorData(x))
-    labels = torch.tensor([0, 1, 0])
-    check_data(recorded(TensorData(x, labels)), TensorData(x, labels))
-    with pytest.raises(UserError, match=r"now has the same in other classes\."):
-        check_data(recorded(TensorData(x, labels)), TensorData(x, 1 - labels))
-    kept, now = Mock(TensorData), Mock(TensorData)
-    kept.fingerprint = {**TensorData(x).fingerprint, "labels": "a", "classes": ["cat", "dog"]}
-    now.fingerprint = {**kept.fingerprint, "classes": ["ant", *map(str, range(11))]}
-    others = r"\(ant, 0, 1, 2, 3, 4, 5, 6, 7, 8 and 2 more\)"
-    with pytest.raises(
-        UserError, match=rf"^the run .* \(2,\) \(cat, dog\), and .* the same in other classes {others}\.$"
-    ):
-        check_data(recorded(kept), now)
-    check_data({"data": {}}, TensorData(x))
-    check_data({"run": {}}, TensorData(x))  # of an older version
-    check_data(recorded(Gaussian1D()), Gaussian1D(mean=3.0))  # never ends; its config says it all
-    trained = r"^the run was trained on 3 samples of shape \(2,\), and"
-    for data, number in ((x + 1, "as many others"), (x[:1], "1"), (x.reshape(2, 3), r"2 of shape \(3,\)")):
-        with pytest.raises(UserError, match=rf"{trained} its data set now has {number}\.$"):
-            check_data(recorded(TensorData(x)), TensorData(data))
-        with pytest.raises(UserError, match=rf"{trained} /there now has {number}\. Say where .*: data\.dir=FOLDER\.$"):
-            check_data(recorded(TensorData(x), dir="/there"), TensorData(data))
-
-
-def test_data_are_looked_for_where_they_are_on_record(tmp_path, monkeypatch):
-    Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
-    monkeypatch.chdir(tmp_path.parent)
-    config = {"data": {"_target_": "ganduel.data.images.Images", "dir": tmp_path.name, "size": 4}, "run": {}}
-    config["run"]["data"] = data_record(config, build_data(config))
-    assert config["run"]["data"]["dir"] == str(tmp_path)
-    monkeypatch.chdir("/")
-    assert build_data(config).size == 1
-    assert build_data(moved(config | {"run": {}}, str(tmp_path))).size == 1
-    with pytest.raises(
-        UserError, match=r"the run's data were in /none, which is no folder now\. Say where they are: data"
-    ):
-        build_data(moved(config, "/none"))
-    with pytest.raises(UserError, match=r"data\.dir=/x: the run's data are not from a folder"):
-        moved({"data": {}, "run": {}}, "/x")

@@ -6,11 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ganduel import build as builder
-from ganduel.build import (
-    build_engine,
-    build_gan,
-)
+from ganduel.factory import gan as builder
+from ganduel.factory.gan import build_engine, build_gan
 
 
 @pytest.mark.usefixtures("untyped")

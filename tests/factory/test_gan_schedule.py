@@ -3,11 +3,8 @@
 import pytest
 import torch
 
-from ganduel.build import (
-    build_gan,
-    build_optim,
-)
 from ganduel.errors import UserError
+from ganduel.factory.gan import build_gan, build_optim
 from ganduel.run import schema
 
 
