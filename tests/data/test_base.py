@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 from ganduel import rng
-from ganduel.data.base import Data, TensorData, denormalise, normalise
+from ganduel.data.base import Data, TensorData, denormalise, normalise, rows_on
 from ganduel.errors import UserError
 
 
@@ -222,3 +223,37 @@ def test_order_and_labels_are_drawn_on_the_cpu(cpu_generators):
     assert (x.device.type, y.device.type) == ("meta", "meta")
     assert data.draw_labels(3, rng.generator("test")).device.type == "cpu"
     assert cpu_generators
+
+
+class WithoutGPU(TorchFunctionMode):
+    """Keeps tensors on the CPU, and a list of what was to be pinned and of what was to be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            self.calls.append(("empty", kwargs.pop("pin_memory")))
+        if func is torch.Tensor.to:
+            self.calls.append(("to", args[1].type, kwargs["non_blocking"]))
+            return args[0]
+        return func(*args, **kwargs)
+
+
+def test_rows_go_to_a_gpu_through_pinned_memory():
+    """Else each minibatch would wait for the work on the GPU before it."""
+    samples = torch.arange(24, dtype=torch.uint8).view(4, 2, 3)
+    indices = torch.tensor([3, 0, 3])
+    with WithoutGPU() as mode:
+        rows = rows_on(torch.device("cuda"), samples, indices)
+    assert mode.calls == [("empty", True), ("to", "cuda", True)]
+    assert torch.equal(rows, samples[indices])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_rows_on_a_gpu_are_those_of_the_host():
+    samples = torch.arange(24, dtype=torch.uint8).view(4, 2, 3)
+    indices = torch.tensor([3, 0, 3])
+    assert torch.equal(rows_on(torch.device("cuda"), samples, indices).cpu(), samples[indices])

@@ -193,8 +193,8 @@ class TensorData(Data):
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
         """The samples of these indices and their labels, on the training device."""
         labels = None if self.sample_labels is None else self.sample_labels[indices].to(self.device)
-        samples = self.samples.index_select(0, indices.flatten()).unflatten(0, indices.shape)
-        return normalise(samples.to(self.device)), labels
+        samples = rows_on(self.device, self.samples, indices.flatten()).unflatten(0, indices.shape)
+        return normalise(samples), labels
 
     def indices(self, seed: int, position: int, batch_size: int) -> Tensor:
         """The indices of a minibatch's samples."""
@@ -245,6 +245,18 @@ class TensorData(Data):
             order = torch.randperm(len(self.subset), generator=rng.generator(seed, "order", epoch))
             self._orders[seed] = epoch, self.subset[order].to(self.samples.device)
         return self._orders[seed][1]
+
+
+def rows_on(device: torch.device, samples: Tensor, indices: Int64[Tensor, " n"]) -> Tensor:
+    """Some samples, on a device.
+
+    From the host to a GPU they go through pinned memory: the host does not wait for the copy, nor for the GPU's work
+    before it, and gathers the next minibatch while this one is trained on.
+    """
+    if device.type != "cuda" or samples.device.type != "cpu":
+        return samples.index_select(0, indices).to(device)
+    host = torch.empty((len(indices), *samples.shape[1:]), dtype=samples.dtype, pin_memory=True)
+    return torch.index_select(samples, 0, indices, out=host).to(device, non_blocking=True)
 
 
 def fingerprint(samples: Tensor, *others: Tensor | None) -> dict[str, Any]:
