@@ -47,7 +47,7 @@ def test_what_is_a_program_is_no_image(tmp_path, monkeypatch):
 
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(UserError, match=r"x.png \(no image that is known\)"):
+    with pytest.raises(UserError, match=r"x.png \(not a known image format\)"):
         only(tmp_path)
 
 

@@ -29,7 +29,7 @@ def test_unreadable_files_are_named_in_one_line(folder, caplog):
     record = caplog.records[-1]
     line = record.getMessage()
     assert "\n" not in line
-    assert "4 of the 14 images cannot be read and are left out: a.png (no image that is known), b.jpg (" in line
+    assert "4 of the 14 images cannot be read and are left out: a.png (not a known image format), b.jpg (" in line
     assert r"'d\n.png' (" in line
 
 
@@ -37,7 +37,7 @@ def test_many_unreadable_files_are_counted(folder, caplog):
     for i in range(14):
         (folder / f"bad{i:02}.png").touch()
     Images(dir=str(folder))
-    assert "bad09.png (no image that is known) and 4 more." in caplog.text
+    assert "bad09.png (not a known image format) and 4 more." in caplog.text
     assert "bad10" not in caplog.text
 
 
@@ -63,7 +63,7 @@ def test_a_file_that_may_not_be_read(folder, caplog, monkeypatch):
 
 def test_no_file_can_be_read(tmp_path):
     (tmp_path / "x.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"none of the 1 images can be read: x.png \(no image that is known\)"):
+    with pytest.raises(UserError, match=r"none of the 1 images can be read: x.png \(not a known image format\)"):
         Images(dir=str(tmp_path))
 
 

@@ -60,7 +60,7 @@ def test_without_classes_a_condition_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"1.png": b"nothing"}, r"a\.tar: the image 1 cannot be read: no image that is known"),
+        ({"1.png": b"nothing"}, r"a\.tar: the image 1 cannot be read: not a known image format"),
         ({"1.png": png(1), "1.cls": b"cat"}, r"a\.tar cannot be read: invalid literal"),
         ({"1.png": png(1), "1.cls": b"-1"}, r"a\.tar cannot be read: the class -1 is negative"),
         ({"1.txt": b"words"}, r"the 1 tar files hold no images"),

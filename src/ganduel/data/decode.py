@@ -83,7 +83,7 @@ def read(file: Path | BytesIO, form: PixelFormat) -> np.ndarray | str:
         name = printable(file) if isinstance(file, Path) else "An image"
         raise UserError(f"{name} is too large: {reason}. Make it smaller, or take it away.") from error
     except Image.UnidentifiedImageError:
-        return "no image that is known"
+        return "not a known image format"
     except Exception as error:  # decoders raise errors of any type
         return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
 
