@@ -132,7 +132,7 @@ def test_values_that_are_no_numbers_are_left_out_of_the_last_tenth():
 def test_lost_modes(metric, value, floor, failed):
     """Of known modes below half of the floor; recall and coverage below a tenth of it; other metrics have no rule."""
     reason = failure(a_run(healthy(), {metric: value, f"{metric}/floor": floor}))
-    expected = f"modes are lost: {metric} is {value:.3g}, of real samples {floor:.3g}"
+    expected = f"modes are lost: {metric} is {value:.3g}, where real samples have {floor:.3g}"
     assert reason == (expected if failed else None)
 
 

@@ -65,7 +65,7 @@ def test_a_collapse_is_more_than_noise(metric, values, floor, error, collapsed):
 
 def test_modes_that_are_lost_at_the_end():
     (finding,) = lost_modes(evaluated(MODES, [3, 3, 3], 8))
-    assert finding.evidence == f"{MODES} is 3, of real samples 8"
+    assert finding.evidence == f"{MODES} is 3, where real samples have 8"
     assert lost_modes(evaluated(MODES, [3, 3, 3], 8, status="unfinished")) == []  # they may come
     assert lost_modes(evaluated(MODES, [3, 3, 7], 8)) == []
 

@@ -61,5 +61,5 @@ def modes_are_lost(run: Run) -> str | None:
         min_of_floor = MIN_OF_FLOOR.get(metric.partition("/")[0])
         value, floor = run.final(metric), run.final(f"{metric}/floor")
         if min_of_floor is not None and value < min_of_floor * floor:
-            return f"modes are lost: {metric} is {value:.3g}, of real samples {floor:.3g}"
+            return f"modes are lost: {metric} is {value:.3g}, where real samples have {floor:.3g}"
     return None
