@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch import Callback
+from torch.nn.parallel import DistributedDataParallel
 
 from ganduel import block as module
 from ganduel.block import NEVER, Endless, Pass, Scheduled, block, block_end, has_user_hooks, loader
@@ -47,6 +48,7 @@ def trainer(step: int, *callbacks: Callback, max_steps: int = 100, world_size: i
         max_steps=max_steps,
         world_size=world_size,
         should_stop=False,
+        strategy=SimpleNamespace(model=None),
         train_dataloader=Endless(),
     )
 
@@ -114,6 +116,17 @@ def test_a_loader_of_the_users_is_refused():
     given = trainer(0)
     given.train_dataloader = [1, 2]
     with pytest.raises(UserError, match=r"^fit\(gan, list\): .* Call fit\(gan\), .* Batches\(LoaderData\(loader\)"):
+        block_end(given)
+
+
+def test_the_ddp_wrapper_is_refused_where_it_waits_for_both_networks():
+    """Trainer(strategy="ddp") ended in a RuntimeError about parameters that were not used in producing the loss."""
+    given, wrapper = trainer(0), DistributedDataParallel.__new__(DistributedDataParallel)  # needs a process group
+    given.strategy.model = wrapper
+    wrapper.find_unused_parameters = True
+    assert block_end(given) == 100
+    wrapper.find_unused_parameters = False
+    with pytest.raises(UserError, match=r"^strategy=ddp waits .* strategy=ReplicatedStrategy\(\), from ganduel\."):
         block_end(given)
 
 

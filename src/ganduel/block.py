@@ -15,6 +15,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch.nn.parallel import DistributedDataParallel
 
 from ganduel.errors import UserError
 
@@ -48,6 +49,11 @@ def block_end(trainer: Trainer) -> int:
         raise UserError(
             f"fit(gan, {type(loader).__name__}): a GAN takes k minibatches per iteration, from its Batches. Call "
             "fit(gan), and give these the loader: Batches(LoaderData(loader), …), or TensorData(samples) in memory."
+        )
+    if isinstance(wrapper := trainer.strategy.model, DistributedDataParallel) and not wrapper.find_unused_parameters:
+        raise UserError(
+            "strategy=ddp waits in each update for gradients of the other network. Give the Trainer "
+            "strategy=ReplicatedStrategy(), from ganduel.distributed."
         )
     if isinstance(loader, Pass) or has_user_hooks(callbacks, EACH_BATCH):
         return n + 1
