@@ -53,7 +53,7 @@ BELOW = {
     "checkpoint_io": ["checkpoint"],
     "loss": ["types", "errors", "ranks"],
     "model": ["types", "errors", "ranks", "rng"],
-    "data": ["types", "errors", "rng", "environment", "atomic"],
+    "data": ["types", "errors", "rng", "ranks", "environment", "atomic"],
     "augment": ["types", "errors", "rng", "ranks"],
     "condition": ["types", "errors", "loss.base", "model.base"],
     "batch": ["types", "rng", "data.base", "model.base"],

@@ -8,6 +8,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from ganduel import GAN, Batches, LoaderData, Optim, UserError
+from ganduel.data import loader as module
 from ganduel.loss.nonsaturating import NonSaturating
 from ganduel.model.mlp import MLPDiscriminator, MLPGenerator
 
@@ -62,6 +63,31 @@ def test_each_rank_takes_what_its_own_loader_gives():
     assert first != second
     with pytest.raises(UserError, match=r"gives 2 samples .* 4 are needed by each of 2 ranks\. Try .*batch_size=4"):
         taken(LoaderData(DataLoader(POINTS, batch_size=2)), 1, 8, rows=slice(4))
+
+
+def test_ranks_that_take_the_same_samples_are_refused(monkeypatch):
+    """Without a DistributedSampler an update would see batch_size / ranks different samples, and nobody would know."""
+    data = LoaderData(DataLoader(POINTS, batch_size=2))
+    monkeypatch.setattr(module, "has_several", lambda: True)
+    monkeypatch.setattr(module, "mean_over_ranks", lambda x: x + 1)
+    assert taken(data, 1, rows=slice(2)) == [[0, 1]]
+    monkeypatch.setattr(module, "mean_over_ranks", lambda x: x)
+    with pytest.raises(UserError, match=r"gives each rank the same samples\. Give its DataLoader a DistributedSampler"):
+        taken(LoaderData(data.loader), 1, rows=slice(2))
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (torch.eye(10), r"torch\.float32 of shape \(10, 10\)"),  # each number of which would be a label
+        (torch.zeros(10, 1).long(), r"torch\.int64 of shape \(10, 1\)"),
+        (torch.zeros(10), r"torch\.float32 of shape \(10,\)"),
+        (["cat"] * 10, "list"),
+    ],
+)
+def test_labels_are_one_whole_number_per_sample(labels, found: str):
+    with pytest.raises(UserError, match=rf"gives labels as {found}, and 10 whole numbers are asked for"):
+        taken(LoaderData([(POINTS, labels)], classes=10), 1, 10)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ganduel import rng
 from ganduel.data.base import Data, normalise
 from ganduel.data.check import check_values, is_image, non_finite
 from ganduel.errors import UserError
+from ganduel.ranks import has_several, mean_over_ranks
 from ganduel.types import Labels, Samples
 
 
@@ -64,7 +65,10 @@ class LoaderData(Data):
     ) -> tuple[Samples, Labels | None]:
         if position != self.position:
             n = len(range(batch_size)[rows])
-            self.latest, self.position = self.following(n, batch_size // n), position
+            first, self.position = self.position < 0, position
+            self.latest = self.following(n, batch_size // n)
+            if first:
+                check_ranks(normalise(self.latest[0].to(self.device)))
         samples, labels = self.latest
         return normalise(samples.to(self.device)), None if labels is None else labels.to(self.device)
 
@@ -107,7 +111,22 @@ class LoaderData(Data):
         samples = parts[0]
         if is_image(samples.shape[1:]) and not (samples.is_floating_point() or samples.dtype == torch.uint8):
             raise UserError(f"the loader gives images of {samples.dtype}. Give bytes, or floats in [−1, 1].")
-        return samples, None if self.classes is None else torch.as_tensor(parts[1]).long()
+        return samples, None if self.classes is None else class_numbers(parts[1], len(samples))
+
+
+def class_numbers(labels: Any, n: int) -> Labels:
+    """The labels of n samples, if that is what they are: of a one-hot row each number would be a label."""
+    if not isinstance(labels, Tensor) or labels.shape != (n,) or labels.is_floating_point():
+        kind = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise UserError(f"the loader gives labels as {kind}, and {n} whole numbers are asked for, one per sample.")
+    return labels.long()
+
+
+def check_ranks(samples: Samples) -> None:
+    """Refuse ranks that all take the same samples: batch_size / ranks would be all that an update sees."""
+    if has_several() and torch.allclose(samples, mean_over_ranks(samples)):
+        advice = "Give its DataLoader a DistributedSampler"
+        raise UserError(f"the loader gives each rank the same samples. {advice}, or each rank data of its own.")
 
 
 def mismatch(samples: int, n: int, ranks: int) -> UserError:
