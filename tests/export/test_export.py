@@ -52,15 +52,19 @@ def test_it_has_no_paths_of_the_machine(checkpoint: Path, tmp_path: Path):
     [
         ({"push": "me/gan"}, r"--push me/gan is for --format hub\."),
         ({"out": "taken"}, r"-o .*taken is there already, and not empty\. Name a new folder\."),
+        ({"out": "."}, r"-o \. has no name\. Name a new folder\."),  # ended in a ValueError where it was empty
         ({"path": "nowhere"}, r"nowhere does not exist\. Give the folder of a run, or a checkpoint in it\."),
     ],
 )
-def test_user_errors_leave_nothing(checkpoint: Path, tmp_path: Path, arguments, message):
+def test_user_errors_leave_nothing(checkpoint: Path, tmp_path: Path, monkeypatch, arguments, message):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").touch()
     before = sorted(tmp_path.rglob("*"))
     whole = {"path": checkpoint, "format": "safetensors", "out": "new"} | arguments
-    whole["path"], whole["out"] = Path(whole["path"]), tmp_path / whole["out"]
+    whole["path"], whole["out"] = Path(whole["path"]), Path(whole["out"])
+    whole["out"] = whole["out"] if whole["out"] == Path() else tmp_path / whole["out"]
     with pytest.raises(UserError, match=message):
         export(**whole)
     assert sorted(tmp_path.rglob("*")) == before

@@ -44,6 +44,8 @@ def export(path: Path, format: Format, out: Path, live: bool = False, trust: boo
         raise UserError(f"--push {push} is for --format hub.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"-o {out} is there already, and not empty. Name a new folder.")
+    if not out.name:  # the current folder, which cannot be replaced by the one that has been written
+        raise UserError(f"-o {out} has no name. Name a new folder.")
     source = load(path, live, "cpu", trust, how="--trust")
     part = out.with_name(f".{out.name}.{uuid4().hex[:8]}.part")
     try:
