@@ -123,6 +123,24 @@ def test_a_search_that_is_refused(command, tmp_path, optuna, words, message):
     assert not list(tmp_path.glob("multirun/*/*/*/"))
 
 
+def test_a_study_whose_last_line_is_cut_off_goes_on(optuna, tmp_path):
+    """As by a full disk: Optuna wrote the next line behind the half one, and could read the file no more."""
+    search.open_storage(tmp_path).create_new_study([optuna.study.StudyDirection.MINIMIZE], search.NAME)
+    whole = (tmp_path / search.JOURNAL).read_bytes()
+    (tmp_path / search.JOURNAL).write_bytes(whole + b'{"op_code": 4, "wor')
+    search.drop_half_line(tmp_path / search.JOURNAL)
+    assert (tmp_path / search.JOURNAL).read_bytes() == whole
+    search.drop_half_line(tmp_path / search.JOURNAL)
+    assert [study.study_name for study in search.open_storage(tmp_path).get_all_studies()] == [search.NAME]
+
+
+@pytest.mark.parametrize("content", [b"garbage\n" * 2, b'{"a": 1}\n', b"[]\n", b"\xb8\xff\n" * 2])
+def test_a_file_that_is_no_study_is_named(optuna, tmp_path, content):
+    (tmp_path / search.JOURNAL).write_bytes(content)
+    with pytest.raises(UserError, match=r"search\.journal is no whole study of Optuna's: .*hydra\.sweep\.dir=FOLDER"):
+        search.open_storage(tmp_path)
+
+
 def test_without_optuna_one_line_says_what_to_install(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     outcome = command("-m", "hydra/sweeper=search", *SMALL, "objective=fd", "k=1,2")

@@ -13,6 +13,7 @@ resumed, as the runs of any sweep are, and others follow until there are `n_tria
 """
 
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from ganduel.errors import UserError, program, quoted
+from ganduel.errors import UserError, program, quoted, summary_of
 from ganduel.run.app import read_summary
 from ganduel.run.folder import one_folder
 from ganduel.run.lock import folder_lock
@@ -97,6 +98,7 @@ class Search(Sweeper):
         direction = self.direction or direction_of(self.config.objective, self.config.metric)
         if direction not in DIRECTIONS:
             raise UserError(f"hydra.sweeper.direction={direction} is not one of {' and '.join(DIRECTIONS)}.")
+        drop_half_line(folder / JOURNAL)
         study = import_optuna().create_study(
             storage=open_storage(folder),
             study_name=NAME,
@@ -243,10 +245,20 @@ def import_optuna() -> Any:
     return optuna
 
 
+def drop_half_line(path: Path) -> None:
+    """Drop what a full disk has left of the last line: Optuna would write the next one behind it, and read neither."""
+    if path.exists() and (end := path.read_bytes().rfind(b"\n") + 1) < path.stat().st_size:
+        os.truncate(path, end)
+
+
 def open_storage(folder: Path) -> Any:
     """The file of a folder's study, which several processes may write to."""
-    storages = import_optuna().storages
-    return storages.JournalStorage(storages.journal.JournalFileBackend(str(folder / JOURNAL)))
+    storages, path = import_optuna().storages, folder / JOURNAL
+    try:
+        return storages.JournalStorage(storages.journal.JournalFileBackend(str(path)))
+    except (ValueError, KeyError, TypeError) as error:  # of a line that was cut off, or of another program's file
+        advice = "Remove the line that is damaged, or give this search a folder of its own: hydra.sweep.dir=FOLDER."
+        raise UserError(f"{path} is no whole study of Optuna's: {summary_of(error)}. {advice}") from error
 
 
 def current_trial() -> Any:
