@@ -16,29 +16,15 @@ OURS = {
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "checkpoints" / "last.ckpt"
-
-
-@pytest.fixture
-def sound(path):
-    """A sound checkpoint in its place."""
-    saving = AtomicCheckpointIO()
-    saving.save_checkpoint(OURS, path)
-    saving.teardown()
-    return path
-
-
-@pytest.fixture
 def in_background(monkeypatch):
     """Checkpoints are treated as if they came from a GPU."""
     monkeypatch.setattr(checkpoint_io, "on_gpu", lambda _: True)
 
 
 @pytest.mark.usefixtures("in_background")
-def test_what_a_thread_writes_is_what_there_was_when_it_was_asked_to(path, monkeypatch):
+def test_what_a_thread_writes_is_what_there_was_when_it_was_asked_to(tmp_path, monkeypatch):
     """Tensors and lists change meanwhile; the end waits for the file."""
-    go, write = threading.Event(), checkpoint_io.write
+    path, go, write = tmp_path / "last.ckpt", threading.Event(), checkpoint_io.write
     monkeypatch.setattr(checkpoint_io, "write", lambda *a: go.wait(10) and write(*a))
     weights, rates = torch.arange(20.0).view(4, 5).T, [0.1]
     saving = AtomicCheckpointIO()
@@ -55,17 +41,19 @@ def test_what_a_thread_writes_is_what_there_was_when_it_was_asked_to(path, monke
 
 @pytest.mark.usefixtures("in_background")
 @pytest.mark.parametrize("end", ["save_checkpoint", "teardown"])
-def test_what_goes_wrong_in_a_thread_is_raised_by_the_next_save_or_at_the_end(sound, monkeypatch, end):
+def test_what_goes_wrong_in_a_thread_is_raised_by_the_next_save_or_at_the_end(tmp_path, monkeypatch, end):
     def refuse(*arguments):
         raise OSError(28, "No space left on device")
 
-    saving = AtomicCheckpointIO()
+    path, saving = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    saving.save_checkpoint(OURS, path)
+    saving.teardown()
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint.os, "fsync", refuse)
-        saving.save_checkpoint({**OURS, "more": 1}, sound)
+        saving.save_checkpoint({**OURS, "more": 1}, path)
         with pytest.raises(OSError, match="No space left"):
-            saving.teardown() if end == "teardown" else saving.save_checkpoint(OURS, sound)
-    assert "more" not in read(sound)
-    saving.save_checkpoint({**OURS, "more": 2}, sound)
+            saving.teardown() if end == "teardown" else saving.save_checkpoint(OURS, path)
+    assert "more" not in read(path)
+    saving.save_checkpoint({**OURS, "more": 2}, path)
     saving.teardown()
-    assert read(sound)["more"] == 2
+    assert read(path)["more"] == 2
