@@ -4,12 +4,10 @@ import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.utils import get_object
-from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from ganduel import rng
@@ -42,20 +40,6 @@ def build_gan(config: Mapping[str, Any], data: Data, kind: type[GAN] = GAN) -> G
             engine=build_engine(config["engine"], config["trainer"]),
             unroll=config.get("unroll", 0),
         )
-
-
-def build_trackers(config: Mapping[str, Any], folder: Path) -> dict[str, Logger]:
-    """The loggers of a run besides its own record, by where they stand in the config.
-
-    Ours are told folder and config, Lightning's where to write.
-    """
-    tracking, trackers = config["tracking"] or {}, {}
-    nodes = {f"tracking.{name}": node for name, node in tracking.items()}
-    for path, node in ({"tracking": tracking} if "_target_" in tracking else nodes).items():
-        known = inspect.signature(get_object(node["_target_"])).parameters.keys() - node.keys()
-        supplied = {"folder": folder, "config": config, "save_dir": str(folder)}
-        trackers[path] = build(node, path, **{name: value for name, value in supplied.items() if name in known})
-    return trackers
 
 
 def build_optim(config: Mapping[str, Any], network: str) -> Optim:

@@ -4,16 +4,18 @@ The run's own record is no tracker: a run that cannot write it ends. A tracker t
 before it begins, as any part does. Of several ranks the first alone has trackers.
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import get_object
 from lightning.pytorch.loggers import Logger
 
 from ganduel.errors import summary_of
-from ganduel.factory.gan import build_trackers
+from ganduel.factory.part import build
 from ganduel.run.explain import first_with_user_code, location
 from ganduel.tracking.base import is_first_rank
 from ganduel.tracking.secrets import without_secrets
@@ -31,6 +33,20 @@ def guarded_trackers(values: Mapping[str, Any], folder: Path) -> list[Logger]:
     """The loggers of a config besides the run's own record, guarded; on other ranks than the first there are none."""
     trackers = build_trackers(values, folder) if is_first_rank() else {}
     return [guarded(tracker, path, folder) for path, tracker in trackers.items()]
+
+
+def build_trackers(config: Mapping[str, Any], folder: Path) -> dict[str, Logger]:
+    """The loggers of a run besides its own record, by where they stand in the config.
+
+    Ours are told folder and config, Lightning's where to write.
+    """
+    tracking, trackers = config["tracking"] or {}, {}
+    nodes = {f"tracking.{name}": node for name, node in tracking.items()}
+    for path, node in ({"tracking": tracking} if "_target_" in tracking else nodes).items():
+        known = inspect.signature(get_object(node["_target_"])).parameters.keys() - node.keys()
+        supplied = {"folder": folder, "config": config, "save_dir": str(folder)}
+        trackers[path] = build(node, path, **{name: value for name, value in supplied.items() if name in known})
+    return trackers
 
 
 def guarded(tracker: Logger, path: str, folder: Path) -> Logger:
