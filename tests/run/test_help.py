@@ -15,7 +15,7 @@ CONF = Path(__file__).parents[2] / "conf"
 TRAIN = CONF.parent / "train.py"
 
 
-def test_every_group_and_every_choice_is_named(command):
+def test_every_group_choice_and_run_wide_option_is_named(command, compose):
     text = command("--help").out
     listed = {}
     for line in text[text.index("Groups") : text.index("Options")].splitlines():
@@ -31,6 +31,7 @@ def test_every_group_and_every_choice_is_named(command):
         files.setdefault(path.parent.name, set()).add(path.stem)
     files.pop("hydra", None)
     assert {group: {name.rstrip(",") for name in names} for group, names in listed.items()} == files
+    assert [key for key in compose() if not re.search(rf"^  {key}[=. ]", text, re.MULTILINE)] == []
 
 
 def test_what_is_chosen_is_shown(command):
@@ -53,11 +54,6 @@ def test_every_option_it_names_is_one(compose):
     assert len(keys) > 15
     missing = object()
     assert [key for key in keys if OmegaConf.select(config, key, default=missing) is missing] == []
-
-
-def test_the_groups_and_run_wide_options_are_all_in_it(command, compose):
-    text = command("--help").out
-    assert [key for key in compose() if not re.search(rf"^  {key}[=. ]", text, re.MULTILINE)] == []
 
 
 def test_it_answers_at_once():

@@ -166,7 +166,7 @@ def with_replay(config: dict[str, Any]) -> None:
     config["trainer"]["replay"] = "auto"
 
 
-@pytest.mark.parametrize("make_older", [without_engine, with_replay, None])
+@pytest.mark.parametrize("make_older", [pytest.param(without_engine, marks=pytest.mark.slow), with_replay, None])
 def test_a_run_of_an_older_version_is_not_resumed(command, tmp_path: Path, make_older):
     """By its config or its checkpoint's format, alone or in a sweep; nothing in its folder changes."""
     folder = tmp_path / "run"

@@ -67,6 +67,7 @@ def test_contenders_are_those_that_are_announced(benchmark):
     assert list(benchmark.contenders("cpu", "dcgan")) == CONVOLUTIONAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "matmuls"])
 def test_contender_trains_the_common_networks(benchmark, work, updates, name):
     """The widths of G and D are the announced ones, all weights move, and each network is updated once per iteration.
@@ -105,6 +106,7 @@ def convolutional(benchmark, loops):
     return work
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_contender_trains_the_convolutional_networks(benchmark, convolutional, updates, name):
     """All weights of both move, in each contender from the same initial ones."""
@@ -279,6 +281,7 @@ def test_engines_are_compared_with_eager(benchmark, monkeypatch, tmp_path):
     assert results["fallbacks"] == lines
 
 
+@pytest.mark.slow
 def test_a_user_callback_is_timed_against_none(benchmark):
     """With its hook in each batch blocks are single iterations."""
     results = benchmark.main(["--tiny", "--batch", "--callback", "--task", "ring8"])
@@ -286,6 +289,7 @@ def test_a_user_callback_is_timed_against_none(benchmark):
     assert all(milliseconds > 0 for (milliseconds,) in results["engine"]["ring8"]["rounds"].values())
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_long_run_is_taken_twice(benchmark):
     memory = benchmark.main(["--tiny", "--batch", "--memory", "6"])["memory"]
     assert memory["iterations"] == {"early": 3, "end": 6}

@@ -46,6 +46,7 @@ def test_parts_add_up_to_the_iterations(script, work):
     assert all(seconds > 0 for seconds in stopwatch.total.values())
 
 
+@pytest.mark.slow
 def test_watching_changes_no_weight(script, work):
     with script.silence():
         plain, watched = script.ours(work), script.ours(work, callbacks=[script.Stopwatch(work)])
