@@ -163,6 +163,17 @@ def test_initial_weights_have_the_scale_asked_for(init, variance, bound, norm):
             assert weight.mean().item() == pytest.approx(0, abs=5 * math.sqrt(variance / weight.numel()))
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_orthogonal_weights_stretch_each_direction_alike(norm):
+    """All singular values of each layer are the gain, wherever it narrows or widens; biases are 0."""
+    options = {"hidden": [6, 3, 8], "init": "orthogonal", "init_scale": 1.4, "norm": norm}
+    for layer in (*linears(MLPDiscriminator((5,), **options)), *linears(MLPGenerator((4,), noise_dim=7, **options))):
+        weight = layer.parametrizations.weight.original if norm == "spectral" else layer.weight
+        values = torch.linalg.svdvals(weight)
+        torch.testing.assert_close(values, torch.full_like(values, 1.4))
+        assert layer.bias.abs().max() == 0
+
+
 def test_dropout_is_before_every_layer_of_d():
     """Of the input with one rate, of each hidden layer with the other; with none there is no layer for it."""
     d = MLPDiscriminator((4,), hidden=[5, 6], activation="relu", dropout=0.5, input_dropout=0.2, pixels="unit")

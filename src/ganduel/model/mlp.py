@@ -3,10 +3,11 @@
     G: z → [Linear, norm, activation] × len(hidden) → Linear → output → sample of the data's shape
     D: x → flatten → dropout → [Linear, norm, activation, dropout] × len(hidden) → Linear → logit
 
-    init      weights                        biases
-    default   U(−1/√fan_in, 1/√fan_in)       the same       as torch's `Linear`
-    uniform   U(−init_scale, init_scale)     0
-    normal    N(0, init_scale²)              0
+    init         weights                           biases
+    default      U(−1/√fan_in, 1/√fan_in)          the same    as torch's `Linear`
+    uniform      U(−init_scale, init_scale)        0
+    normal       N(0, init_scale²)                 0
+    orthogonal   init_scale · Q, QᵀQ or QQᵀ = 1    0           Saxe et al. 2013 (arXiv:1312.6120)
 
 A maxout unit is the largest of `pieces` linear functions: its Linear has width · pieces outputs (Goodfellow et al.
 2013, "Maxout networks", arXiv:1302.4389). Where a BatchNorm follows, the Linear keeps its bias.
@@ -31,7 +32,7 @@ from ganduel.types import Logits, Noise, Samples
 Activation = Literal["leaky_relu", "relu", "elu", "silu", "gelu", "tanh", "maxout"]
 Output = Literal["auto", "tanh", "sigmoid", "identity"]
 Norm = Literal["none", "batch", "layer", "spectral"]
-Init = Literal["default", "uniform", "normal"]
+Init = Literal["default", "uniform", "normal", "orthogonal"]
 Pixels = Literal["signed", "unit"]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -170,7 +171,7 @@ class Layers:
         scale = self.init_scale
         if (self.init == "default") != (scale is None):
             found = f"{network}.init={self.init} with {network}.init_scale={'null' if scale is None else scale}"
-            raise UserError(f"{found}: uniform and normal have a scale, default has none.")
+            raise UserError(f"{found}: uniform, normal and orthogonal have a scale, default has none.")
         if scale is not None and not scale > 0:
             raise UserError(f"{network}.init_scale={scale} must be positive, or all units of a layer stay the same.")
 
@@ -197,6 +198,8 @@ class Layers:
             nn.init.zeros_(layer.bias)
             if self.init == "uniform":
                 nn.init.uniform_(layer.weight, -self.init_scale, self.init_scale)
-            else:
+            elif self.init == "normal":
                 nn.init.normal_(layer.weight, std=self.init_scale)
+            else:
+                nn.init.orthogonal_(layer.weight, gain=self.init_scale)
         return spectral_norm(layer) if self.norm == "spectral" else layer
